@@ -1,0 +1,394 @@
+"""What the completers share: one matrix or a collection, rows, scores, containers."""
+
+import numbers
+import warnings
+from abc import abstractmethod
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .datasets import hide_entries
+from .metrics import relative_error
+from .problems import MatrixCompletion
+from .problems.base import Variables, map_tensors
+from .search import SAFEGUARDS, minimize_from_starts
+from .tasks import (
+    as_tasks,
+    batches,
+    check_collection,
+    check_observed,
+    densify,
+    same_container,
+    unmask,
+)
+
+_CHECKS = {
+    "accept_sparse": ("csr", "csc", "coo"),
+    "dtype": [np.float64, np.float32],
+    "ensure_all_finite": "allow-nan",
+    "ensure_min_features": 2,
+}
+_DEFAULT_COMPONENTS = 10
+_SCORED_FRACTION = 0.1
+
+
+def new_generator(seed: int) -> torch.Generator:
+    """A torch generator of its own; the global one stays untouched."""
+    return torch.Generator().manual_seed(int(seed))
+
+
+def draw_seed(random_state) -> int:
+    """A seed from a ``random_state``; None draws from the system, not from numpy's global."""
+    rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
+    return int(rng.randint(2**31 - 1))
+
+
+def to_tensor(arrays) -> torch.Tensor:
+    """Stacked double-precision copy; memory maps may be read-only."""
+    return torch.from_numpy(np.stack([np.asarray(a, dtype=np.float64) for a in arrays]))
+
+
+def _solve_batch(completer, values, seed):
+    """Solve tasks of equal shape; a plain function, for joblib."""
+    problem = completer._problem(to_tensor(values))
+    generator = new_generator(seed)
+    rules, n_inner = completer._rules(problem, generator)
+    solution = minimize_from_starts(
+        problem,
+        rules,
+        completer.n_init,
+        generator,
+        completer._n_outer(),
+        n_inner,
+        completer.safeguard,
+    )
+    return problem, solution
+
+
+def _completed_batch(completer, values, seed):
+    problem, solution = _solve_batch(completer, values, seed)
+    return problem.reconstruct(solution.variables).numpy()
+
+
+def _not_meta_fitted(completer):
+    if hasattr(completer, "n_tasks_in_"):
+        raise AttributeError("fitted on a collection, whose tasks have features of their own")
+    return True
+
+
+class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Fit and transform of one matrix or of a collection of them."""
+
+    safeguard = "step"
+
+    # What a completer is made of ------------------------------------------------
+
+    @abstractmethod
+    def _problem(self, values: torch.Tensor, scale=None) -> MatrixCompletion:
+        """The problem of a batch; ``scale`` are units fixed by an earlier fit."""
+
+    @abstractmethod
+    def _rules(self, problem, generator):
+        """Rules and inner steps to solve with."""
+
+    @abstractmethod
+    def _n_outer(self) -> int:
+        """Outer steps to solve with."""
+
+    def _learn(self, tasks, truths, seed) -> dict:
+        """Attributes learned from a collection, by name."""
+        return {}
+
+    def _prepare(self, array, seed) -> dict:
+        """Attributes needed before one matrix is solved, by name."""
+        return {}
+
+    def _check_parameters(self):
+        """Raise for parameters that no data could excuse."""
+        for name in ("max_iter", "n_init", "t_l", "t_u", "n_components"):
+            value = getattr(self, name, None)
+            if value is None and name not in ("n_init",):
+                continue
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+                raise ValueError(
+                    f"{name} of {type(self).__name__} must be an integer >= 1, got {value!r}."
+                )
+        alpha = getattr(self, "alpha", 1.0)
+        if not isinstance(alpha, numbers.Real) or not 0 < alpha < np.inf:
+            raise ValueError(f"alpha must be a positive number, got {alpha!r}.")
+        if self.safeguard not in SAFEGUARDS:
+            raise ValueError(f"safeguard must be one of {SAFEGUARDS}, got {self.safeguard!r}.")
+
+    def _components_for(self, shape) -> int:
+        if self.n_components is None:
+            return min(_DEFAULT_COMPONENTS, *shape)
+        return int(self.n_components)
+
+    def _check_components(self, shapes):
+        for i, shape in enumerate(shapes):
+            if self.n_components is not None and self.n_components > min(shape):
+                task = f" (task {i})" if len(shapes) > 1 else ""
+                raise ValueError(
+                    f"n_components={self.n_components} must be <= "
+                    f"min(n_samples, n_features)={min(shape)}{task}."
+                )
+
+    # scikit-learn's face --------------------------------------------------------
+
+    def fit(self, X, y=None):
+        """Solve one matrix, or learn from a collection.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or collection
+            NaN marks missing entries; of a sparse matrix the stored entries are
+            the observed ones. A collection is a list of matrices or an array of
+            shape (n_tasks, n_samples, n_features).
+        y : collection of array-like or None, default=None
+            True matrices of a collection, if known: what is learned is then judged
+            on them. Ignored for one matrix.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X is no such thing, has less than two features or no observed
+            entry, or ``n_components`` does not fit it. Nothing is changed then.
+        """
+        self._check_parameters()
+        tasks = as_tasks(X)
+        if tasks is None:
+            return self._fit_one(X)
+        tasks = check_collection(tasks, self, **_CHECKS)
+        self._check_components([task.shape for task in tasks])
+        seed = draw_seed(self.random_state)
+        learned = self._learn(tasks, self._check_truths(tasks, y), seed)
+        self._forget()
+        self.n_tasks_in_ = len(tasks)
+        self._seed = seed
+        vars(self).update(learned)
+        return self
+
+    def _fit_one(self, X):
+        array = densify(check_array(unmask(X), estimator=self, input_name="X", **_CHECKS))
+        check_observed(array)
+        self._check_components([array.shape])
+        for axis, rows in ((1, "Rows"), (0, "Columns")):
+            _warn_empty(array, axis, rows)
+        seed = draw_seed(self.random_state)
+        prepared = self._prepare(array, seed)
+        solver = self._clone_with(prepared)
+        problem, solution = _solve_batch(solver, [array], seed)
+        self._forget()
+        vars(self).update(prepared)
+        validate_data(self, X, skip_check_array=True)
+        self._keep(problem, solution)
+        self._seed = seed
+        return self
+
+    def _clone_with(self, attributes):
+        """A shallow twin that has some fitted attributes, so that self stays as it was."""
+        twin = object.__new__(type(self))
+        vars(twin).update(self.get_params(deep=False) | attributes)
+        return twin
+
+    def _forget(self):
+        for name in [n for n in vars(self) if n.endswith("_") or n in ("_seed", "_fixed")]:
+            delattr(self, name)
+
+    def _keep(self, problem, solution):
+        """What new rows need, as numpy arrays."""
+        variables = solution.variables
+        self._fixed = map_tensors(
+            lambda tensor: tensor.numpy(), {n: b for n, b in variables.items() if n != "U"}
+        )
+        self._scale = problem.scale.numpy()
+        right = variables["V"] if isinstance(variables["V"], torch.Tensor) else variables["V"].mean
+        self.components_ = (problem.scale[0] * right[0]).numpy().T.copy()
+        self.n_iter_ = self._n_outer()
+        self.n_guarded_ = int(solution.n_guarded[0])
+        self.objective_ = float(solution.objective[0])
+
+    def transform(self, X):
+        """Fill the missing entries; observed ones stay as they are.
+
+        After a fit on one matrix every row is completed by itself, given the
+        fitted components. After a fit on a collection every matrix is solved as a
+        new task.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or collection
+
+        Returns
+        -------
+        X_filled : ndarray of shape (n_samples, n_features) or collection
+            In the container of X; a list for a tuple.
+
+        Raises
+        ------
+        ValueError
+            For a collection after a fit on one matrix, and for what `fit` refuses.
+        """
+        return self._complete(X, keep_observed=True)
+
+    def predict(self, X):
+        """Low-rank estimate of all entries, the observed ones included.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or collection
+
+        Returns
+        -------
+        X_estimated : ndarray of shape (n_samples, n_features) or collection
+        """
+        return self._complete(X, keep_observed=False)
+
+    def _complete(self, X, keep_observed):
+        arrays = self._validated(X)
+        filled = [
+            _filled(a, s, keep_observed)
+            for a, s in zip(arrays, self._estimates(arrays), strict=True)
+        ]
+        return filled[0] if as_tasks(X) is None else same_container(filled, X)
+
+    def _validated(self, X) -> list[np.ndarray]:
+        """Checked matrices to complete, one where X is one matrix."""
+        check_is_fitted(self, "_seed")
+        tasks = as_tasks(X)
+        meta_fitted = hasattr(self, "n_tasks_in_")
+        if tasks is not None and not meta_fitted:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted on one matrix and completes rows of "
+                "that width; fit it on a collection to complete collections."
+            )
+        if tasks is None and not meta_fitted:
+            array = densify(validate_data(self, unmask(X), reset=False, **_CHECKS))
+            _warn_empty(array, 1, "Rows")
+            return [array]
+        if tasks is None:
+            array = densify(check_array(unmask(X), estimator=self, input_name="X", **_CHECKS))
+            check_observed(array)
+            arrays = [array]
+        else:
+            arrays = check_collection(tasks, self, **_CHECKS)
+        self._check_components([array.shape for array in arrays])
+        return arrays
+
+    def _estimates(self, arrays) -> list[np.ndarray]:
+        """Low-rank estimates of all entries of each matrix."""
+        if hasattr(self, "n_tasks_in_"):
+            return self._solve_collection(arrays)
+        return [self._complete_rows(array) for array in arrays]
+
+    def _complete_rows(self, array):
+        problem = self._problem(to_tensor([array]), scale=torch.tensor(self._scale))
+        variables: Variables = map_tensors(lambda a: torch.from_numpy(a.copy()), self._fixed)
+        variables["U"] = problem.minimize_block(variables, "U")
+        return problem.reconstruct(variables)[0].numpy()
+
+    def _solve_collection(self, arrays):
+        """Complete matrices in batches of equal shape; the same for any ``n_jobs``."""
+
+        def cost(shape):
+            k = self._components_for(shape)
+            return self.n_init * (4 * shape[0] * shape[1] + 3 * sum(shape) * (k + 1) ** 2)
+
+        chunks = batches(arrays, cost)
+        seeds = np.random.RandomState(self._seed).randint(2**31 - 1, size=len(chunks))
+        completed = Parallel(n_jobs=self.n_jobs)(
+            delayed(_completed_batch)(self, [arrays[i] for i in chunk], seed)
+            for chunk, seed in zip(chunks, seeds, strict=True)
+        )
+        solved = [None] * len(arrays)
+        for chunk, batch in zip(chunks, completed, strict=True):
+            for i, matrix in zip(chunk, batch, strict=True):
+                solved[i] = matrix
+        return solved
+
+    def score(self, X, y=None):
+        """Minus the mean relative error on entries that were hidden from the completer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or collection
+        y : array-like of the shape of X or collection, default=None
+            The truth; judged are the entries missing in X that it knows. Without
+            it (or with one-dimensional y, as a pipeline passes labels) a seeded
+            tenth of the observed entries is hidden and judged.
+
+        Returns
+        -------
+        score : float
+            At most 0; greater is better.
+        """
+        arrays = self._validated(X)
+        single = as_tasks(X) is None
+        if single and np.ndim(y) == 1:
+            y = None
+        truths = self._check_truths(arrays, [y] if single and y is not None else y)
+        if truths is None:
+            truths = arrays
+            arrays = [hide_entries(a, _SCORED_FRACTION, self._seed) for a in arrays]
+        errors = [
+            relative_error(t, e, where=np.isnan(a))
+            for t, e, a in zip(truths, self._estimates(arrays), arrays, strict=True)
+        ]
+        return -float(np.mean(errors))
+
+    def _check_truths(self, tasks, y):
+        if y is None:
+            return None
+        truths = [
+            densify(check_array(unmask(t), estimator=self, input_name="y", **_CHECKS)) for t in y
+        ]
+        if [t.shape for t in truths] != [t.shape for t in tasks]:
+            raise ValueError("y must hold one true matrix of equal shape for each task of X.")
+        return truths
+
+    @available_if(_not_meta_fitted)
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns, those of the fitted matrix.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+
+        Returns
+        -------
+        feature_names_out : ndarray of str objects
+        """
+        return super().get_feature_names_out(input_features)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _filled(array, completed, keep_observed):
+    if keep_observed:
+        completed = np.where(np.isnan(array), completed, array)
+    return completed.astype(array.dtype, copy=False)
+
+
+def _warn_empty(array, axis, what):
+    empty = np.flatnonzero(np.isnan(array).all(axis=axis))
+    if len(empty):
+        warnings.warn(
+            f"{what} {empty.tolist()} of X have no observed entry and are filled from the prior.",
+            UserWarning,
+            stacklevel=4,
+        )

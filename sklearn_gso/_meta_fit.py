@@ -1,0 +1,190 @@
+"""Training the rules of a completer on a collection of tasks."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ._base import new_generator, to_tensor
+from .alternating import rules_for
+from .learned_optimizer import LearnedOptimizer
+from .meta_training import make_episode, meta_train
+from .rules import LSTMControl, LSTMStep
+
+_HELDOUT_FRACTION = 0.1
+_FEWEST_TO_SPLIT = 4
+
+
+class Recipe(NamedTuple):
+    """What a rule trains and solves with where the user says nothing."""
+
+    rule: type
+    max_iter: int
+    t_u: int | None
+    meta_loss: str
+    hidden_size: int
+    shared: bool
+
+
+RECIPES = {
+    "control": Recipe(LSTMControl, 40, None, "heldout", 24, True),
+    "step": Recipe(LSTMStep, 100, 10, "global", 20, False),
+}
+
+
+def resolve(optimizer, kind: str, problem) -> LearnedOptimizer | None:
+    """The learned optimizer that a constructor parameter stands for.
+
+    Raises
+    ------
+    ValueError
+        If it was trained for another rule or problem, or is no optimizer.
+    """
+    if optimizer is None or isinstance(optimizer, LearnedOptimizer):
+        found = optimizer
+    elif isinstance(optimizer, str) and optimizer == "pretrained":
+        found = LearnedOptimizer.load_pretrained()
+        return found if not _mismatch(found, kind, problem) else None
+    elif isinstance(optimizer, str | os.PathLike):
+        found = LearnedOptimizer.load(optimizer)
+    else:
+        raise ValueError(
+            "optimizer must be a LearnedOptimizer, 'pretrained', a path or None, "
+            f"got {type(optimizer).__name__}."
+        )
+    mismatch = found is not None and _mismatch(found, kind, problem)
+    if mismatch:
+        raise ValueError(f"the optimizer does not fit this completer: {mismatch}")
+    return found
+
+
+def _mismatch(optimizer, kind, problem) -> str:
+    description = optimizer.description
+    wanted = {
+        "rule": RECIPES[kind].rule.__name__,
+        "problem": type(problem).__name__,
+        "feature_version": problem.feature_version,
+    }
+    return "; ".join(
+        f"its {key} is {description[key]!r}, wanted {value!r}"
+        for key, value in wanted.items()
+        if description[key] != value
+    )
+
+
+def fresh_rules(completer, problem, generator) -> dict:
+    """New networks for the blocks that the rule moves."""
+    recipe = RECIPES[completer.rule]
+    options = dict(completer.rule_options or {})
+    shared = options.pop("shared", recipe.shared)
+    arguments = {"hidden_size": completer.hidden_size or recipe.hidden_size, **options}
+    if recipe.rule is LSTMControl:
+        variables = problem.init(new_generator(0))
+        name = problem.moved_names[0]
+        arguments["n_features"] = problem.row_features(variables, name).shape[2]
+        arguments["control_names"] = problem.control_names
+    networks = [
+        recipe.rule(**arguments, generator=generator)
+        for _ in range(1 if shared else len(problem.moved_names))
+    ]
+    names = problem.moved_names
+    return dict(zip(names, networks * len(names) if shared else networks, strict=False))
+
+
+class _Episodes:
+    """Turns tasks of a collection into training and validation episodes."""
+
+    def __init__(self, completer, tasks, truths, rules, seed):
+        self.completer, self.tasks, self.truths, self.rules = completer, tasks, truths, rules
+        self.loss = completer.meta_loss or RECIPES[completer.rule].meta_loss
+        self.generator = new_generator(seed)
+        self.rng = np.random.RandomState(seed)
+        share = completer.validation_fraction
+        order = self.rng.permutation(len(tasks))
+        n_validation = max(1, round(share * len(tasks))) if share else 0
+        if len(tasks) < _FEWEST_TO_SPLIT:
+            self.training, held = order, order[: len(order) if share else 0]
+        else:
+            self.training, held = order[n_validation:], order[:n_validation]
+        self.validation = [self.episode(batch) for batch in self._batches(held)]
+        self.n_batches = len(self._batches(self.training))
+        self.queue: list = []
+
+    def _batches(self, indices):
+        groups: dict[tuple, list] = {}
+        for i in self.rng.permutation(indices):
+            groups.setdefault(self.tasks[i].shape, []).append(i)
+        size = self.completer.batch_size
+        found = [g[i : i + size] for g in groups.values() for i in range(0, len(g), size)]
+        return [found[i] for i in self.rng.permutation(len(found))]
+
+    def __call__(self, step):
+        if not self.queue:
+            self.queue = self._batches(self.training)
+        return [self.episode(self.queue.pop())]
+
+    def episode(self, batch):
+        problem = self.completer._problem(to_tensor([self.tasks[i] for i in batch]))
+        judge = None
+        if self.truths is not None:
+            truth = to_tensor([self.truths[i] for i in batch])
+            judge = problem.with_values(_unseen(truth, problem.mask.bool()))
+        elif self.loss == "heldout":
+            problem, judge = problem.split(_HELDOUT_FRACTION, self.generator)
+        return make_episode(
+            problem,
+            rules_for(problem, self.rules),
+            self.generator,
+            self.completer._n_outer(),
+            judge=judge,
+            n_inner=self.completer.t_l,
+        )
+
+
+def _unseen(truth, seen):
+    """The truth where the optimizer does not see it; all of it if it sees everything."""
+    hidden = truth.masked_fill(seen, torch.nan)
+    everything = hidden.isnan().flatten(1).all(1)
+    return torch.where(everything[:, None, None], truth, hidden)
+
+
+def meta_fit(completer, tasks, truths, seed) -> dict:
+    """Train from the completer's optimizer, or from new networks.
+
+    Returns
+    -------
+    attributes : dict
+        ``learned_optimizer_`` and ``history_``.
+    """
+    generator = new_generator(seed)
+    problem = completer._problem(to_tensor(tasks[:1]))
+    start = resolve(completer.optimizer, completer.rule, problem)
+    if start is None:
+        rules = fresh_rules(completer, problem, generator)
+    else:
+        rules = start.rules(generator)
+        for rule in rules.values():
+            rule.requires_grad_(True)
+    episodes = _Episodes(completer, tasks, truths, rules, seed)
+    history = meta_train(
+        episodes,
+        rules_for(problem, rules),
+        completer.n_epochs * episodes.n_batches,
+        validation=episodes.validation,
+        validate_every=episodes.n_batches,
+        n_inner=completer.t_l,
+        window=completer.t_u or RECIPES[completer.rule].t_u,
+        weights=completer.loss_weights,
+        learning_rate=completer.learning_rate,
+        averaging=0.9,
+        verbose=bool(completer.verbose),
+    )
+    optimizer = LearnedOptimizer.from_rules(
+        rules,
+        problem,
+        trained_on=f"{len(tasks)} tasks of shapes {sorted({t.shape for t in tasks})[:5]}",
+        started_from=start.digest() if start else None,
+        n_steps=len(history),
+    )
+    return {"learned_optimizer_": optimizer, "history_": history}

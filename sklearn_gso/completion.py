@@ -1,0 +1,377 @@
+"""Matrix completion with scikit-learn's face: learned and classical completers."""
+
+from ._base import BaseCompleter, to_tensor
+from ._meta_fit import RECIPES, meta_fit, resolve
+from .alternating import rules_for
+from .problems import EmpiricalBayesCompletion, MatrixCompletion
+from .rules import ClosedForm, GradientDescent, geometric_continuation
+
+_PRIORS = ("empirical_bayes", "ridge")
+
+
+class GSOMatrixCompleter(BaseCompleter):
+    """Matrix completion by learned alternating optimisation.
+
+    Two factors, ``X ≈ U Vᵀ``, are updated in turn by a rule that was trained on
+    the global loss over many tasks (Global Scope Optimization, [1]_). ``fit`` of
+    one matrix solves it; ``fit`` of a collection trains the rule, and
+    ``transform`` then solves every matrix it is given.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Columns of the factors, the paper's k_m; at most min(n_samples,
+        n_features). By default 10, or less for smaller matrices. With
+        ``prior="empirical_bayes"`` an upper bound is enough.
+    optimizer : LearnedOptimizer, str, path-like or None, default="pretrained"
+        The trained rule to start from: an object, a file written by
+        `LearnedOptimizer.save`, or "pretrained" for the one that comes with the
+        package (there is one for ``rule="control"`` with
+        ``prior="empirical_bayes"``; other settings then start untrained, as with
+        None). Untrained, ``rule="control"`` is the classical closed-form
+        alternation.
+    rule : {"control", "step"}, default="control"
+        "control": `LSTMControl`, bends the closed-form step of each row. "step":
+        `LSTMStep`, the paper's, emits each coordinate's step from its gradient;
+        without a trained optimizer, ``fit`` of one matrix trains it on that matrix.
+    prior : {"empirical_bayes", "ridge"}, default="empirical_bayes"
+        What is minimised: `EmpiricalBayesCompletion`, whose noise and priors are
+        estimated, or equation (11) of [1]_ with a fixed λ. "step" always works on
+        the latter. Learned rules see data divided by their root mean square.
+    alpha : float, default=1e-3
+        λ of equation (11); without effect for ``prior="empirical_bayes"``.
+    max_iter : int, default=None
+        Outer steps, the paper's T. By default 40 for "control", 100 for "step".
+    t_l : int, default=None
+        Inner steps of each block within an outer step. By default 1 for "control",
+        10 for "step". Acts in training and in solving.
+    t_u : int, default=None
+        Outer steps between two updates of the weights. By default the whole run
+        for "control", 10 for "step". Acts only in training.
+    meta_loss : {"heldout", "global"}, default=None
+        What training minimises where no truth is given: the error on a fresh random
+        tenth of the observed entries, hidden from the optimizer, relative to the
+        classical rule's; or equation (9) on the observed entries. By default
+        "heldout" for "control" and "global" for "step".
+    loss_weights : array-like of shape (max_iter,), default=None
+        ω_t of equation (9). By default 1 for "global", growing with the square of
+        the sweep otherwise.
+    n_epochs : int, default=10
+        Passes of training over the collection.
+    batch_size : int, default=8
+        Tasks of equal shape in one training batch.
+    learning_rate : float, default=1e-3
+        Of Adam, equation (10).
+    hidden_size : int, default=None
+        LSTM units in each layer of a new network; an optimizer brings its own. By
+        default 24 for "control", 20 for "step" (500 in [1]_: slow on a CPU).
+    rule_options : dict, default=None
+        Further arguments of a new rule: ``n_layers``, ``scale``,
+        ``restart_iterate``, ``reset_state``, and ``shared`` (one network for all
+        blocks; by default for "control" only).
+    n_init : int, default=1
+        Random starts of each instance; the lowest objective is kept.
+    safeguard : {"step", "run", "none"}, default="step"
+        "step": an outer step whose objective is not finite or rises above that of
+        the last ten is replaced by the classical one, and the best iterate is
+        returned. "run": besides, the classical rule runs from the same start and
+        the lower objective is returned. Both speak of the objective; neither
+        promises a lower error on unseen entries.
+    validation_fraction : float, default=0.1
+        Share of the collection that is set aside to choose the best checkpoint.
+    random_state : int, RandomState instance or None, default=None
+        Seeds starts, masks and weights.
+    n_jobs : int or None, default=None
+        Processes for collections.
+    verbose : int, default=0
+        1 shows a progress bar while training.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Vᵀ, after a fit on one matrix.
+    objective_ : float
+        Objective reached, in units of the scaled data, after a fit on one matrix.
+    n_iter_ : int
+        Outer steps of that fit.
+    n_guarded_ : int
+        Outer steps of that fit in which the safeguard acted.
+    learned_optimizer_ : LearnedOptimizer or None
+        The trained rule: pass it on as ``optimizer``.
+    history_ : list of dict
+        Loss and validation of each training step, after a fit on a collection.
+    n_tasks_in_ : int
+        Number of tasks of that fit.
+    n_features_in_ : int
+        After a fit on one matrix.
+
+    See Also
+    --------
+    ALSMatrixCompleter : The closed-form baseline.
+    SGDMatrixCompleter : The gradient baseline.
+
+    References
+    ----------
+    .. [1] Xia, Huang and Jaimoukha, Meta-learning for Multi-variable Non-convex
+       Optimization Problems: Iterating Non-optimums Makes Optimum Possible, 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_gso import GSOMatrixCompleter
+    >>> X = np.outer([1.0, 2, 3, 4, 5], [1.0, 2, 3, 4])
+    >>> X[1, 2] = np.nan
+    >>> GSOMatrixCompleter(random_state=0).fit_transform(X)[1].round(1)
+    array([2., 4., 6., 8.])
+    """
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        optimizer="pretrained",
+        rule="control",
+        prior="empirical_bayes",
+        alpha=1e-3,
+        max_iter=None,
+        t_l=None,
+        t_u=None,
+        meta_loss=None,
+        loss_weights=None,
+        n_epochs=10,
+        batch_size=8,
+        learning_rate=1e-3,
+        hidden_size=None,
+        rule_options=None,
+        n_init=1,
+        safeguard="step",
+        validation_fraction=0.1,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.optimizer = optimizer
+        self.rule = rule
+        self.prior = prior
+        self.alpha = alpha
+        self.max_iter = max_iter
+        self.t_l = t_l
+        self.t_u = t_u
+        self.meta_loss = meta_loss
+        self.loss_weights = loss_weights
+        self.n_epochs = n_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.hidden_size = hidden_size
+        self.rule_options = rule_options
+        self.n_init = n_init
+        self.safeguard = safeguard
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.rule not in RECIPES:
+            raise ValueError(f"rule must be one of {sorted(RECIPES)}, got {self.rule!r}.")
+        if self.prior not in _PRIORS:
+            raise ValueError(f"prior must be one of {_PRIORS}, got {self.prior!r}.")
+        if self.meta_loss not in (None, "heldout", "global"):
+            raise ValueError(f"meta_loss must be 'heldout' or 'global', got {self.meta_loss!r}.")
+
+    def _n_outer(self):
+        return self.max_iter or RECIPES[self.rule].max_iter
+
+    def _problem(self, values, scale=None):
+        k = self._components_for(values.shape[1:])
+        scale = "rms" if scale is None else scale
+        if self.rule == "control" and self.prior == "empirical_bayes":
+            return EmpiricalBayesCompletion(values, k, scale=scale)
+        return MatrixCompletion(values, k, alpha=self.alpha, scale=scale)
+
+    def _rules(self, problem, generator):
+        if self.learned_optimizer_ is None:
+            return rules_for(problem, ClosedForm()), self.t_l
+        return rules_for(problem, self.learned_optimizer_.rules(generator)), self.t_l
+
+    def _learn(self, tasks, truths, seed):
+        return meta_fit(self, tasks, truths, seed)
+
+    def _prepare(self, array, seed):
+        found = resolve(self.optimizer, self.rule, self._problem(to_tensor([array])))
+        if found is None and self.rule == "step":
+            return meta_fit(self, [array], None, seed)
+        return {"learned_optimizer_": found}
+
+
+class _ClassicalCompleter(BaseCompleter):
+    """Algorithm 1 on equation (11), in the units of the data."""
+
+    def _problem(self, values, scale=None):
+        k = self._components_for(values.shape[1:])
+        return MatrixCompletion(values, k, alpha=self.alpha)
+
+    def _n_outer(self):
+        return self.max_iter
+
+
+class ALSMatrixCompleter(_ClassicalCompleter):
+    """Matrix completion by alternating least squares, Algorithm 1 in closed form.
+
+    Minimises equation (11) of the paper,
+    ``||P(X - U Vᵀ)||² / 2 + alpha (||U||² + ||V||²) / 2``.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Columns of the factors, the paper's k_m. By default 10, or less for smaller
+        matrices.
+    alpha : float, default=1e-3
+        λ, in the units of the data.
+    alpha_start : float, default=None
+        Continuation: λ falls geometrically from here to ``alpha`` over the first
+        70 % of the outer steps. 10 is a far stronger baseline than none.
+    max_iter : int, default=100
+        Outer steps, the paper's T.
+    n_init : int, default=1
+        Random starts; the lowest objective is kept.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        Processes for collections.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Vᵀ, after a fit on one matrix.
+    objective_ : float
+        Equation (11) at the solution.
+    n_iter_ : int
+    n_features_in_ : int
+    n_tasks_in_ : int
+        After a fit on a collection, which learns nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_gso import ALSMatrixCompleter
+    >>> X = np.outer([1.0, 2, 3, 4, 5], [1.0, 2, 3, 4])
+    >>> X[1, 2] = np.nan
+    >>> ALSMatrixCompleter(1, random_state=0).fit_transform(X)[1].round(1)
+    array([2., 4., 6., 8.])
+    """
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        alpha=1e-3,
+        alpha_start=None,
+        max_iter=100,
+        n_init=1,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.alpha_start = alpha_start
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.alpha_start is not None and not self.alpha_start >= self.alpha:
+            raise ValueError(
+                f"alpha_start={self.alpha_start!r} must be None or at least alpha={self.alpha!r}."
+            )
+
+    def _rules(self, problem, generator):
+        schedule = None
+        if self.alpha_start is not None:
+            schedule = geometric_continuation(self.alpha_start, self.alpha)
+        return rules_for(problem, ClosedForm(schedule)), None
+
+
+class SGDMatrixCompleter(_ClassicalCompleter):
+    """Matrix completion by alternating gradient descent, Algorithm 1.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Columns of the factors, the paper's k_m. By default 10, or less for smaller
+        matrices.
+    alpha : float, default=1e-3
+        λ of equation (11), in the units of the data.
+    learning_rate : float, default=1e-3
+        The paper's. Large data need less: a run that diverges returns its best
+        iterate.
+    batch_fraction : float, default=None
+        Share of the observed entries in a mini-batch, in (0, 1]. By default the
+        full gradient, which is what the paper's "SGD" does.
+    max_iter : int, default=100
+        Outer steps, the paper's T.
+    t_l : int, default=10
+        Gradient steps of each factor within an outer step.
+    n_init : int, default=1
+        Random starts; the lowest objective is kept.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        Processes for collections.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Vᵀ, after a fit on one matrix.
+    objective_ : float
+        Equation (11) at the solution.
+    n_iter_ : int
+    n_features_in_ : int
+    n_tasks_in_ : int
+        After a fit on a collection, which learns nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_gso import SGDMatrixCompleter
+    >>> X = np.outer([1.0, 2, 3, 4, 5], [1.0, 2, 3, 4])
+    >>> X[1, 2] = np.nan
+    >>> SGDMatrixCompleter(1, random_state=0).fit_transform(X)[1].round(1)
+    array([2., 4., 6., 8.])
+    """
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        alpha=1e-3,
+        learning_rate=1e-3,
+        batch_fraction=None,
+        max_iter=100,
+        t_l=10,
+        n_init=1,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.batch_fraction = batch_fraction
+        self.max_iter = max_iter
+        self.t_l = t_l
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
+        if self.batch_fraction is not None and not 0 < self.batch_fraction <= 1:
+            raise ValueError(f"batch_fraction must lie in (0, 1], got {self.batch_fraction!r}.")
+
+    def _rules(self, problem, generator):
+        rule = GradientDescent(self.learning_rate, self.batch_fraction, generator)
+        return rules_for(problem, rule), self.t_l

@@ -1,0 +1,92 @@
+"""Tasks to train and to judge on: synthetic low-rank matrices and real digits."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+
+def hide_entries(X, fraction, random_state=None):
+    """Replace a uniformly random set of the observed entries by NaN.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or (n_tasks, n_samples, n_features)
+        NaN marks entries that are missing already.
+    fraction : float
+        Share of each matrix's observed entries to hide, in [0, 1]; the number is
+        rounded, so it is the same in every matrix of equal count.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    hidden : ndarray
+        A copy of X with more NaN.
+
+    Raises
+    ------
+    ValueError
+        If ``fraction`` lies outside [0, 1].
+    """
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction must lie in [0, 1], got {fraction!r}")
+    rng = check_random_state(random_state)
+    hidden = np.array(X, dtype=np.result_type(X, np.float32), copy=True)
+    for matrix in hidden[None] if hidden.ndim == 2 else hidden:
+        observed = np.flatnonzero(~np.isnan(matrix))
+        chosen = rng.permutation(observed)[: round(fraction * len(observed))]
+        matrix.flat[chosen] = np.nan
+    return hidden
+
+
+def make_low_rank_tasks(
+    n_tasks=100,
+    *,
+    shape=(100, 100),
+    rank=5,
+    rate=0.2,
+    factors="gaussian",
+    noise=0.0,
+    decay=0.0,
+    mean=0.0,
+    random_state=None,
+):
+    r"""Random matrices ``U diag(i^-decay) Vᵀ`` with missing entries.
+
+    Parameters
+    ----------
+    n_tasks : int, default=100
+    shape : tuple of two int, default=(100, 100)
+    rank : int, default=5
+    rate : float, default=0.2
+        Share of the entries that is observed, uniformly at random.
+    factors : {"gaussian", "uniform"}, default="gaussian"
+        Entries of U and V: standard normal, or uniform on [0, 1] as in the paper.
+    noise : float, default=0.0
+        Standard deviation of the noise on the observed entries, in units of the
+        matrix's root mean square.
+    decay : float, default=0.0
+        Exponent of the decay of the spectrum.
+    mean : float, default=0.0
+        Root mean square of added row and column means, in the same units.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    X : ndarray of shape (n_tasks, p, q)
+        Noisy observed entries, NaN elsewhere.
+    truth : ndarray of shape (n_tasks, p, q)
+        The complete matrices without noise.
+    """
+    draws = {"gaussian": "standard_normal", "uniform": "random_sample"}
+    if factors not in draws:
+        raise ValueError(f"factors must be one of {sorted(draws)}, got {factors!r}")
+    rng = check_random_state(random_state)
+    draw = getattr(rng, draws[factors])
+    p, q = shape
+    spectrum = np.arange(1, rank + 1.0) ** -decay
+    truth = (draw((n_tasks, p, rank)) * spectrum) @ draw((n_tasks, q, rank)).transpose(0, 2, 1)
+    size = np.sqrt(np.mean(truth**2, axis=(1, 2), keepdims=True))
+    means = rng.standard_normal((n_tasks, p, 1)) + rng.standard_normal((n_tasks, 1, q))
+    truth = truth + mean * size / np.sqrt(2) * means
+    size = np.sqrt(np.mean(truth**2, axis=(1, 2), keepdims=True))
+    noisy = truth + noise * size * rng.standard_normal(truth.shape)
+    return hide_entries(noisy, 1 - rate, rng), truth

@@ -1,0 +1,236 @@
+"""What is kept of meta-training: weights and a description, in a file that runs no code."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from .rules.learned import LSTMControl, LSTMStep
+
+FORMAT_VERSION = 1
+_RULES = {"LSTMControl": LSTMControl, "LSTMStep": LSTMStep}
+_REQUIRED = ("rule", "arguments", "blocks", "shared", "problem", "feature_version")
+
+
+class LearnedOptimizer:
+    """Trained rules and what they were trained on. Immutable.
+
+    Parameters
+    ----------
+    weights : mapping of str to array
+        Named ``<block>.<parameter>``; ``shared.<parameter>`` if all blocks share
+        one network. Copied, read-only.
+    description : mapping
+        JSON-compatible. ``rule``, ``arguments`` (of the rule), ``blocks`` (that it
+        moves), ``shared``, ``problem`` (class name) and ``feature_version`` are
+        required; what it was trained on and the figures it reached stand beside.
+
+    Raises
+    ------
+    ValueError
+        If the description lacks a key, or the weights do not fit it.
+    """
+
+    __slots__ = ("_weights", "_description")
+
+    def __init__(self, weights: Mapping, description: Mapping):
+        missing = [key for key in _REQUIRED if key not in description]
+        if missing:
+            raise ValueError(f"the description of a learned optimizer lacks {missing}")
+        if description["rule"] not in _RULES:
+            raise ValueError(f"unknown rule {description['rule']!r}; known: {sorted(_RULES)}")
+        frozen = {}
+        for name in sorted(weights):
+            frozen[name] = np.array(weights[name], dtype=np.float32)
+            frozen[name].flags.writeable = False
+        object.__setattr__(self, "_weights", frozen)
+        object.__setattr__(self, "_description", json.dumps(dict(description), sort_keys=True))
+        self.rules()
+
+    def __setattr__(self, name, value):
+        raise AttributeError("a LearnedOptimizer is immutable")
+
+    def __delattr__(self, name):
+        raise AttributeError("a LearnedOptimizer is immutable")
+
+    @property
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """Read-only arrays by name."""
+        return MappingProxyType(self._weights)
+
+    @property
+    def description(self) -> dict:
+        """What the optimizer is and was trained on; a fresh copy."""
+        return json.loads(self._description)
+
+    # Immutable: the same object serves as its own copy, as scikit-learn's clone
+    # wants of a parameter.
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __reduce__(self):
+        return type(self), (self._weights, self.description)
+
+    def __eq__(self, other):
+        if not isinstance(other, LearnedOptimizer):
+            return NotImplemented
+        return self.digest() == other.digest()
+
+    def __hash__(self):
+        return hash(self.digest())
+
+    def __repr__(self):
+        d = self.description
+        return f"LearnedOptimizer(rule={d['rule']!r}, problem={d['problem']!r})"
+
+    def digest(self) -> str:
+        """SHA-256 of weights and description."""
+        sha = hashlib.sha256(self._description.encode())
+        for name, array in self._weights.items():
+            sha.update(f"{name}{array.shape}".encode())
+            sha.update(array.tobytes())
+        return sha.hexdigest()
+
+    @classmethod
+    def from_rules(cls, rules: Mapping, problem, **about) -> "LearnedOptimizer":
+        """Freeze trained rules.
+
+        Parameters
+        ----------
+        rules : dict of str to LearnedRule
+            For the blocks that they move.
+        problem : Problem
+            Of the kind they were trained on.
+        **about
+            Further entries of the description.
+        """
+        first = next(iter(rules.values()))
+        shared = len(rules) > 1 and all(rule is first for rule in rules.values())
+        networks = {"shared": first} if shared else rules
+        weights = {
+            f"{block}.{key}": value.detach().numpy()
+            for block, rule in networks.items()
+            for key, value in rule.state_dict().items()
+        }
+        description = {
+            "rule": type(first).__name__,
+            "arguments": first.arguments(),
+            "blocks": list(rules),
+            "shared": shared,
+            "problem": type(problem).__name__,
+            "feature_version": problem.feature_version,
+            **about,
+        }
+        return cls(weights, description)
+
+    def rules(self, generator: torch.Generator | None = None) -> dict:
+        """Rebuild the rules, one for each block that they move.
+
+        Parameters
+        ----------
+        generator : torch.Generator, optional
+            For rules that draw at random while they run.
+        """
+        d = self.description
+        networks = {}
+        for block in ["shared"] if d["shared"] else d["blocks"]:
+            rule = _RULES[d["rule"]](**d["arguments"], generator=generator)
+            prefix = block + "."
+            state = {
+                name.removeprefix(prefix): torch.from_numpy(array.copy())
+                for name, array in self._weights.items()
+                if name.startswith(prefix)
+            }
+            try:
+                rule.load_state_dict(state)
+            except RuntimeError as error:
+                raise ValueError(f"weights and description disagree: {error}") from error
+            networks[block] = rule.requires_grad_(False)
+        return {block: networks["shared" if d["shared"] else block] for block in d["blocks"]}
+
+    def save(self, path) -> None:
+        """Write a safetensors file with the description in its header.
+
+        The file appears whole or not at all: it is written beside, synced and
+        renamed. Read it with `load`.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        path = Path(path)
+        header = {
+            "format_version": str(FORMAT_VERSION),
+            "description": self._description,
+            "sha256": self.digest(),
+        }
+        data = to_bytes(self._weights, metadata=header)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+    @classmethod
+    def load(cls, path) -> "LearnedOptimizer":
+        """Read a file written by `save`. No code in it is run.
+
+        Raises
+        ------
+        FileNotFoundError
+        ValueError
+            If the file is truncated, altered, foreign, or of a newer format.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"no learned optimizer at {path}")
+        try:
+            with safe_open(path, framework="numpy") as file:
+                header = file.metadata() or {}
+                version = int(header["format_version"])
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if version > FORMAT_VERSION:
+                raise ValueError(f"format version {version} is newer than {FORMAT_VERSION}")
+            optimizer = cls(weights, json.loads(header["description"]))
+        except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} is no readable learned optimizer: {error}") from error
+        if optimizer.digest() != header.get("sha256"):
+            raise ValueError(f"{path} is no readable learned optimizer: its checksum is wrong")
+        return optimizer
+
+    @classmethod
+    def load_pretrained(cls, name: str = "completer") -> "LearnedOptimizer":
+        """One of the optimizers that come with the package.
+
+        Parameters
+        ----------
+        name : str, default="completer"
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name; the message lists the names.
+        """
+        folder = resources.files("sklearn_gso") / "pretrained"
+        names = sorted(f.name[:-12] for f in folder.iterdir() if f.name.endswith(".safetensors"))
+        if name not in names:
+            raise ValueError(f"no pretrained optimizer {name!r}; there are {names}")
+        with resources.as_file(folder / f"{name}.safetensors") as path:
+            return cls.load(path)

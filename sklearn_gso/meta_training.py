@@ -1,0 +1,304 @@
+"""Learning the rules: windows of the loop, back-propagation, many tasks."""
+
+import copy
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from .alternating import alternate, init_states
+from .problems.base import Problem, Variables, map_tensors
+from .rules.base import Rules
+
+_LARGEST_RATIO = 5.0
+_ERROR_FLOOR = 1e-7
+
+
+class Episode(NamedTuple):
+    """A batch of tasks to be solved once in training.
+
+    Attributes
+    ----------
+    problem : Problem
+        What the optimizer sees.
+    judge : Problem or None
+        Whose ``error`` is minimised: held-out data or the truth. None stands for
+        the global loss, equation (9).
+    variables : dict
+        Where the run starts.
+    n_outer : int
+        Outer steps of the run, the paper's T.
+    reference : Tensor of shape (n_outer, T) or None
+        Root of the judge's error of the classical rule after each sweep.
+    """
+
+    problem: Problem
+    judge: Problem | None
+    variables: Variables
+    n_outer: int
+    reference: Tensor | None = None
+
+
+class History(list):
+    """A list of dicts, one for each meta-step, with how many were skipped."""
+
+    n_skipped = 0
+
+
+def make_episode(problem, rules, generator, n_outer, *, judge=None, n_inner=None) -> Episode:
+    """An episode from a random start, with the classical reference if it is judged."""
+    variables = problem.init(generator)
+    if judge is None:
+        return Episode(problem, None, variables, n_outer)
+    classical = {name: rule.classical() for name, rule in rules.items()}
+    errors: list[Tensor] = []
+    with torch.no_grad():
+        alternate(
+            problem,
+            classical,
+            variables,
+            n_outer,
+            n_inner,
+            on_sweep=lambda v: errors.append(judge.error(v).sqrt()),
+        )
+    return Episode(problem, judge, variables, n_outer, torch.stack(errors))
+
+
+def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None) -> Tensor:
+    """One summand of the meta-loss, the mean over the tasks of the batch.
+
+    Without a judge it is equation (9)'s ω_t F(W_t, X_t), ω = 1 by default. With
+    one it is the root of the error relative to the classical rule's after as many
+    sweeps, capped, ω growing with the square of the sweep: noiseless tasks, whose
+    errors span ten decades, and noisy ones, whose errors hardly change, then
+    count alike.
+    """
+    if episode.judge is None:
+        weight = 1.0 if weights is None else weights[sweep]
+        return weight * episode.problem.objective(variables).mean()
+    last = episode.n_outer
+    weight = 3 * ((sweep + 1) / last) ** 2 / last if weights is None else weights[sweep]
+    # The tiny constant keeps the derivative of the root finite at zero error.
+    error = (episode.judge.error(variables) + 1e-20).sqrt()
+    reference = torch.nan_to_num(episode.reference[sweep], nan=1.0, posinf=1.0)
+    ratio = ((error + _ERROR_FLOOR) / (reference + _ERROR_FLOOR)).sqrt()
+    return weight * ratio.clamp(max=_LARGEST_RATIO).mean()
+
+
+def run_window(episode, rules, run, n_inner, window, weights):
+    """Advance one episode by a window; its loss and where it stands now."""
+    variables, states, start = run
+    n_steps = min(window or episode.n_outer, episode.n_outer - start)
+    losses: list[Tensor] = []
+
+    def record(current):
+        sweep = start + len(losses)
+        losses.append(sweep_loss(episode, current, sweep, weights))
+
+    variables, states = alternate(
+        episode.problem,
+        rules,
+        variables,
+        n_steps,
+        n_inner,
+        states=states,
+        start=start,
+        n_total=episode.n_outer,
+        on_sweep=record,
+    )
+    total = torch.stack(losses).sum()
+    if episode.judge is None:
+        total = total / n_steps
+    variables, states = map_tensors(Tensor.detach, (variables, states))
+    return total, (variables, states, start + n_steps)
+
+
+def validate(episodes, rules, n_inner=None, weights=None) -> float:
+    """Mean loss of whole runs at their last sweep, without gradients."""
+    values = []
+    with torch.no_grad():
+        for episode in episodes:
+            variables, _ = alternate(
+                episode.problem, rules, episode.variables, episode.n_outer, n_inner
+            )
+            if episode.judge is None:
+                loss = episode.problem.objective(variables).mean()
+            else:
+                unit = torch.ones(episode.n_outer)
+                loss = sweep_loss(episode, variables, episode.n_outer - 1, unit)
+            values.append(float(loss))
+    return sum(values) / len(values)
+
+
+class _Average:
+    """Exponential average of a module's weights."""
+
+    def __init__(self, modules, decay):
+        self.modules, self.decay = modules, decay
+        self.average = [copy.deepcopy(m.state_dict()) for m in modules]
+        self.n_updates = 0
+
+    def update(self):
+        self.n_updates += 1
+        # Young averages forget faster, or they would remember the first weights.
+        decay = min(self.decay, self.n_updates / (self.n_updates + 10))
+        for module, average in zip(self.modules, self.average, strict=True):
+            for key, value in module.state_dict().items():
+                average[key].lerp_(value, 1 - decay)
+
+
+def learned_modules(rules: Rules) -> list[nn.Module]:
+    """The distinct trainable rules, in the order of the blocks."""
+    return list(dict.fromkeys(r for r in rules.values() if isinstance(r, nn.Module)))
+
+
+class _Trainer:
+    """The state of a meta-training run."""
+
+    def __init__(self, rules, learning_rate, n_steps, anneal, averaging, clip):
+        self.rules, self.clip = rules, clip
+        self.modules = learned_modules(rules)
+        self.parameters = [p for m in self.modules for p in m.parameters()]
+        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.adam,
+            lambda s: 0.5 * (1 + math.cos(math.pi * min(1.0, s / n_steps))) if anneal else 1.0,
+        )
+        self.average = _Average(self.modules, averaging)
+        self.best, self.best_value = self.snapshot(), math.inf
+        self.history = History()
+
+    def snapshot(self):
+        return copy.deepcopy(self.average.average)
+
+    def restore(self, weights):
+        for module, state in zip(self.modules, weights, strict=True):
+            module.load_state_dict(state)
+
+    def update(self, loss_terms) -> float | None:
+        """Adam on the sum of the terms' gradients; None if it had to be skipped.
+
+        Terms are back-propagated one after the other, to hold one graph at a time.
+        """
+        self.adam.zero_grad()
+        total = 0.0
+        for term in loss_terms:
+            term.backward()
+            total += float(term.detach())
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        if not (math.isfinite(total) and torch.isfinite(norm)):
+            self.history.n_skipped += 1
+            return None
+        self.adam.step()
+        self.average.update()
+        return total
+
+    def meta_step(self, episodes, n_inner, window, weights) -> list[float]:
+        """Run a list of episodes to their ends, an update after each window."""
+        runs = [(e.variables, init_states(self.rules, e.variables), 0) for e in episodes]
+        losses = []
+        while any(run[2] < e.n_outer for e, run in zip(episodes, runs, strict=True)):
+
+            def terms(runs=runs):
+                for i, episode in enumerate(episodes):
+                    if runs[i][2] < episode.n_outer:
+                        loss, runs[i] = run_window(
+                            episode, self.rules, runs[i], n_inner, window, weights
+                        )
+                        yield loss / len(episodes)
+
+            loss = self.update(terms())
+            if loss is None:
+                break  # the variables are spoiled too; the next episodes start afresh
+            losses.append(loss)
+        self.schedule.step()
+        return losses
+
+    def check(self, validation, n_inner, weights) -> float:
+        """Validate the averaged weights and keep them if they are the best."""
+        trained = [copy.deepcopy(m.state_dict()) for m in self.modules]
+        self.restore(self.average.average)
+        value = validate(validation, self.rules, n_inner, weights)
+        self.restore(trained)
+        if value < self.best_value:
+            self.best, self.best_value = self.snapshot(), value
+        return value
+
+
+def meta_train(
+    source,
+    rules: Rules,
+    n_steps: int,
+    *,
+    validation=(),
+    validate_every: int = 10,
+    n_inner: int | None = None,
+    window: int | None = None,
+    weights=None,
+    learning_rate: float = 1e-3,
+    anneal: bool = False,
+    averaging: float = 0.0,
+    clip: float = 1.0,
+    verbose: bool = False,
+) -> History:
+    """Train the learned ones among the rules on the global loss, Algorithm 2.
+
+    The rules end with the weights that did best on the validation episodes, or
+    with the last ones if there are none. Ctrl-C ends training early in the same
+    way. A step whose loss or gradient is not finite changes nothing and is
+    counted in ``history.n_skipped``.
+
+    Parameters
+    ----------
+    source : callable
+        From the number of the meta-step to a list of `Episode`, whose gradients
+        are added up.
+    rules : dict of str to UpdateRule
+        Trained in place.
+    n_steps : int
+        How often ``source`` is called.
+    validation : list of Episode
+    validate_every : int, default=10
+    n_inner : int, optional
+        The paper's t_l; by default the rules' own.
+    window : int, optional
+        Outer steps between two updates, the paper's t_u; by default whole runs.
+    weights : sequence of float, optional
+        ω_t for each outer step of a run, equation (9).
+    learning_rate : float, default=1e-3
+        Of Adam, equation (10).
+    anneal : bool, default=False
+        Let the learning rate fall to zero along a cosine.
+    averaging : float, default=0.0
+        Decay of the exponential average that is validated and kept.
+    clip : float, default=1.0
+        Largest norm of a gradient.
+    verbose : bool, default=False
+        Show a progress bar.
+
+    Returns
+    -------
+    history : History
+        A dict for each meta-step: ``step``, ``loss`` and, where it was
+        computed, ``validation``.
+    """
+    trainer = _Trainer(rules, learning_rate, n_steps, anneal, averaging, clip)
+    bar = tqdm(range(n_steps), disable=not verbose, desc="meta-training", unit="step")
+    try:
+        if validation:
+            trainer.check(validation, n_inner, weights)
+        for step in bar:
+            losses = trainer.meta_step(source(step), n_inner, window, weights)
+            record = {"step": step, "loss": sum(losses) / len(losses) if losses else math.nan}
+            if validation and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
+                record["validation"] = trainer.check(validation, n_inner, weights)
+            trainer.history.append(record)
+            bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k != "step"})
+    except KeyboardInterrupt:
+        tqdm.write("meta-training interrupted; keeping the best weights so far")
+    trainer.restore(trainer.best if validation else trainer.snapshot())
+    return trainer.history
+
+

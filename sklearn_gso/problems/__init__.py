@@ -1,0 +1,7 @@
+"""What is minimised, one problem a file."""
+
+from .base import Problem
+from .empirical_bayes import EmpiricalBayesCompletion
+from .matrix_completion import MatrixCompletion
+
+__all__ = ["EmpiricalBayesCompletion", "MatrixCompletion", "Problem"]

@@ -1,0 +1,205 @@
+"""Matrix completion whose priors and noise are estimated with the factors."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ._linalg import log_determinant, solve_and_invert
+from .base import point
+from .matrix_completion import MatrixCompletion, _row_control
+
+# In units of the data's mean square. The bias that it leaves in the factors is
+# of its own order, not of its root.
+_LEAST_NOISE = 1e-10
+
+
+class Posterior(NamedTuple):
+    """Independent Gaussians over the rows of a factor.
+
+    ``mean`` is (T, rows, k); ``covariance`` is (T, k, k, rows), rows last so
+    that the algebra runs along contiguous memory.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+
+class Prior(NamedTuple):
+    """The Gaussian from which the rows of a factor come: (T, 1, k) and (T, k, k)."""
+
+    mean: Tensor
+    precision: Tensor
+
+
+class EmpiricalBayesCompletion(MatrixCompletion):
+    r"""Variational matrix factorisation with re-estimated hyper-parameters.
+
+    With :math:`R_{ij} \sim N(u_i^T v_j, 1/\tau)` on the observed entries,
+    :math:`u_i \sim N(m_U, \Lambda_U^{-1})`, :math:`v_j \sim N(m_V, \Lambda_V^{-1})`
+    and independent Gaussian posteriors q of all rows, F is the free energy per
+    observed entry,
+
+    .. math::
+        F = \tfrac1{|\Omega|} \Big( E_q[-\log p(R | U, V, \tau)]
+          + KL(q_U \| p_U) + KL(q_V \| p_V)
+          + \tfrac\nu2 \sum_{U, V} (tr \Lambda - \log |\Lambda|) \Big),
+
+    the last term being the inverse-Wishart prior of weight :math:`\nu = 1`.
+    Five blocks, each with a closed-form minimiser: the posteriors ``U`` and
+    ``V``, the priors ``prior_U`` and ``prior_V``, and the ``noise`` precision
+    (at most 1e10 in units of the data). No rank and no λ is needed: components
+    that the data do not ask for shrink.
+
+    Parameters
+    ----------
+    values : Tensor of shape (T, p, q)
+        The matrices; NaN marks a missing entry.
+    n_components : int
+        An upper bound of the rank.
+    scale : "rms" or Tensor of shape (T, 1, 1), default="rms"
+        Units of the matrices, divided out: by default the root mean square of
+        each matrix's observed entries.
+    init_scale : float, default=0.1
+        Standard deviation of the random start of the means.
+
+    Notes
+    -----
+    Controls: ``data`` and ``prior`` multiply the row's noise precision and prior
+    precision by their exponentials.
+
+    References
+    ----------
+    Lim and Teh, Variational Bayesian approach to movie rating prediction, 2007.
+    """
+
+    block_names = ("U", "prior_U", "V", "prior_V", "noise")
+    control_names = ("data", "prior")
+    feature_version = 1
+    prior_weight = 1.0
+
+    def __init__(self, values, n_components, scale="rms", init_scale=0.1):
+        super().__init__(values, n_components, scale=scale, init_scale=init_scale)
+
+    @property
+    def moved_names(self):
+        return ("U", "V")
+
+    def init(self, generator):
+        k, dtype = self.n_components, self.values.dtype
+        variables = {}
+        for name, mean in super().init(generator).items():
+            identity = torch.eye(k, dtype=dtype).repeat(self.n_tasks, 1, 1)
+            covariance = self.init_scale**2 * identity[..., None]
+            variables[name] = Posterior(mean, covariance.repeat(1, 1, 1, mean.shape[1]))
+            variables["prior_" + name] = Prior(torch.zeros_like(mean[:, :1]), identity)
+        variables["noise"] = torch.ones(self.n_tasks, 1, 1, dtype=dtype)
+        return variables
+
+    def _gram(self, name, *parts) -> Tensor:
+        """Sums over the entries observed in each row of (k, k) moments of the other factor."""
+        _, mask, _ = self._sides[name]
+        moments = sum(parts)
+        return (moments.flatten(1, 2) @ mask.mT).unflatten(1, moments.shape[1:3])
+
+    def minimize_block(self, variables, name, controls=None):
+        if name == "noise":
+            n_observed = self.n_observed.clamp(min=1)
+            variance = self._expected_misfit(variables) / n_observed
+            return (1 / variance.clamp(min=_LEAST_NOISE))[:, None, None]
+        if name.startswith("prior_"):
+            return self._fit_prior(variables[name.removeprefix("prior_")])
+        return self.posterior(variables, name, controls or {})
+
+    def posterior(self, variables, name, controls) -> Posterior:
+        """Gaussian posteriors of the rows of one factor, the other one fixed."""
+        values, _, other = self._sides[name]
+        mean, covariance = variables[other]
+        prior = variables["prior_" + name]
+        noise = variables["noise"][:, 0] * torch.exp(_row_control(controls, "data"))
+        trust = torch.exp(_row_control(controls, "prior"))
+        trust = trust.expand(*noise.shape[:-1], values.shape[1])[:, None]
+        noise = noise[:, None]
+        precision = prior.precision[..., None] * trust[:, None]
+        matrix = precision + noise[:, None] * self._gram(name, _outer(mean), covariance)
+        pull = (prior.precision @ prior.mean.mT) * trust
+        right = noise * (mean.mT @ values.mT) + pull
+        inverse, solution = solve_and_invert(matrix, right)
+        return Posterior(solution.mT, inverse)
+
+    def _fit_prior(self, posterior) -> Prior:
+        """Maximum a posteriori mean and precision of the rows' prior."""
+        mean = posterior.mean.mean(1, keepdim=True)
+        scatter = self._scatter(posterior, mean)
+        n_rows = posterior.mean.shape[1]
+        covariance = (scatter + self.prior_weight * torch.eye(self.n_components, dtype=scatter.dtype)) / (
+            n_rows + self.prior_weight
+        )
+        inverse, _ = solve_and_invert(covariance[..., None], torch.zeros_like(mean.mT))
+        return Prior(mean, inverse[..., 0])
+
+    @staticmethod
+    def _scatter(posterior, mean):
+        deviation = posterior.mean - mean
+        return posterior.covariance.sum(-1) + deviation.mT @ deviation
+
+    def _expected_misfit(self, variables) -> Tensor:
+        """Posterior mean of ``‖P_Ω(R - U Vᵀ)‖²``, (T,), a sum of non-negative terms."""
+        (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
+        spread_u = (cov_u * self._gram("U", _outer(v), cov_v)).sum((1, 2, 3))
+        spread_v = (cov_v * self._gram("V", _outer(u))).sum((1, 2, 3))
+        return self.residual(variables).square().sum((1, 2)) + spread_u + spread_v
+
+    def objective(self, variables):
+        noise = variables["noise"][:, 0, 0]
+        n_observed = self.n_observed.clamp(min=1)
+        energy = 0.5 * (
+            n_observed * torch.log(2 * math.pi / noise) + noise * self._expected_misfit(variables)
+        )
+        for name in ("U", "V"):
+            energy = energy + self._divergence(variables[name], variables["prior_" + name])
+        return energy / n_observed
+
+    def _divergence(self, posterior, prior) -> Tensor:
+        """KL of the rows' posteriors from their prior, and the prior's own penalty."""
+        n_rows = posterior.mean.shape[1]
+        scatter = self._scatter(posterior, prior.mean)
+        log_det_prior = log_determinant(prior.precision[..., None])[:, 0]
+        log_det = log_determinant(posterior.covariance).sum(1)
+        trace = prior.precision.diagonal(dim1=1, dim2=2).sum(1)
+        return 0.5 * (
+            (prior.precision * scatter).sum((1, 2))
+            - log_det
+            - n_rows * (log_det_prior + self.n_components)
+            + self.prior_weight * (trace - log_det_prior)
+        )
+
+    def row_features(self, variables, name):
+        _, mask, _ = self._sides[name]
+        posterior, prior = variables[name], variables["prior_" + name]
+        k = self.n_components
+        count = mask.sum(2)
+        square = self.residual(variables, name).square().sum(2) / count.clamp(min=1)
+        noise = variables["noise"][:, 0]
+        deviation = point(posterior) - prior.mean
+        distance = (deviation @ prior.precision * deviation).sum(2) / k
+        uncertain = (posterior.covariance * prior.precision[..., None]).sum((1, 2)) / k
+        return torch.stack(
+            [
+                (count / k).clamp(min=0.1).log(),
+                count / mask.shape[2],
+                (square + 1e-12).log() / 8,
+                (square * noise + 1e-4).log() / 4,
+                noise.log().expand_as(count) / 8,
+                (distance + 1e-4).log() / 4,
+                (uncertain + 1e-8).log() / 4,
+                torch.full_like(count, math.log(k) / 2),
+            ],
+            dim=2,
+        )
+
+
+def _outer(rows: Tensor) -> Tensor:
+    """Outer products of the rows of (T, n, k), as (T, k, k, n)."""
+    return rows.mT[:, :, None] * rows.mT[:, None]

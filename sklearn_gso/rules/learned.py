@@ -1,0 +1,203 @@
+"""The rules that are learned: the paper's step and ours, which steers closed forms."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..problems.base import point, with_point
+from .base import UpdateRule, damped
+from .classical import ClosedForm, GradientDescent
+
+# Networks run in single precision, the variables in double.
+_NETWORK_DTYPE = torch.float32
+
+
+class LearnedRule(nn.Module, UpdateRule):
+    """A stack of LSTM cells with a linear output that starts at zero.
+
+    The network works item by item (coordinate or row), so its weights fit
+    problems of any size.
+    """
+
+    def __init__(self, n_inputs, n_outputs, hidden_size, n_layers, generator=None):
+        super().__init__()
+        sizes = [n_inputs] + [hidden_size] * n_layers
+        self.cells = nn.ModuleList(
+            nn.utils.skip_init(nn.LSTMCell, a, hidden_size, dtype=_NETWORK_DTYPE) for a in sizes[:-1]
+        )
+        self.output = nn.utils.skip_init(nn.Linear, hidden_size, n_outputs, dtype=_NETWORK_DTYPE)
+        self.hidden_size = hidden_size
+        self.reset_parameters(generator)
+
+    def arguments(self) -> dict:
+        """What rebuilds the rule, weights and generator aside."""
+        raise NotImplementedError
+
+    def reset_parameters(self, generator=None):
+        """Uniform in ±1/sqrt(hidden), zero output: training starts at a plain rule."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        with torch.no_grad():
+            for parameter in self.cells.parameters():
+                parameter.uniform_(-bound, bound, generator=generator)
+            self.output.weight.zero_()
+            self.output.bias.zero_()
+
+    def _memory(self, *shape) -> tuple:
+        zeros = torch.zeros(*shape, self.hidden_size, dtype=_NETWORK_DTYPE)
+        return tuple((zeros, zeros) for _ in self.cells)
+
+    def _think(self, inputs: Tensor, memory: tuple) -> tuple[Tensor, tuple]:
+        """One step of the LSTM on ``(..., n_inputs)``; equation (6), standard form."""
+        shape = inputs.shape[:-1]
+        signal = inputs.to(_NETWORK_DTYPE).reshape(-1, inputs.shape[-1])
+        new_memory = []
+        for cell, (hidden, state) in zip(self.cells, memory, strict=True):
+            flat = (hidden.reshape(len(signal), -1), state.reshape(len(signal), -1))
+            signal, state = cell(signal, flat)
+            new_memory.append((signal.view(*shape, -1), state.view(*shape, -1)))
+        return self.output(signal).view(*shape, -1), tuple(new_memory)
+
+
+class LSTMStep(LearnedRule):
+    """The paper's rule: a coordinate-wise LSTM reads the gradient, emits the step.
+
+    Equations (7), (8), (12) and (16). The gradient enters detached, as sign and
+    log-magnitude (Andrychowicz et al., 2016); the output is scaled.
+
+    Parameters
+    ----------
+    hidden_size : int, default=20
+        500 in the paper, which is slow on a CPU.
+    n_layers : int, default=2
+    scale : float, default=0.1
+        Largest order of a step, in units of the variables.
+    restart_iterate : bool, default=False
+        Start each inner loop at random (section 3.3) instead of where the last
+        one ended (Algorithm 2).
+    reset_state : bool, default=False
+        Forget the LSTM state at the start of each inner loop.
+    generator : torch.Generator, optional
+        For the weights and for the random restarts.
+    """
+
+    n_inner = 10
+
+    def __init__(
+        self,
+        hidden_size=20,
+        n_layers=2,
+        scale=0.1,
+        restart_iterate=False,
+        reset_state=False,
+        generator=None,
+    ):
+        super().__init__(2, 1, hidden_size, n_layers, generator)
+        self.scale = scale
+        self.restart_iterate, self.reset_state = restart_iterate, reset_state
+        self.generator = generator
+        self.n_layers = n_layers
+        with torch.no_grad():
+            # Not zero: the gradient with respect to the cells would vanish.
+            self.output.weight.uniform_(-0.1, 0.1, generator=generator)
+
+    def arguments(self):
+        names = ("hidden_size", "n_layers", "scale", "restart_iterate", "reset_state")
+        return {name: getattr(self, name) for name in names}
+
+    def init_state(self, block):
+        return self._memory(*point(block).shape)
+
+    def begin(self, problem, variables, name, state):
+        block = variables[name]
+        if self.restart_iterate:
+            block = problem.init(self.generator)[name]
+        return block, self.init_state(block) if self.reset_state else state
+
+    def step(self, problem, variables, name, state, progress):
+        gradient = problem.gradient(variables, name).detach()
+        output, state = self._think(_sign_and_log(gradient), state)
+        block = variables[name]
+        move = self.scale * output[..., 0].to(gradient.dtype)
+        return with_point(block, point(block) + move), state
+
+    def classical(self):
+        return GradientDescent()
+
+
+def _sign_and_log(gradient: Tensor, p: float = 10.0) -> Tensor:
+    """Appendix A of Andrychowicz et al. (2016)."""
+    size = gradient.abs()
+    large = size >= math.exp(-p)
+    logs = torch.where(large, size.clamp(min=math.exp(-p)).log() / p, -1.0)
+    signs = torch.where(large, gradient.sign(), math.exp(p) * gradient)
+    return torch.stack([logs, signs], dim=-1)
+
+
+class LSTMControl(LearnedRule):
+    """Ours: a row-wise LSTM that bends the closed-form step of each row.
+
+    It reads the problem's row features, their mean over the task and how the row
+    moved last, and emits the problem's controls, a relaxation and a momentum.
+    With zero output it is `ClosedForm`. Meta-gradients flow through the
+    closed-form solve; features enter detached.
+
+    Parameters
+    ----------
+    n_features : int
+        Of the problem's ``row_features``.
+    control_names : sequence of str
+        Of the problem.
+    hidden_size : int, default=24
+    n_layers : int, default=2
+    generator : torch.Generator, optional
+        For the weights.
+    """
+
+    reach = 3.0  # a control moves by at most exp(±3)
+    def __init__(self, n_features, control_names, hidden_size=24, n_layers=2, generator=None):
+        n_inputs = 2 * (n_features + 2) + 2
+        super().__init__(n_inputs, len(control_names) + 2, hidden_size, n_layers, generator)
+        self.n_features, self.control_names = n_features, tuple(control_names)
+        self.n_layers = n_layers
+
+    def arguments(self):
+        names = ("n_features", "control_names", "hidden_size", "n_layers")
+        return {name: getattr(self, name) for name in names}
+
+    def init_state(self, block):
+        still = torch.zeros_like(point(block))
+        return self._memory(*still.shape[:2]), (still, still)
+
+    def inputs(self, problem, variables, name, motion, progress) -> Tensor:
+        """What the network reads, (T, rows, n_inputs)."""
+        with torch.no_grad():
+            rows = problem.row_features(variables, name)
+            last, before = motion
+            length = last.norm(dim=2)
+            size = point(variables[name]).norm(dim=2)
+            moved = (length / (size + 1e-12) + 1e-6).log() / 4
+            angle = (last * before).sum(2) / (length * before.norm(dim=2) + 1e-300)
+            rows = torch.cat([rows, moved[..., None], angle[..., None]], dim=2)
+            mean = rows.mean(1, keepdim=True).expand_as(rows)
+            left = math.log(progress.n_sweeps - progress.sweep) / 4
+            clock = torch.tensor([progress.fraction, left], dtype=rows.dtype)
+            return torch.cat([rows, mean, clock.expand(*rows.shape[:2], 2)], dim=2)
+
+    def step(self, problem, variables, name, state, progress):
+        memory, motion = state
+        inputs = self.inputs(problem, variables, name, motion, progress)
+        output, memory = self._think(inputs, memory)
+        signals = torch.tanh(output.to(inputs.dtype))
+        controls = {
+            control: self.reach * signals[..., i, None]
+            for i, control in enumerate(self.control_names)
+        }
+        target = problem.minimize_block(variables, name, controls)
+        old = point(variables[name])
+        relaxation, momentum = 1 + signals[..., -2, None], signals[..., -1, None]
+        new = damped(old, point(target), relaxation, motion[0], momentum)
+        return with_point(target, new), (memory, (new - old, motion[0]))
+
+    def classical(self):
+        return ClosedForm()
