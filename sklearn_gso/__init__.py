@@ -1,9 +1,9 @@
 """Learned alternating optimisation with scikit-learn's face."""
 
+from ._version import __version__
 from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
 from .learned_optimizer import LearnedOptimizer
 
-__version__ = "0.1.0"
 
 __all__ = [
     "ALSMatrixCompleter",

@@ -1,6 +1,7 @@
 """Tasks to train and to judge on: synthetic low-rank matrices and real digits."""
 
 import numpy as np
+from sklearn.datasets import load_digits
 from sklearn.utils import check_random_state
 
 
@@ -90,3 +91,42 @@ def make_low_rank_tasks(
     size = np.sqrt(np.mean(truth**2, axis=(1, 2), keepdims=True))
     noisy = truth + noise * size * rng.standard_normal(truth.shape)
     return hide_entries(noisy, 1 - rate, rng), truth
+
+
+def make_digits_tasks(
+    n_tasks=20, *, half="train", n_images=50, fraction_hidden=0.6, random_state=None
+):
+    """Real tasks: images of one digit with missing pixels.
+
+    Each task holds images of one class of scikit-learn's digits, one image a row.
+    Training tasks draw from the first half of each class's images, test tasks from
+    the second half, so that no test image was seen in training.
+
+    Parameters
+    ----------
+    n_tasks : int, default=20
+        Classes 0 to 9 in turn.
+    half : {"train", "test"}, default="train"
+    n_images : int, default=50
+        Rows of a task, at most 87; drawn without replacement within a task.
+    fraction_hidden : float, default=0.6
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    X : ndarray of shape (n_tasks, n_images, 64)
+        With NaN.
+    truth : ndarray of shape (n_tasks, n_images, 64)
+    """
+    if half not in ("train", "test"):
+        raise ValueError(f"half must be 'train' or 'test', got {half!r}")
+    rng = check_random_state(random_state)
+    images, labels = load_digits(return_X_y=True)
+    truth = []
+    for i in range(n_tasks):
+        members = images[labels == i % 10]
+        middle = len(members) // 2
+        members = members[:middle] if half == "train" else members[middle:]
+        truth.append(members[rng.permutation(len(members))[:n_images]])
+    truth = np.stack(truth)
+    return hide_entries(truth, fraction_hidden, rng), truth

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ._linalg import log_determinant, solve_and_invert
-from .base import point
+from .base import Problem, point
 from .matrix_completion import MatrixCompletion, _row_control
 
 # In units of the data's mean square. The bias that it leaves in the factors is
@@ -78,6 +78,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
     control_names = ("data", "prior")
     feature_version = 1
     prior_weight = 1.0
+    gradient = Problem.gradient  # of the free energy, not of equation (11)
 
     def __init__(self, values, n_components, scale="rms", init_scale=0.1):
         super().__init__(values, n_components, scale=scale, init_scale=init_scale)

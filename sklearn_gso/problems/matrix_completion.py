@@ -170,5 +170,5 @@ def _root_mean_square(values, mask) -> Tensor:
 
 def _row_control(controls, name):
     """A control as (T, rows), or (1, 1) for a number: rows lie last in the algebra."""
-    value = torch.as_tensor(controls.get(name, 0.0))
+    value = torch.as_tensor(controls.get(name, 0.0), dtype=torch.float64)
     return value[..., 0] if value.ndim else value.reshape(1, 1)

@@ -1,0 +1,34 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN = .venv/bin
+READY = .venv/.ready
+
+.PHONY: demo test lint bench-quick pretrain examples clean
+
+demo: $(READY)
+	$(BIN)/python -m benchmarks.demo
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench-quick: $(READY)
+	$(BIN)/python -m benchmarks.quick
+
+pretrain: $(READY)
+	$(BIN)/python -m sklearn_gso.pretrain
+
+examples: $(READY)
+	for file in examples/plot_*.py; do MPLBACKEND=Agg $(BIN)/python $$file || exit 1; done
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,plot]"
+	touch $(READY)
+
+clean:
+	rm -rf .venv build *.egg-info
