@@ -1,6 +1,7 @@
 """Tasks to train and to judge on: synthetic low-rank matrices and real digits."""
 
 import numpy as np
+from scipy.signal import lfilter
 from sklearn.datasets import load_digits
 from sklearn.utils import check_random_state
 
@@ -130,3 +131,47 @@ def make_digits_tasks(
         truth.append(members[rng.permutation(len(members))[:n_images]])
     truth = np.stack(truth)
     return hide_entries(truth, fraction_hidden, rng), truth
+
+
+def make_table_tasks(n_tasks=100, *, shape=(50, 64), rate=0.5, smooth=False, random_state=None):
+    """Random matrices that resemble data tables: approximately low-rank at best.
+
+    Columns have means and very different scales (some are constant), the spectrum
+    decays slowly, noise is strong, and half of the tables are clipped at zero.
+
+    Parameters
+    ----------
+    n_tasks : int, default=100
+    shape : tuple of two int, default=(50, 64)
+    rate : float, default=0.5
+        Share of the entries that is observed.
+    smooth : bool, default=False
+        Let the columns follow one another like a time series.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    X : ndarray of shape (n_tasks, p, q)
+        NaN marks missing entries.
+    truth : ndarray of shape (n_tasks, p, q)
+        The complete tables, noise included: that is what a user is judged on.
+    """
+    rng = check_random_state(random_state)
+    p, q = shape
+    tables = []
+    for _ in range(n_tasks):
+        n_terms = min(30, p, q)
+        spectrum = np.arange(1, n_terms + 1.0) ** -rng.uniform(0.3, 1.3)
+        loadings = rng.standard_normal((q, n_terms))
+        if smooth:
+            loadings = lfilter([1], [1, -rng.uniform(0.6, 0.97)], loadings, axis=0)
+        signal = (rng.standard_normal((p, n_terms)) * spectrum) @ loadings.T
+        signal = signal / signal.std() + rng.uniform(0, 1) * rng.standard_normal(shape)
+        scales = np.exp(rng.uniform(0, 1) * rng.standard_normal(q))
+        scales[rng.rand(q) < rng.choice([0, 0.1, 0.2])] = 0
+        if not smooth:
+            signal = signal * scales
+        table = signal + rng.uniform(0, 2) * rng.standard_normal(1 if smooth else q)
+        tables.append(np.maximum(table, 0) if rng.rand() < 0.5 else table)
+    truth = np.stack(tables)
+    return hide_entries(truth, 1 - rate, rng), truth

@@ -12,7 +12,7 @@ from .alternating import alternate, init_states
 from .problems.base import Problem, Variables, map_tensors
 from .rules.base import Rules
 
-_LARGEST_RATIO = 5.0
+_LARGEST_LOSS = 5.0
 _ERROR_FLOOR = 1e-7
 
 
@@ -71,9 +71,9 @@ def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None)
 
     Without a judge it is equation (9)'s ω_t F(W_t, X_t), ω = 1 by default. With
     one it is the root of the error relative to the classical rule's after as many
-    sweeps, capped, ω growing with the square of the sweep: noiseless tasks, whose
-    errors span ten decades, and noisy ones, whose errors hardly change, then
-    count alike.
+    sweeps (2r - 1 for ratios above 1, at most 5), ω growing with the square of the
+    sweep: noiseless tasks, whose errors span ten decades, and noisy ones, whose
+    errors hardly change, then count alike.
     """
     if episode.judge is None:
         weight = 1.0 if weights is None else weights[sweep]
@@ -83,8 +83,10 @@ def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None)
     # The tiny constant keeps the derivative of the root finite at zero error.
     error = (episode.judge.error(variables) + 1e-20).sqrt()
     reference = torch.nan_to_num(episode.reference[sweep], nan=1.0, posinf=1.0)
-    ratio = ((error + _ERROR_FLOOR) / (reference + _ERROR_FLOOR)).sqrt()
-    return weight * ratio.clamp(max=_LARGEST_RATIO).mean()
+    ratio = (error + _ERROR_FLOOR) / (reference + _ERROR_FLOOR)
+    # Below 1 the root, above it steeper: what works untrained must not suffer.
+    loss = torch.where(ratio < 1, ratio.sqrt(), 2 * ratio - 1)
+    return weight * loss.clamp(max=_LARGEST_LOSS).mean()
 
 
 def run_window(episode, rules, run, n_inner, window, weights):
