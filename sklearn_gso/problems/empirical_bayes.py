@@ -119,15 +119,14 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         mean, covariance = variables[other]
         prior = variables["prior_" + name]
         noise = variables["noise"][:, 0] * torch.exp(_row_control(controls, "data"))
-        trust = torch.exp(_row_control(controls, "prior"))
-        trust = trust.expand(*noise.shape[:-1], values.shape[1])[:, None]
-        noise = noise[:, None]
-        precision = prior.precision[..., None] * trust[:, None]
-        matrix = precision + noise[:, None] * self._gram(name, _outer(mean), covariance)
-        pull = (prior.precision @ prior.mean.mT) * trust
-        right = noise * (mean.mT @ values.mT) + pull
+        # Everything in units of the row's noise: fewer passes over (k, k, rows).
+        trust = torch.exp(_row_control(controls, "prior")) / noise
+        trust = trust.expand(len(values), values.shape[1])[:, None]
+        gram = self._gram(name, _outer(mean), covariance)
+        matrix = torch.addcmul(gram, prior.precision[..., None], trust[:, None])
+        right = mean.mT @ values.mT + (prior.precision @ prior.mean.mT) * trust
         inverse, solution = solve_and_invert(matrix, right)
-        return Posterior(solution.mT, inverse)
+        return Posterior(solution.mT, inverse / noise[:, None, None])
 
     def _fit_prior(self, posterior) -> Prior:
         """Maximum a posteriori mean and precision of the rows' prior."""
@@ -146,7 +145,12 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         return posterior.covariance.sum(-1) + deviation.mT @ deviation
 
     def _expected_misfit(self, variables) -> Tensor:
-        """Posterior mean of ``‖P_Ω(R - U Vᵀ)‖²``, (T,), a sum of non-negative terms."""
+        """Posterior mean of ``‖P_Ω(R - U Vᵀ)‖²``, (T,)."""
+        tensors = (*variables["U"], *variables["V"])
+        return self._remember("misfit", tensors, lambda: self._sum_misfit(variables))
+
+    def _sum_misfit(self, variables):
+        # Non-negative terms only: differences of large sums would lose the small residual.
         (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
         spread_u = (cov_u * self._gram("U", _outer(v), cov_v)).sum((1, 2, 3))
         spread_v = (cov_v * self._gram("V", _outer(u))).sum((1, 2, 3))

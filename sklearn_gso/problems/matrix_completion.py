@@ -57,6 +57,7 @@ class MatrixCompletion(Problem):
         self.n_components, self.alpha, self.init_scale = n_components, alpha, init_scale
         self.n_tasks = len(values)
         self.n_observed = mask.sum((1, 2))
+        self._memory: dict[str, tuple] = {}
         # One orientation for each factor, so that no formula is written twice.
         self._sides = {
             "U": (values, mask, "V"),
@@ -80,8 +81,18 @@ class MatrixCompletion(Problem):
 
     def residual(self, variables, name="U") -> Tensor:
         """``P_Ω(R - U Vᵀ)``, rows along the named factor: (T, rows, others)."""
-        values, mask, other = self._sides[name]
-        return mask * (values - point(variables[name]) @ point(variables[other]).mT)
+        u, v = point(variables["U"]), point(variables["V"])
+        found = self._remember("residual", (u, v), lambda: self.mask * (self.values - u @ v.mT))
+        return found if name == "U" else found.mT
+
+    def _remember(self, what, tensors, compute):
+        """The last result again for the very same tensors: the loop asks more than once."""
+        grad = torch.is_grad_enabled()
+        known, old, result = self._memory.get(what, ((), None, None))
+        if grad is not old or any(a is not b for a, b in zip(known, tensors, strict=True)):
+            result = compute()
+            self._memory[what] = (tensors, grad, result)
+        return result
 
     def objective(self, variables):
         squares = sum(point(variables[n]).square().sum((1, 2)) for n in ("U", "V"))

@@ -49,14 +49,30 @@ class LearnedRule(nn.Module, UpdateRule):
 
     def _think(self, inputs: Tensor, memory: tuple) -> tuple[Tensor, tuple]:
         """One step of the LSTM on ``(..., n_inputs)``; equation (6), standard form."""
-        shape = inputs.shape[:-1]
-        signal = inputs.to(_NETWORK_DTYPE).reshape(-1, inputs.shape[-1])
+        items = inputs.shape[:-1]
+
+        def flat(tensor):
+            return tensor.movedim(-1, 0).reshape(tensor.shape[-1], -1)
+
+        def unflat(tensor):
+            return tensor.view(-1, *items).movedim(0, -1)
+
+        signal = flat(inputs.to(_NETWORK_DTYPE))
         new_memory = []
         for cell, (hidden, state) in zip(self.cells, memory, strict=True):
-            flat = (hidden.reshape(len(signal), -1), state.reshape(len(signal), -1))
-            signal, state = cell(signal, flat)
-            new_memory.append((signal.view(*shape, -1), state.view(*shape, -1)))
-        return self.output(signal).view(*shape, -1), tuple(new_memory)
+            signal, state = _lstm_cell(cell, signal, flat(hidden), flat(state))
+            new_memory.append((unflat(signal), unflat(state)))
+        output = torch.addmm(self.output.bias[:, None], self.output.weight, signal)
+        return unflat(output), tuple(new_memory)
+
+
+def _lstm_cell(cell, signal, hidden, state):
+    """An `nn.LSTMCell` with the items last: its gates are then contiguous, twice as fast."""
+    bias = (cell.bias_ih + cell.bias_hh)[:, None]
+    gates = torch.addmm(torch.addmm(bias, cell.weight_ih, signal), cell.weight_hh, hidden)
+    enter, keep, candidate, leave = gates.chunk(4)
+    state = torch.sigmoid(keep) * state + torch.sigmoid(enter) * torch.tanh(candidate)
+    return torch.sigmoid(leave) * torch.tanh(state), state
 
 
 class LSTMStep(LearnedRule):
