@@ -31,8 +31,8 @@ _CHECKS = {
     "accept_sparse": ("csr", "csc", "coo"),
     "dtype": [np.float64, np.float32],
     "ensure_all_finite": "allow-nan",
-    "ensure_min_features": 2,
 }
+_TASK_CHECKS = {**_CHECKS, "ensure_min_features": 2}
 _DEFAULT_COMPONENTS = 10
 _SCORED_FRACTION = 0.1
 
@@ -167,7 +167,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tasks = as_tasks(X)
         if tasks is None:
             return self._fit_one(X)
-        tasks = check_collection(tasks, self, **_CHECKS)
+        tasks = check_collection(tasks, self, **_TASK_CHECKS)
         self._check_components([task.shape for task in tasks])
         seed = draw_seed(self.random_state)
         learned = self._learn(tasks, self._check_truths(tasks, y), seed)
@@ -178,7 +178,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _fit_one(self, X):
-        array = densify(check_array(unmask(X), estimator=self, input_name="X", **_CHECKS))
+        array = densify(check_array(unmask(X), estimator=self, input_name="X", **_TASK_CHECKS))
         check_observed(array)
         self._check_components([array.shape])
         for axis, rows in ((1, "Rows"), (0, "Columns")):
@@ -240,7 +240,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         return self._complete(X, keep_observed=True)
 
-    def predict(self, X):
+    def reconstruct(self, X):
         """Low-rank estimate of all entries, the observed ones included.
 
         Parameters
@@ -276,11 +276,11 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             _warn_empty(array, 1, "Rows")
             return [array]
         if tasks is None:
-            array = densify(check_array(unmask(X), estimator=self, input_name="X", **_CHECKS))
+            array = densify(check_array(unmask(X), estimator=self, input_name="X", **_TASK_CHECKS))
             check_observed(array)
             arrays = [array]
         else:
-            arrays = check_collection(tasks, self, **_CHECKS)
+            arrays = check_collection(tasks, self, **_TASK_CHECKS)
         self._check_components([array.shape for array in arrays])
         return arrays
 
