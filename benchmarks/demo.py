@@ -124,7 +124,9 @@ def main():
     torch.set_num_threads(2)
     X_train, truth_train = make_digits_tasks(60, fraction_hidden=HIDDEN, random_state=0)
     X, truth = make_digits_tasks(20, half="test", fraction_hidden=HIDDEN, random_state=1)
-    print(f"{len(X)} test tasks of {X.shape[1]} x {X.shape[2]}, {HIDDEN:.0%} hidden; seconds for all")
+    print(
+        f"{len(X)} test tasks of {X.shape[1]} x {X.shape[2]}, {HIDDEN:.0%} hidden; seconds for all"
+    )
     rows = classical_rows(X_train, truth_train)
     common = {"max_iter": SWEEPS, "random_state": 0}
     untrained = GSOMatrixCompleter(optimizer=None, n_epochs=0, **common).fit(X[:1])

@@ -1,5 +1,7 @@
 """Matrix completion with scikit-learn's face: learned and classical completers."""
 
+import numbers
+
 from ._base import BaseCompleter, to_tensor
 from ._meta_fit import RECIPES, meta_fit, resolve
 from .alternating import rules_for
@@ -180,6 +182,19 @@ class GSOMatrixCompleter(BaseCompleter):
             raise ValueError(f"prior must be one of {_PRIORS}, got {self.prior!r}.")
         if self.meta_loss not in (None, "heldout", "global"):
             raise ValueError(f"meta_loss must be 'heldout' or 'global', got {self.meta_loss!r}.")
+        if not isinstance(self.n_epochs, numbers.Integral) or self.n_epochs < 0:
+            raise ValueError(f"n_epochs must be an integer >= 0, got {self.n_epochs!r}.")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must lie in [0, 1), got {self.validation_fraction!r}."
+            )
+        if self.loss_weights is not None and len(self.loss_weights) != self._n_outer():
+            raise ValueError(
+                f"loss_weights must hold one number for each of {self._n_outer()} outer steps, "
+                f"got {len(self.loss_weights)}."
+            )
 
     def _n_outer(self):
         return self.max_iter or RECIPES[self.rule].max_iter

@@ -159,18 +159,18 @@ def learned_modules(rules: Rules) -> list[nn.Module]:
 class _Trainer:
     """The state of a meta-training run."""
 
-    def __init__(self, rules, learning_rate, n_steps, anneal, averaging, clip):
+    def __init__(self, rules, learning_rate, averaging, clip):
         self.rules, self.clip = rules, clip
         self.modules = learned_modules(rules)
         self.parameters = [p for m in self.modules for p in m.parameters()]
         self.adam = torch.optim.Adam(self.parameters, lr=learning_rate)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.adam,
-            lambda s: 0.5 * (1 + math.cos(math.pi * min(1.0, s / n_steps))) if anneal else 1.0,
-        )
         self.average = _Average(self.modules, averaging)
         self.best, self.best_value = self.snapshot(), math.inf
         self.history = History()
+
+    def set_learning_rate(self, value):
+        for group in self.adam.param_groups:
+            group["lr"] = value
 
     def snapshot(self):
         return copy.deepcopy(self.average.average)
@@ -215,7 +215,6 @@ class _Trainer:
             if loss is None:
                 break  # the variables are spoiled too; the next episodes start afresh
             losses.append(loss)
-        self.schedule.step()
         return losses
 
     def check(self, validation, n_inner, weights) -> float:
@@ -286,12 +285,15 @@ def meta_train(
         A dict for each meta-step: ``step``, ``loss`` and, where it was
         computed, ``validation``.
     """
-    trainer = _Trainer(rules, learning_rate, n_steps, anneal, averaging, clip)
+    trainer = _Trainer(rules, learning_rate, averaging, clip)
     bar = tqdm(range(n_steps), disable=not verbose, desc="meta-training", unit="step")
     try:
         if validation:
             trainer.check(validation, n_inner, weights)
         for step in bar:
+            if anneal:
+                cosine = 0.5 * (1 + math.cos(math.pi * step / n_steps))
+                trainer.set_learning_rate(learning_rate * cosine)
             losses = trainer.meta_step(source(step), n_inner, window, weights)
             record = {"step": step, "loss": sum(losses) / len(losses) if losses else math.nan}
             if validation and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
@@ -302,5 +304,3 @@ def meta_train(
         tqdm.write("meta-training interrupted; keeping the best weights so far")
     trainer.restore(trainer.best if validation else trainer.snapshot())
     return trainer.history
-
-

@@ -60,7 +60,9 @@ def test_missing_parts_are_named(noisy_values, generator):
         split = MatrixCompletion.__mro__[1].split
 
     problem = Bare.random(seed=0)
-    with pytest.raises(NotImplementedError, match="Bare has no closed-form minimiser for block 'A'"):
+    with pytest.raises(
+        NotImplementedError, match="Bare has no closed-form minimiser for block 'A'"
+    ):
         problem.minimize_block(problem.init(generator), "A")
     with pytest.raises(NotImplementedError, match="Bare cannot split"):
         problem.split(0.1, generator)

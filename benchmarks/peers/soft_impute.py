@@ -15,9 +15,7 @@ def soft_impute(X, shrinkage, max_iter=200, tol=1e-5):
     estimate = np.zeros_like(filled)
     for threshold in path:
         for _ in range(max_iter):
-            left, values, right = np.linalg.svd(
-                np.where(missing, estimate, X), full_matrices=False
-            )
+            left, values, right = np.linalg.svd(np.where(missing, estimate, X), full_matrices=False)
             new = (left * np.maximum(values - threshold, 0)) @ right
             change = np.linalg.norm(new - estimate) / max(np.linalg.norm(estimate), 1e-12)
             estimate = new

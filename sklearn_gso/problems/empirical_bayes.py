@@ -133,9 +133,9 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         mean = posterior.mean.mean(1, keepdim=True)
         scatter = self._scatter(posterior, mean)
         n_rows = posterior.mean.shape[1]
-        covariance = (scatter + self.prior_weight * torch.eye(self.n_components, dtype=scatter.dtype)) / (
-            n_rows + self.prior_weight
-        )
+        covariance = (
+            scatter + self.prior_weight * torch.eye(self.n_components, dtype=scatter.dtype)
+        ) / (n_rows + self.prior_weight)
         inverse, _ = solve_and_invert(covariance[..., None], torch.zeros_like(mean.mT))
         return Prior(mean, inverse[..., 0])
 

@@ -24,7 +24,8 @@ class LearnedRule(nn.Module, UpdateRule):
         super().__init__()
         sizes = [n_inputs] + [hidden_size] * n_layers
         self.cells = nn.ModuleList(
-            nn.utils.skip_init(nn.LSTMCell, a, hidden_size, dtype=_NETWORK_DTYPE) for a in sizes[:-1]
+            nn.utils.skip_init(nn.LSTMCell, a, hidden_size, dtype=_NETWORK_DTYPE)
+            for a in sizes[:-1]
         )
         self.output = nn.utils.skip_init(nn.Linear, hidden_size, n_outputs, dtype=_NETWORK_DTYPE)
         self.hidden_size = hidden_size
@@ -171,6 +172,7 @@ class LSTMControl(LearnedRule):
     """
 
     reach = 3.0  # a control moves by at most exp(±3)
+
     def __init__(self, n_features, control_names, hidden_size=24, n_layers=2, generator=None):
         n_inputs = 2 * (n_features + 2) + 2
         super().__init__(n_inputs, len(control_names) + 2, hidden_size, n_layers, generator)

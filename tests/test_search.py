@@ -1,0 +1,96 @@
+"""Safeguards and many starts."""
+
+import pytest
+import torch
+
+from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
+from sklearn_gso.problems.base import map_tensors
+from sklearn_gso.rules import ClosedForm, LSTMControl, LSTMStep
+from sklearn_gso.search import minimize, minimize_from_starts
+
+
+@pytest.fixture
+def problem(noisy_values):
+    return EmpiricalBayesCompletion(noisy_values, 3)
+
+
+def control(problem, generator, fill):
+    rule = LSTMControl(8, problem.control_names, generator=generator)
+    with torch.no_grad():
+        for parameter in rule.parameters():
+            fill(parameter)
+    return rules_for(problem, rule)
+
+
+@pytest.mark.parametrize("safeguard", ["step", "run"])
+def test_nan_weights_give_the_classical_answer(problem, generator, safeguard):
+    start = problem.init(generator)
+    broken = control(problem, generator, lambda p: p.fill_(torch.nan))
+    found = minimize(problem, broken, start, 12, safeguard=safeguard)
+    classical, _ = alternate(problem, rules_for(problem, ClosedForm()), start, 12)
+    torch.testing.assert_close(found.variables, classical)
+    assert (found.n_guarded >= 12).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_weights_are_never_worse_than_classical(problem, generator, seed):
+    """With safeguard="run", whatever the weights say."""
+    weights = torch.Generator().manual_seed(seed)
+    start = problem.init(generator)
+    random = control(problem, generator, lambda p: p.normal_(std=2.0, generator=weights))
+    found = minimize(problem, random, start, 10, safeguard="run")
+    classical = minimize(problem, rules_for(problem, ClosedForm()), start, 10)
+    assert found.objective.isfinite().all()
+    assert (found.objective <= classical.objective).all()
+    torch.testing.assert_close(problem.objective(found.variables), found.objective)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_cheap_guard_never_ends_above_the_start(problem, generator, seed):
+    weights = torch.Generator().manual_seed(seed)
+    start = problem.init(generator)
+    random = control(problem, generator, lambda p: p.normal_(std=3.0, generator=weights))
+    found = minimize(problem, random, start, 10, safeguard="step")
+    assert (found.objective < problem.objective(start)).all()
+
+
+def test_the_best_iterate_is_returned(noisy_values, generator):
+    problem = MatrixCompletion(noisy_values, 2, alpha=0.1)
+    rules = rules_for(problem, LSTMStep(generator=generator))
+    start = problem.init(generator)
+    seen = [problem.objective(start)]
+    with torch.no_grad():
+        alternate(problem, rules, start, 3, on_sweep=lambda v: seen.append(problem.objective(v)))
+    unguarded = minimize(problem, rules, start, 3, safeguard="none")
+    torch.testing.assert_close(unguarded.objective, seen[-1])
+    guarded = minimize(problem, rules, start, 3, safeguard="step")
+    quiet = guarded.n_guarded == 0
+    best = torch.stack(seen).amin(0)
+    torch.testing.assert_close(guarded.objective[quiet], best[quiet])
+
+
+def test_guard_leaves_a_good_rule_alone(problem, generator):
+    start = problem.init(generator)
+    found = minimize(problem, rules_for(problem, ClosedForm()), start, 9)
+    assert (found.n_guarded == 0).all()
+
+
+def test_more_starts_are_never_worse(noisy_values):
+    problem = MatrixCompletion(noisy_values, 3, alpha=1e-3)
+    rules = rules_for(problem, ClosedForm())
+    generator = torch.Generator().manual_seed(0)
+    many = problem.repeat(5)
+    starts = many.init(generator)
+    each = minimize(many, rules, starts, 8).objective.reshape(5, 3)
+    generator = torch.Generator().manual_seed(0)
+    found = minimize_from_starts(problem, rules, 5, generator, 8)
+    torch.testing.assert_close(found.objective, each.amin(0))
+    torch.testing.assert_close(problem.objective(found.variables), found.objective)
+    shapes = map_tensors(lambda t: t.shape[0], found.variables)
+    assert set(shapes.values()) == {3}
+
+
+def test_unknown_safeguard(problem, generator):
+    with pytest.raises(ValueError, match="safeguard must be one of"):
+        minimize(problem, rules_for(problem, ClosedForm()), problem.init(generator), 1, None, "no")
