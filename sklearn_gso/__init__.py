@@ -4,7 +4,6 @@ from ._version import __version__
 from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
 from .learned_optimizer import LearnedOptimizer
 
-
 __all__ = [
     "ALSMatrixCompleter",
     "GSOMatrixCompleter",

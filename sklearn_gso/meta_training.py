@@ -71,7 +71,7 @@ def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None)
 
     Without a judge it is equation (9)'s ω_t F(W_t, X_t), ω = 1 by default. With
     one it is the root of the error relative to the classical rule's after as many
-    sweeps (2r - 1 for ratios above 1, at most 5), ω growing with the square of the
+    sweeps (without the root above 1, at most 5), ω growing with the square of the
     sweep: noiseless tasks, whose errors span ten decades, and noisy ones, whose
     errors hardly change, then count alike.
     """
@@ -85,7 +85,7 @@ def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None)
     reference = torch.nan_to_num(episode.reference[sweep], nan=1.0, posinf=1.0)
     ratio = (error + _ERROR_FLOOR) / (reference + _ERROR_FLOOR)
     # Below 1 the root, above it steeper: what works untrained must not suffer.
-    loss = torch.where(ratio < 1, ratio.sqrt(), 2 * ratio - 1)
+    loss = torch.where(ratio < 1, ratio.sqrt(), ratio)
     return weight * loss.clamp(max=_LARGEST_LOSS).mean()
 
 

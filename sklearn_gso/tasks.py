@@ -39,7 +39,7 @@ def as_tasks(X) -> list | None:
         return None
     if getattr(X, "ndim", None) == 3:
         return list(X)
-    is_objects = getattr(X, "ndim", None) == 1 and getattr(X, "dtype", None) == object
+    is_objects = getattr(X, "ndim", None) == 1 and X.dtype.kind == "O"
     if is_objects and len(X) and all(map(_is_matrix, X)):
         return list(X)
     return None

@@ -37,7 +37,7 @@ def test_low_rank_tasks(factors):
     seen = ~np.isnan(X)
     np.testing.assert_array_equal(X[seen], truth[seen])
     if factors == "uniform":
-        assert 0 <= truth.min() and truth.max() <= 4
+        assert truth.min() >= 0 and truth.max() <= 4
 
 
 def test_noise_is_relative_and_only_on_what_is_observed():

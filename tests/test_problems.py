@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
-from sklearn_gso.problems import _linalg
+from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion, _linalg
 from sklearn_gso.problems._linalg import log_determinant, solve_and_invert
 from sklearn_gso.problems.base import point
 from sklearn_gso.testing import check_problem
