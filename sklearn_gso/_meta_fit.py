@@ -25,11 +25,13 @@ class Recipe(NamedTuple):
     meta_loss: str
     hidden_size: int
     shared: bool
+    learning_rate: float
+    anneal: bool
 
 
 RECIPES = {
-    "control": Recipe(LSTMControl, 40, None, "heldout", 24, True),
-    "step": Recipe(LSTMStep, 100, 10, "global", 20, False),
+    "control": Recipe(LSTMControl, 40, None, "heldout", 24, True, 1e-2, True),
+    "step": Recipe(LSTMStep, 100, 10, "global", 20, False, 1e-3, False),
 }
 
 
@@ -157,7 +159,7 @@ def meta_fit(completer, tasks, truths, seed) -> dict:
     attributes : dict
         ``learned_optimizer_`` and ``history_``.
     """
-    generator = new_generator(seed)
+    recipe, generator = RECIPES[completer.rule], new_generator(seed)
     problem = completer._problem(to_tensor(tasks[:1]))
     start = resolve(completer.optimizer, completer.rule, problem)
     if start is None:
@@ -172,11 +174,12 @@ def meta_fit(completer, tasks, truths, seed) -> dict:
         rules_for(problem, rules),
         completer.n_epochs * episodes.n_batches,
         validation=episodes.validation,
-        validate_every=episodes.n_batches,
+        validate_every=max(1, episodes.n_batches // 4),
         n_inner=completer.t_l,
-        window=completer.t_u or RECIPES[completer.rule].t_u,
+        window=completer.t_u or recipe.t_u,
         weights=completer.loss_weights,
-        learning_rate=completer.learning_rate,
+        learning_rate=completer.learning_rate or recipe.learning_rate,
+        anneal=recipe.anneal,
         averaging=0.9,
         verbose=bool(completer.verbose),
     )

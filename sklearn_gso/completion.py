@@ -71,8 +71,9 @@ class GSOMatrixCompleter(BaseCompleter):
         Further arguments of a new rule: ``n_layers``, ``scale``,
         ``restart_iterate``, ``reset_state``, and ``shared`` (one network for all
         blocks; by default for "control" only).
-    n_init : int, default=1
-        Random starts of each instance; the lowest objective is kept.
+    n_init : int, default=2
+        Random starts of each instance; the lowest objective is kept. About one
+        start in twenty is lost near the information limit.
     safeguard : {"step", "run", "none"}, default="step"
         "step": an outer step whose objective is not finite or rises above that of
         the last ten is replaced by the classical one, and the best iterate is
@@ -145,7 +146,7 @@ class GSOMatrixCompleter(BaseCompleter):
         learning_rate=1e-3,
         hidden_size=None,
         rule_options=None,
-        n_init=1,
+        n_init=2,
         safeguard="step",
         validation_fraction=0.1,
         random_state=None,
@@ -204,7 +205,8 @@ class GSOMatrixCompleter(BaseCompleter):
         scale = "rms" if scale is None else scale
         if self.rule == "control" and self.prior == "empirical_bayes":
             return EmpiricalBayesCompletion(values, k, scale=scale)
-        return MatrixCompletion(values, k, alpha=self.alpha, scale=scale)
+        # A start whose product has the size of the scaled data.
+        return MatrixCompletion(values, k, alpha=self.alpha, scale=scale, init_scale=k**-0.25)
 
     def _rules(self, problem, generator):
         if self.learned_optimizer_ is None:

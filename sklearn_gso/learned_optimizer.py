@@ -146,7 +146,10 @@ class LearnedOptimizer:
         d = self.description
         networks = {}
         for block in ["shared"] if d["shared"] else d["blocks"]:
-            rule = _RULES[d["rule"]](**d["arguments"], generator=generator)
+            # Its own generator: the weights drawn here are overwritten, and whoever
+            # passes one wants the same starts as without a learned rule.
+            rule = _RULES[d["rule"]](**d["arguments"], generator=torch.Generator())
+            rule.generator = generator
             prefix = block + "."
             state = {
                 name.removeprefix(prefix): torch.from_numpy(array.copy())

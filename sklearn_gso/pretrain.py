@@ -22,7 +22,7 @@ from .rules import LSTMControl
 
 KINDS = ("uniform", "gaussian", "near the limit", "high rank", "decay", "means", "table", "series")
 # Entries times sweeps times growth with k that one episode may cost.
-_BUDGET = 200_000
+_BUDGET = 500_000
 _PRETRAINING_SEED, _VALIDATION_SEED = 20261123, 999
 
 
@@ -126,7 +126,7 @@ def pretrain(n_steps, hidden_size=24, n_layers=2, learning_rate=3e-3, verbose=Tr
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=1300)
+    parser.add_argument("--steps", type=int, default=1100)
     parser.add_argument("--hidden-size", type=int, default=24)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--output", default="completer.safetensors")

@@ -110,7 +110,7 @@ def _guarded(problem, rules, variables, n_outer, n_inner) -> Solution:
         variables, states = proposal, new_states
         recent.append(value)
         improved = _better(value, best_value)
-        best = where_tasks(improved, variables, best)
+        best = variables if improved.all() else where_tasks(improved, variables, best)
         best_value = torch.where(improved, value, best_value)
     return Solution(best, best_value, n_guarded)
 

@@ -98,11 +98,19 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         variables["noise"] = torch.ones(self.n_tasks, 1, 1, dtype=dtype)
         return variables
 
-    def _gram(self, name, *parts) -> Tensor:
+    def _sum_observed(self, name, moments) -> Tensor:
         """Sums over the entries observed in each row of (k, k) moments of the other factor."""
         _, mask, _ = self._sides[name]
-        moments = sum(parts)
         return (moments.flatten(1, 2) @ mask.mT).unflatten(1, moments.shape[1:3])
+
+    def _gram(self, name, variables) -> Tensor:
+        """Sums of the other factor's second moments, the block step's curvature."""
+        mean, covariance = variables[self._sides[name][2]]
+
+        def compute():
+            return self._sum_observed(name, _outer(mean) + covariance)
+
+        return self._remember("gram " + name, (mean, covariance), compute)
 
     def minimize_block(self, variables, name, controls=None):
         if name == "noise":
@@ -110,28 +118,29 @@ class EmpiricalBayesCompletion(MatrixCompletion):
             variance = self._expected_misfit(variables) / n_observed
             return (1 / variance.clamp(min=_LEAST_NOISE))[:, None, None]
         if name.startswith("prior_"):
-            return self._fit_prior(variables[name.removeprefix("prior_")])
+            factor = name.removeprefix("prior_")
+            return self._fit_prior(factor, variables[factor])
         return self.posterior(variables, name, controls or {})
 
     def posterior(self, variables, name, controls) -> Posterior:
         """Gaussian posteriors of the rows of one factor, the other one fixed."""
         values, _, other = self._sides[name]
-        mean, covariance = variables[other]
         prior = variables["prior_" + name]
         noise = variables["noise"][:, 0] * torch.exp(_row_control(controls, "data"))
         # Everything in units of the row's noise: fewer passes over (k, k, rows).
         trust = torch.exp(_row_control(controls, "prior")) / noise
         trust = trust.expand(len(values), values.shape[1])[:, None]
-        gram = self._gram(name, _outer(mean), covariance)
-        matrix = torch.addcmul(gram, prior.precision[..., None], trust[:, None])
-        right = mean.mT @ values.mT + (prior.precision @ prior.mean.mT) * trust
+        matrix = torch.addcmul(
+            self._gram(name, variables), prior.precision[..., None], trust[:, None]
+        )
+        right = point(variables[other]).mT @ values.mT + (prior.precision @ prior.mean.mT) * trust
         inverse, solution = solve_and_invert(matrix, right)
         return Posterior(solution.mT, inverse / noise[:, None, None])
 
-    def _fit_prior(self, posterior) -> Prior:
+    def _fit_prior(self, name, posterior) -> Prior:
         """Maximum a posteriori mean and precision of the rows' prior."""
         mean = posterior.mean.mean(1, keepdim=True)
-        scatter = self._scatter(posterior, mean)
+        scatter = self._scatter(name, posterior, mean)
         n_rows = posterior.mean.shape[1]
         covariance = (
             scatter + self.prior_weight * torch.eye(self.n_components, dtype=scatter.dtype)
@@ -139,10 +148,12 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         inverse, _ = solve_and_invert(covariance[..., None], torch.zeros_like(mean.mT))
         return Prior(mean, inverse[..., 0])
 
-    @staticmethod
-    def _scatter(posterior, mean):
-        deviation = posterior.mean - mean
-        return posterior.covariance.sum(-1) + deviation.mT @ deviation
+    def _scatter(self, name, posterior, mean):
+        def compute():
+            deviation = posterior.mean - mean
+            return posterior.covariance.sum(-1) + deviation.mT @ deviation
+
+        return self._remember("scatter " + name, (*posterior, mean), compute)
 
     def _expected_misfit(self, variables) -> Tensor:
         """Posterior mean of ``‖P_Ω(R - U Vᵀ)‖²``, (T,)."""
@@ -151,10 +162,10 @@ class EmpiricalBayesCompletion(MatrixCompletion):
 
     def _sum_misfit(self, variables):
         # Non-negative terms only: differences of large sums would lose the small residual.
-        (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
-        spread_u = (cov_u * self._gram("U", _outer(v), cov_v)).sum((1, 2, 3))
-        spread_v = (cov_v * self._gram("V", _outer(u))).sum((1, 2, 3))
-        return self.residual(variables).square().sum((1, 2)) + spread_u + spread_v
+        (_, cov_u), (v, cov_v) = variables["U"], variables["V"]
+        spread_v = _inner(cov_v, self._gram("V", variables))  # known from the step of V
+        spread_u = _inner(_outer(v), self._sum_observed("V", cov_u))
+        return self.misfits(variables)["U"].sum(1) + spread_u + spread_v
 
     def objective(self, variables):
         noise = variables["noise"][:, 0, 0]
@@ -163,13 +174,14 @@ class EmpiricalBayesCompletion(MatrixCompletion):
             n_observed * torch.log(2 * math.pi / noise) + noise * self._expected_misfit(variables)
         )
         for name in ("U", "V"):
-            energy = energy + self._divergence(variables[name], variables["prior_" + name])
+            energy = energy + self._divergence(name, variables)
         return energy / n_observed
 
-    def _divergence(self, posterior, prior) -> Tensor:
+    def _divergence(self, name, variables) -> Tensor:
         """KL of the rows' posteriors from their prior, and the prior's own penalty."""
+        posterior, prior = variables[name], variables["prior_" + name]
         n_rows = posterior.mean.shape[1]
-        scatter = self._scatter(posterior, prior.mean)
+        scatter = self._scatter(name, posterior, prior.mean)
         log_det_prior = log_determinant(prior.precision[..., None])[:, 0]
         log_det = log_determinant(posterior.covariance).sum(1)
         trace = prior.precision.diagonal(dim1=1, dim2=2).sum(1)
@@ -181,11 +193,10 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         )
 
     def row_features(self, variables, name):
-        _, mask, _ = self._sides[name]
         posterior, prior = variables[name], variables["prior_" + name]
         k = self.n_components
-        count = mask.sum(2)
-        square = self.residual(variables, name).square().sum(2) / count.clamp(min=1)
+        count = self.row_counts[name]
+        square = self.misfits(variables)[name] / count.clamp(min=1)
         noise = variables["noise"][:, 0]
         deviation = point(posterior) - prior.mean
         distance = (deviation @ prior.precision * deviation).sum(2) / k
@@ -193,7 +204,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         return torch.stack(
             [
                 (count / k).clamp(min=0.1).log(),
-                count / mask.shape[2],
+                count / point(variables[self._sides[name][2]]).shape[1],
                 (square + 1e-12).log() / 8,
                 (square * noise + 1e-4).log() / 4,
                 noise.log().expand_as(count) / 8,
@@ -208,3 +219,8 @@ class EmpiricalBayesCompletion(MatrixCompletion):
 def _outer(rows: Tensor) -> Tensor:
     """Outer products of the rows of (T, n, k), as (T, k, k, n)."""
     return rows.mT[:, :, None] * rows.mT[:, None]
+
+
+def _inner(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products of the tasks' tensors, (T,)."""
+    return torch.linalg.vecdot(left.flatten(1), right.flatten(1))

@@ -56,7 +56,8 @@ class MatrixCompletion(Problem):
         self.values, self.mask, self.scale = values, mask, scale
         self.n_components, self.alpha, self.init_scale = n_components, alpha, init_scale
         self.n_tasks = len(values)
-        self.n_observed = mask.sum((1, 2))
+        self.row_counts = {"U": mask.sum(2), "V": mask.sum(1)}
+        self.n_observed = self.row_counts["U"].sum(1)
         self._memory: dict[str, tuple] = {}
         # One orientation for each factor, so that no formula is written twice.
         self._sides = {
@@ -82,8 +83,18 @@ class MatrixCompletion(Problem):
     def residual(self, variables, name="U") -> Tensor:
         """``P_Ω(R - U Vᵀ)``, rows along the named factor: (T, rows, others)."""
         u, v = point(variables["U"]), point(variables["V"])
-        found = self._remember("residual", (u, v), lambda: self.mask * (self.values - u @ v.mT))
+        found = self.mask * torch.baddbmm(self.values, u, v.mT, alpha=-1)
         return found if name == "U" else found.mT
+
+    def misfits(self, variables) -> dict[str, Tensor]:
+        """Squared residuals summed over each row of each factor, (T, rows)."""
+
+        def compute():
+            squares = self.residual(variables).square()
+            return {"U": squares.sum(2), "V": squares.sum(1)}
+
+        tensors = (point(variables["U"]), point(variables["V"]))
+        return self._remember("misfits", tensors, compute)
 
     def _remember(self, what, tensors, compute):
         """The last result again for the very same tensors: the loop asks more than once."""
@@ -96,7 +107,7 @@ class MatrixCompletion(Problem):
 
     def objective(self, variables):
         squares = sum(point(variables[n]).square().sum((1, 2)) for n in ("U", "V"))
-        misfit = self.residual(variables).square().sum((1, 2))
+        misfit = self.misfits(variables)["U"].sum(1)
         return 0.5 * (misfit + self.alpha * squares)
 
     def gradient(self, variables, name):
@@ -124,9 +135,9 @@ class MatrixCompletion(Problem):
 
     def row_features(self, variables, name):
         _, mask, other = self._sides[name]
-        count = mask.sum(2)
-        misfit = (self.residual(variables, name).square().sum(2) / count.clamp(min=1)).sqrt()
-        size = point(variables[name]).norm(dim=2) / math.sqrt(self.n_components)
+        count = self.row_counts[name]
+        misfit = (self.misfits(variables)[name] / count.clamp(min=1)).sqrt()
+        size = point(variables[name]).square().mean(2).sqrt()
         other_size = point(variables[other]).square().mean((1, 2)).sqrt()[:, None]
         return torch.stack(
             [
@@ -149,7 +160,7 @@ class MatrixCompletion(Problem):
     def error(self, variables):
         """Squared residual over the squared norm of this problem's entries, (T,)."""
         total = self.values.square().sum((1, 2)).clamp(min=1e-300)
-        return self.residual(variables).square().sum((1, 2)) / total
+        return self.misfits(variables)["U"].sum(1) / total
 
     def with_values(self, values) -> "MatrixCompletion":
         """The same problem, in the same units, with other values (NaN: missing)."""
