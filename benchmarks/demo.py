@@ -121,7 +121,7 @@ def draw(X, truth, completed, path="demo_digits.png"):
 
 
 def main():
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # small systems: a second thread costs more than it brings
     X_train, truth_train = make_digits_tasks(60, fraction_hidden=HIDDEN, random_state=0)
     X, truth = make_digits_tasks(20, half="test", fraction_hidden=HIDDEN, random_state=1)
     print(

@@ -62,8 +62,9 @@ class GSOMatrixCompleter(BaseCompleter):
         Passes of training over the collection; 0 uses the optimizer as it is.
     batch_size : int, default=8
         Tasks of equal shape in one training batch.
-    learning_rate : float, default=1e-3
-        Of Adam, equation (10).
+    learning_rate : float, default=None
+        Of Adam, equation (10). By default 1e-2 falling to zero along a cosine for
+        "control", the paper's constant 1e-3 for "step".
     hidden_size : int, default=None
         LSTM units in each layer of a new network; an optimizer brings its own. By
         default 24 for "control", 20 for "step" (500 in [1]_: slow on a CPU).
@@ -76,7 +77,7 @@ class GSOMatrixCompleter(BaseCompleter):
         start in twenty is lost near the information limit.
     safeguard : {"step", "run", "none"}, default="step"
         "step": an outer step whose objective is not finite or rises above that of
-        the last ten is replaced by the classical one, and the best iterate is
+        the last three is replaced by the classical one, and the best iterate is
         returned. "run": besides, the classical rule runs from the same start and
         the lower objective is returned. Both speak of the objective; neither
         promises a lower error on unseen entries.
@@ -143,7 +144,7 @@ class GSOMatrixCompleter(BaseCompleter):
         loss_weights=None,
         n_epochs=10,
         batch_size=8,
-        learning_rate=1e-3,
+        learning_rate=None,
         hidden_size=None,
         rule_options=None,
         n_init=2,
@@ -185,7 +186,7 @@ class GSOMatrixCompleter(BaseCompleter):
             raise ValueError(f"meta_loss must be 'heldout' or 'global', got {self.meta_loss!r}.")
         if not isinstance(self.n_epochs, numbers.Integral) or self.n_epochs < 0:
             raise ValueError(f"n_epochs must be an integer >= 0, got {self.n_epochs!r}.")
-        if not self.learning_rate > 0:
+        if self.learning_rate is not None and not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
         if not 0 <= self.validation_fraction < 1:
             raise ValueError(

@@ -13,7 +13,7 @@ SAFEGUARDS = ("step", "run", "none")
 
 # A learned rule may climb for a while on its way to a better basin: an outer
 # step is refused only above the worst of so many objectives before it.
-_MEMORY = 10
+_MEMORY = 3
 
 
 class Solution(NamedTuple):
@@ -57,7 +57,7 @@ def minimize(
         As in `alternate`.
     safeguard : {"step", "run", "none"}, default="step"
         "step": an outer step that ends in a non-finite objective, or above the
-        worst of the ten objectives before it, is replaced by the rules'
+        worst of the three objectives before it, is replaced by the rules'
         classical step. "run": besides, the classical rules run from the same
         start, and the lower objective wins. "none": the last iterate, as it is.
 

@@ -85,7 +85,7 @@ class LSTMStep(LearnedRule):
     Parameters
     ----------
     hidden_size : int, default=20
-        500 in the paper, which is slow on a CPU.
+        500 in the paper, see `LSTMStep.paper`.
     n_layers : int, default=2
     scale : float, default=0.1
         Largest order of a step, in units of the variables.
@@ -117,6 +117,11 @@ class LSTMStep(LearnedRule):
         with torch.no_grad():
             # Not zero: the gradient with respect to the cells would vanish.
             self.output.weight.uniform_(-0.1, 0.1, generator=generator)
+
+    @classmethod
+    def paper(cls, **options) -> "LSTMStep":
+        """The size of the paper's networks, 500 units: slow on a CPU."""
+        return cls(hidden_size=500, **options)
 
     def arguments(self):
         names = ("hidden_size", "n_layers", "scale", "restart_iterate", "reset_state")
