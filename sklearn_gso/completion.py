@@ -76,9 +76,9 @@ class GSOMatrixCompleter(BaseCompleter):
         Random starts of each instance; the lowest objective is kept. About one
         start in twenty is lost near the information limit.
     safeguard : {"step", "run", "none"}, default="step"
-        "step": an outer step whose objective is not finite or rises above that of
-        the last three is replaced by the classical one, and the best iterate is
-        returned. "run": besides, the classical rule runs from the same start and
+        "step": an outer step whose objective is not finite, or gives back more than
+        a tenth of the descent so far, is replaced by the classical one; the last
+        iterate is returned if it lies within that bound, else the best. "run": besides, the classical rule runs from the same start and
         the lower objective is returned. Both speak of the objective; neither
         promises a lower error on unseen entries.
     validation_fraction : float, default=0.1
@@ -282,6 +282,8 @@ class ALSMatrixCompleter(_ClassicalCompleter):
     >>> ALSMatrixCompleter(1, random_state=0).fit_transform(X)[1].round(1)
     array([2., 4., 6., 8.])
     """
+
+    safeguard = "none"  # each step minimises exactly: there is nothing to guard
 
     def __init__(
         self,

@@ -133,7 +133,16 @@ def make_digits_tasks(
     return hide_entries(truth, fraction_hidden, rng), truth
 
 
-def make_table_tasks(n_tasks=100, *, shape=(50, 64), rate=0.5, smooth=False, random_state=None):
+def make_table_tasks(
+    n_tasks=100,
+    *,
+    shape=(50, 64),
+    rate=0.5,
+    smooth=False,
+    largest_mean=2.0,
+    largest_noise=1.0,
+    random_state=None,
+):
     """Random matrices that resemble data tables: approximately low-rank at best.
 
     Columns have means and very different scales (some are constant), the spectrum
@@ -147,6 +156,9 @@ def make_table_tasks(n_tasks=100, *, shape=(50, 64), rate=0.5, smooth=False, ran
         Share of the entries that is observed.
     smooth : bool, default=False
         Let the columns follow one another like a time series.
+    largest_mean, largest_noise : float, default=2.0, 1.0
+        Upper ends of the uniform draws, one for each table, of the size of the
+        column means and of the noise in units of the signal.
     random_state : int, RandomState instance or None, default=None
 
     Returns
@@ -166,12 +178,12 @@ def make_table_tasks(n_tasks=100, *, shape=(50, 64), rate=0.5, smooth=False, ran
         if smooth:
             loadings = lfilter([1], [1, -rng.uniform(0.6, 0.97)], loadings, axis=0)
         signal = (rng.standard_normal((p, n_terms)) * spectrum) @ loadings.T
-        signal = signal / signal.std() + rng.uniform(0, 1) * rng.standard_normal(shape)
+        signal = signal / signal.std() + rng.uniform(0, largest_noise) * rng.standard_normal(shape)
         scales = np.exp(rng.uniform(0, 1) * rng.standard_normal(q))
         scales[rng.rand(q) < rng.choice([0, 0.1, 0.2])] = 0
         if not smooth:
             signal = signal * scales
-        table = signal + rng.uniform(0, 2) * rng.standard_normal(1 if smooth else q)
+        table = signal + rng.uniform(0, largest_mean) * rng.standard_normal(1 if smooth else q)
         tables.append(np.maximum(table, 0) if rng.rand() < 0.5 else table)
     truth = np.stack(tables)
     return hide_entries(truth, 1 - rate, rng), truth

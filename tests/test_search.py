@@ -6,7 +6,7 @@ import torch
 from sklearn_gso.alternating import alternate, rules_for
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 from sklearn_gso.problems.base import map_tensors
-from sklearn_gso.rules import ClosedForm, LSTMControl, LSTMStep
+from sklearn_gso.rules import ClosedForm, GradientDescent, LSTMControl
 from sklearn_gso.search import minimize, minimize_from_starts
 
 
@@ -55,19 +55,41 @@ def test_cheap_guard_never_ends_above_the_start(problem, generator, seed):
     assert (found.objective < problem.objective(start)).all()
 
 
-def test_the_best_iterate_is_returned(noisy_values, generator):
-    problem = MatrixCompletion(noisy_values, 2, alpha=0.1)
-    rules = rules_for(problem, LSTMStep(generator=generator))
-    start = problem.init(generator)
+def trajectory(problem, rules, start, n_outer):
     seen = [problem.objective(start)]
     with torch.no_grad():
-        alternate(problem, rules, start, 3, on_sweep=lambda v: seen.append(problem.objective(v)))
-    unguarded = minimize(problem, rules, start, 3, safeguard="none")
-    torch.testing.assert_close(unguarded.objective, seen[-1])
-    guarded = minimize(problem, rules, start, 3, safeguard="step")
-    quiet = guarded.n_guarded == 0
-    best = torch.stack(seen).amin(0)
-    torch.testing.assert_close(guarded.objective[quiet], best[quiet])
+        alternate(
+            problem, rules, start, n_outer, on_sweep=lambda v: seen.append(problem.objective(v))
+        )
+    return torch.stack(seen)
+
+
+def test_a_run_that_diverges_returns_its_best_iterate(noisy_values, generator):
+    problem = MatrixCompletion(noisy_values, 2, alpha=0.1)
+    rules = rules_for(problem, GradientDescent(0.4))
+    start = problem.init(generator)
+    seen = trajectory(problem, rules, start, 30)
+    unguarded = minimize(problem, rules, start, 30, safeguard="none")
+    assert not (unguarded.objective < seen[0]).all()
+    guarded = minimize(problem, rules, start, 30, safeguard="step")
+    best = torch.where(seen.isfinite(), seen, torch.inf).amin(0)
+    bound = best + 0.1 * (seen[0] - best)
+    assert (guarded.objective <= bound).all()
+    torch.testing.assert_close(problem.objective(guarded.variables), guarded.objective)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_returned_lies_within_the_running_bound(problem, generator, seed):
+    weights = torch.Generator().manual_seed(seed)
+    start = problem.init(generator)
+    random = control(problem, generator, lambda p: p.normal_(std=1.0, generator=weights))
+    bests = []
+    for n_outer in (3, 6, 12):
+        found = minimize(problem, random, start, n_outer)
+        first = problem.objective(start)
+        bests.append(found.objective)
+        best = torch.stack(bests).amin(0)
+        assert (found.objective <= first - 0.5 * (first - best)).all()
 
 
 def test_guard_leaves_a_good_rule_alone(problem, generator):
