@@ -33,6 +33,7 @@ _CHECKS = {
     "ensure_all_finite": "allow-nan",
 }
 _TASK_CHECKS = {**_CHECKS, "ensure_min_features": 2}
+_OPTIONAL_INTEGERS = ("max_iter", "t_l", "t_u", "n_components", "hidden_size")
 _DEFAULT_COMPONENTS = 10
 _SCORED_FRACTION = 0.1
 
@@ -67,7 +68,15 @@ def _solve_batch(completer, values, seed):
         n_inner,
         completer.safeguard,
     )
+    if not all(map(_is_finite, solution.variables.values())):
+        raise ValueError(
+            f"{type(completer).__name__} overflowed: the entries of X are too large; scale them."
+        )
     return problem, solution
+
+
+def _is_finite(block):
+    return all(t.isfinite().all() for t in (block if isinstance(block, tuple) else (block,)))
 
 
 def _completed_batch(completer, values, seed):
@@ -110,9 +119,9 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _check_parameters(self):
         """Raise for parameters that no data could excuse."""
-        for name in ("max_iter", "n_init", "t_l", "t_u", "n_components"):
+        for name in ("n_init", "batch_size", *_OPTIONAL_INTEGERS):
             value = getattr(self, name, None)
-            if value is None and name not in ("n_init",):
+            if value is None and (name in _OPTIONAL_INTEGERS or not hasattr(self, name)):
                 continue
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(
@@ -169,6 +178,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return self._fit_one(X)
         tasks = check_collection(tasks, self, **_TASK_CHECKS)
         self._check_components([task.shape for task in tasks])
+        _warn_empty(tasks)
         seed = draw_seed(self.random_state)
         learned = self._learn(tasks, self._check_truths(tasks, y), seed)
         self._forget()
@@ -181,27 +191,27 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         array = densify(check_array(unmask(X), estimator=self, input_name="X", **_TASK_CHECKS))
         check_observed(array)
         self._check_components([array.shape])
-        for axis, rows in ((1, "Rows"), (0, "Columns")):
-            _warn_empty(array, axis, rows)
+        _warn_empty([array])
         seed = draw_seed(self.random_state)
-        prepared = self._prepare(array, seed)
-        solver = self._clone_with(prepared)
-        problem, solution = _solve_batch(solver, [array], seed)
+        twin = self._twin()  # fitted in our place, so that nothing is half-fitted
+        validate_data(twin, X, skip_check_array=True)
+        vars(twin).update(self._prepare(array, seed))
+        problem, solution = _solve_batch(twin, [array], seed)
+        twin._keep(problem, solution)
+        twin._seed = seed
         self._forget()
-        vars(self).update(prepared)
-        validate_data(self, X, skip_check_array=True)
-        self._keep(problem, solution)
-        self._seed = seed
+        vars(self).update(vars(twin))
         return self
 
-    def _clone_with(self, attributes):
-        """A shallow twin that has some fitted attributes, so that self stays as it was."""
+    def _twin(self):
+        """The same parameters, objects included, and nothing fitted."""
         twin = object.__new__(type(self))
-        vars(twin).update(self.get_params(deep=False) | attributes)
+        vars(twin).update(self.get_params(deep=False))
         return twin
 
     def _forget(self):
-        for name in [n for n in vars(self) if n.endswith("_") or n in ("_seed", "_fixed")]:
+        private = ("_seed", "_fixed", "_scale")
+        for name in [n for n in vars(self) if n.endswith("_") or n in private]:
             delattr(self, name)
 
     def _keep(self, problem, solution):
@@ -222,7 +232,8 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         After a fit on one matrix every row is completed by itself, given the
         fitted components. After a fit on a collection every matrix is solved as a
-        new task.
+        new task, from random starts that depend on ``random_state`` and on the
+        batch it is solved in.
 
         Parameters
         ----------
@@ -273,7 +284,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         if tasks is None and not meta_fitted:
             array = densify(validate_data(self, unmask(X), reset=False, **_CHECKS))
-            _warn_empty(array, 1, "Rows")
+            _warn_empty([array], columns=False)
             return [array]
         if tasks is None:
             array = densify(check_array(unmask(X), estimator=self, input_name="X", **_TASK_CHECKS))
@@ -282,6 +293,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         else:
             arrays = check_collection(tasks, self, **_TASK_CHECKS)
         self._check_components([array.shape for array in arrays])
+        _warn_empty(arrays)
         return arrays
 
     def _estimates(self, arrays) -> list[np.ndarray]:
@@ -316,7 +328,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return solved
 
     def score(self, X, y=None):
-        """Minus the mean relative error on entries that were hidden from the completer.
+        """Minus the mean relative error on entries that are hidden from this call.
 
         Parameters
         ----------
@@ -324,7 +336,8 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         y : array-like of the shape of X or collection, default=None
             The truth; judged are the entries missing in X that it knows. Without
             it (or with one-dimensional y, as a pipeline passes labels) a seeded
-            tenth of the observed entries is hidden and judged.
+            tenth of the observed entries is hidden and judged. A fit on the same
+            matrix has seen them.
 
         Returns
         -------
@@ -338,7 +351,10 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         truths = self._check_truths(arrays, [y] if single and y is not None else y)
         if truths is None:
             truths = arrays
-            arrays = [hide_entries(a, _SCORED_FRACTION, self._seed) for a in arrays]
+            arrays = [_with_some_hidden(a, self._seed) for a in arrays]
+        for i, (array, known) in enumerate(zip(arrays, truths, strict=True)):
+            if not (np.isnan(array) & ~np.isnan(known)).any():
+                raise ValueError(f"Nothing to judge in task {i}: y knows no entry missing in X.")
         errors = [
             relative_error(t, e, where=np.isnan(a))
             for t, e, a in zip(truths, self._estimates(arrays), arrays, strict=True)
@@ -384,11 +400,27 @@ def _filled(array, completed, keep_observed):
     return completed.astype(array.dtype, copy=False)
 
 
-def _warn_empty(array, axis, what):
-    empty = np.flatnonzero(np.isnan(array).all(axis=axis))
-    if len(empty):
+def _with_some_hidden(array, seed):
+    """A tenth of the observed entries hidden, one at least."""
+    n_observed = np.count_nonzero(~np.isnan(array))
+    return hide_entries(array, max(_SCORED_FRACTION, 1 / n_observed), seed)
+
+
+def _warn_empty(arrays, columns=True):
+    """One warning for all rows, and columns, without an observed entry."""
+    found = []
+    for i, array in enumerate(arrays):
+        missing = np.isnan(array)
+        where = f" of task {i}" if len(arrays) > 1 else ""
+        for what, empty in (
+            ("Rows", missing.all(axis=1)),
+            ("Columns", missing.all(axis=0) if columns else np.zeros(0, bool)),
+        ):
+            if empty.any():
+                found.append(f"{what} {np.flatnonzero(empty).tolist()}{where}")
+    if found:
         warnings.warn(
-            f"{what} {empty.tolist()} of X have no observed entry and are filled from the prior.",
+            f"{'; '.join(found)} of X have no observed entry and are filled from the prior.",
             UserWarning,
             stacklevel=4,
         )

@@ -104,7 +104,7 @@ class _Episodes:
         self.rng = np.random.RandomState(seed)
         share = completer.validation_fraction
         order = self.rng.permutation(len(tasks))
-        n_validation = max(1, round(share * len(tasks))) if share else 0
+        n_validation = min(len(tasks) - 1, max(1, round(share * len(tasks)))) if share else 0
         if len(tasks) < _FEWEST_TO_SPLIT:
             self.training, held = order, order[: len(order) if share else 0]
         else:

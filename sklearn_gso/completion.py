@@ -5,6 +5,7 @@ import numbers
 from ._base import BaseCompleter, to_tensor
 from ._meta_fit import RECIPES, meta_fit, resolve
 from .alternating import rules_for
+from .meta_training import History
 from .problems import EmpiricalBayesCompletion, MatrixCompletion
 from .rules import ClosedForm, GradientDescent, geometric_continuation
 
@@ -78,8 +79,9 @@ class GSOMatrixCompleter(BaseCompleter):
     safeguard : {"step", "run", "none"}, default="step"
         "step": an outer step whose objective is not finite, or gives back more than
         a tenth of the descent so far, is replaced by the classical one; the last
-        iterate is returned if it lies within that bound, else the best. "run": besides, the classical rule runs from the same start and
-        the lower objective is returned. Both speak of the objective; neither
+        iterate is returned if it lies within that bound, else the best. "run":
+        besides, the classical rule runs from the same start and the lower objective
+        is returned. "none": the rule alone. All speak of the objective; none
         promises a lower error on unseen entries.
     validation_fraction : float, default=0.1
         Share of the collection that is set aside to choose the best checkpoint.
@@ -99,15 +101,21 @@ class GSOMatrixCompleter(BaseCompleter):
     n_iter_ : int
         Outer steps of that fit.
     n_guarded_ : int
-        Outer steps of that fit in which the safeguard acted.
+        Outer steps of that fit in which the safeguard acted, for the start kept.
     learned_optimizer_ : LearnedOptimizer or None
         The trained rule: pass it on as ``optimizer``.
     history_ : list of dict
-        Loss and validation of each training step, after a fit on a collection.
+        Loss and validation of each training step, if anything was trained;
+        ``history_.n_skipped`` counts the steps whose loss was not finite.
     n_tasks_in_ : int
         Number of tasks of that fit.
     n_features_in_ : int
         After a fit on one matrix.
+
+    Notes
+    -----
+    Columns of very different units should be standardised first: the smallest noise
+    that is told apart is 1e-5 times the root mean square of the whole matrix.
 
     See Also
     --------
@@ -188,7 +196,8 @@ class GSOMatrixCompleter(BaseCompleter):
             raise ValueError(f"n_epochs must be an integer >= 0, got {self.n_epochs!r}.")
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
-        if not 0 <= self.validation_fraction < 1:
+        share = self.validation_fraction
+        if not isinstance(share, numbers.Real) or not 0 <= share < 1:
             raise ValueError(
                 f"validation_fraction must lie in [0, 1), got {self.validation_fraction!r}."
             )
@@ -216,15 +225,20 @@ class GSOMatrixCompleter(BaseCompleter):
 
     def _learn(self, tasks, truths, seed):
         if self.n_epochs == 0:
-            found = resolve(self.optimizer, self.rule, self._problem(to_tensor(tasks[:1])))
-            return {"learned_optimizer_": found, "history_": []}
+            return {"learned_optimizer_": self._given_optimizer(tasks[0]), "history_": History()}
         return meta_fit(self, tasks, truths, seed)
 
     def _prepare(self, array, seed):
-        found = resolve(self.optimizer, self.rule, self._problem(to_tensor([array])))
+        found = self._given_optimizer(array)
         if found is None and self.rule == "step":
             return meta_fit(self, [array], None, seed)
         return {"learned_optimizer_": found}
+
+    def _given_optimizer(self, array):
+        found = resolve(self.optimizer, self.rule, self._problem(to_tensor([array])))
+        if found is None and self.rule == "step" and self.n_epochs == 0:
+            raise ValueError("rule='step' needs a trained optimizer or n_epochs >= 1.")
+        return found
 
 
 class _ClassicalCompleter(BaseCompleter):

@@ -117,7 +117,7 @@ def run_window(episode, rules, run, n_inner, window, weights):
     return total, (variables, states, start + n_steps)
 
 
-def validate(episodes, rules, n_inner=None, weights=None) -> float:
+def validate(episodes, rules, n_inner=None) -> float:
     """Mean loss of whole runs at their last sweep, without gradients."""
     values = []
     with torch.no_grad():
@@ -217,11 +217,11 @@ class _Trainer:
             losses.append(loss)
         return losses
 
-    def check(self, validation, n_inner, weights) -> float:
+    def check(self, validation, n_inner) -> float:
         """Validate the averaged weights and keep them if they are the best."""
         trained = [copy.deepcopy(m.state_dict()) for m in self.modules]
         self.restore(self.average.average)
-        value = validate(validation, self.rules, n_inner, weights)
+        value = validate(validation, self.rules, n_inner)
         self.restore(trained)
         if value < self.best_value:
             self.best, self.best_value = self.snapshot(), value
@@ -289,7 +289,7 @@ def meta_train(
     bar = tqdm(range(n_steps), disable=not verbose, desc="meta-training", unit="step")
     try:
         if validation:
-            trainer.check(validation, n_inner, weights)
+            trainer.check(validation, n_inner)
         for step in bar:
             if anneal:
                 cosine = 0.5 * (1 + math.cos(math.pi * step / n_steps))
@@ -297,7 +297,7 @@ def meta_train(
             losses = trainer.meta_step(source(step), n_inner, window, weights)
             record = {"step": step, "loss": sum(losses) / len(losses) if losses else math.nan}
             if validation and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
-                record["validation"] = trainer.check(validation, n_inner, weights)
+                record["validation"] = trainer.check(validation, n_inner)
             trainer.history.append(record)
             bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k != "step"})
     except KeyboardInterrupt:

@@ -33,5 +33,8 @@ def relative_error(truth, completed, where=None) -> float:
     counts = ~np.isnan(truth)
     if where is not None:
         counts &= np.asarray(where, dtype=bool)
-    norm = np.linalg.norm(truth[counts])
-    return float(np.linalg.norm((truth - completed)[counts]) / (norm if norm > 0 else 1.0))
+    largest = np.abs(truth[counts]).max(initial=0.0)
+    unit = largest if largest > 0 else 1.0  # squares neither overflow nor vanish
+    norm = np.linalg.norm(truth[counts] / unit)
+    deviation = np.linalg.norm(truth[counts] / unit - completed[counts] / unit)
+    return float(deviation / (norm if norm > 0 else 1.0))

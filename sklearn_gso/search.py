@@ -61,8 +61,9 @@ def minimize(
         "step": an outer step that ends in a non-finite objective, or gives back more
         than a tenth of the descent from the start to the best objective so far, is
         replaced by the rules' classical step. The last iterate is returned if it
-        lies within that bound, else the best one. "run": besides, the classical rules run from the same
-        start, and the lower objective wins. "none": the last iterate, as it is.
+        lies within that bound, else the best one. "run": besides, the classical
+        rules run from the same start, and the lower objective wins. "none": the
+        last iterate, as it is.
 
     Returns
     -------
@@ -84,7 +85,7 @@ def minimize(
         return Solution(
             where_tasks(worse, rival.variables, learned.variables),
             torch.where(worse, rival.objective, learned.objective),
-            learned.n_guarded + worse * n_outer,
+            torch.where(worse, n_outer, learned.n_guarded),
         )
 
 

@@ -38,6 +38,8 @@ def as_tasks(X) -> list | None:
             )
         return None
     if getattr(X, "ndim", None) == 3:
+        if not len(X):
+            raise ValueError("Found a collection of 0 tasks while a minimum of 1 is required.")
         return list(X)
     is_objects = getattr(X, "ndim", None) == 1 and X.dtype.kind == "O"
     if is_objects and len(X) and all(map(_is_matrix, X)):
@@ -58,14 +60,18 @@ def same_container(tasks: list[np.ndarray], like):
 
 def unmask(X):
     """NaN for the masked entries of ``np.ma`` arrays, which check_array would drop."""
-    return X.astype(np.float64).filled(np.nan) if isinstance(X, np.ma.MaskedArray) else X
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    # Kinds that have a NaN keep their type: complex entries must be refused later.
+    data = X.data if X.dtype.kind in "fcO" else X.data.astype(np.float64)
+    return np.where(np.ma.getmaskarray(X), np.nan, data)
 
 
 def densify(X) -> np.ndarray:
     """Stored entries of a sparse matrix are observed, the others are NaN."""
     if not sparse.issparse(X):
         return X
-    coo = X.tocoo()
+    coo = X.tocoo(copy=True)
     coo.sum_duplicates()
     dense = np.full(coo.shape, np.nan, dtype=np.result_type(coo.dtype, np.float32))
     dense[coo.row, coo.col] = coo.data

@@ -61,13 +61,23 @@ def test_gradient_descent_is_algorithm_1(noisy_values, generator):
 
 
 def test_mini_batches_are_unbiased(noisy_values, generator):
-    problem = MatrixCompletion(noisy_values, 2, alpha=0.0)
+    problem = MatrixCompletion(noisy_values, 2, alpha=2.0)
     v = problem.init(generator)
-    rule = GradientDescent(1.0, batch_fraction=0.5, generator=generator)
-    steps = [rule.step(problem, v, "U", (), Progress(0, 1))[0] - v["U"] for _ in range(3000)]
+    rule = GradientDescent(1.0, batch_fraction=0.3, generator=generator)
+    steps = [rule.step(problem, v, "U", (), Progress(0, 1))[0] - v["U"] for _ in range(6000)]
     mean = torch.stack(steps).mean(0)
     expected = -problem.gradient(v, "U")
     assert (mean - expected).norm() < 0.05 * expected.norm()
+
+
+def test_backtracking_never_climbs(noisy_values, generator):
+    problem = MatrixCompletion(1e3 * noisy_values, 2)
+    start = problem.init(generator)
+    rules = rules_for(problem, GradientDescent(1e3, backtrack=True))
+    seen = [problem.objective(start)]
+    alternate(problem, rules, start, 5, on_sweep=lambda v: seen.append(problem.objective(v)))
+    for before, after in zip(seen, seen[1:], strict=False):
+        assert (after < before).all()
 
 
 def test_continuation_falls_geometrically():

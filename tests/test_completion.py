@@ -166,6 +166,48 @@ def test_bad_input_changes_nothing(completer, spoil, message, X):
     assert all(vars(fitted)[k] is before[k] for k in before)
 
 
+@each_completer
+def test_a_refit_that_fails_late_changes_nothing(completer, X):
+    fitted = clone(completer).fit(X)
+    before = dict(vars(fitted))
+    mixed_names = pd.DataFrame(X, columns=["a", *range(17)])
+    with pytest.raises(TypeError, match="string"):
+        fitted.fit(mixed_names)
+    assert vars(fitted).keys() == before.keys()
+    assert all(vars(fitted)[k] is before[k] for k in before)
+
+
+def test_the_callers_matrix_is_left_alone():
+    twice = sparse.coo_matrix((np.ones(5), ([0, 0, 1, 2, 2], [0, 0, 1, 2, 0])), shape=(3, 3))
+    ALSMatrixCompleter(1, max_iter=2, random_state=0).fit(twice)
+    assert twice.nnz == 5
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.ma.masked_array(np.eye(3) * 1j, np.eye(3) > 2), "[Cc]omplex"),
+        (np.empty((0, 5, 5)), "0 tasks"),
+        (np.full((4, 4), 1e300), "overflowed|infinity"),
+    ],
+    ids=["masked complex", "no tasks", "overflow"],
+)
+def test_more_bad_input(X, message):
+    with pytest.raises(ValueError, match=message), np.errstate(all="ignore"):
+        ALSMatrixCompleter(1, random_state=0).fit(X)
+
+
+def test_empty_rows_of_a_collection_are_named(easy_tasks):
+    X = easy_tasks[0].copy()
+    X[1, 4] = np.nan
+    X[2, :, 3] = np.nan
+    message = r"Rows \[4\] of task 1; Columns \[3\] of task 2 of X"
+    with pytest.warns(UserWarning, match=message):
+        als = ALSMatrixCompleter(2, max_iter=3, random_state=0).fit(X)
+    with pytest.warns(UserWarning, match=message):
+        assert np.isfinite(als.transform(X)).all()
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -185,7 +227,11 @@ def test_bad_input_changes_nothing(completer, spoil, message, X):
         ({"n_epochs": -1}, "n_epochs"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"validation_fraction": 1.0}, "validation_fraction"),
+        ({"validation_fraction": None}, "validation_fraction"),
         ({"loss_weights": [1.0]}, "loss_weights"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"hidden_size": 0}, "hidden_size"),
+        ({"rule": "step", "n_epochs": 0}, "needs a trained optimizer"),
     ],
 )
 def test_bad_parameters(parameters, message, X):
@@ -296,6 +342,10 @@ def test_score(easy_tasks):
     one = GSOMatrixCompleter(2, optimizer=None, random_state=0).fit(X[0])
     assert one.score(X[0], truth[0]) > -1e-4
     assert one.score(X[0], np.zeros(len(X[0]))) == one.score(X[0])
+    with pytest.raises(ValueError, match="Nothing to judge in task 0"):
+        one.score(truth[0], truth[0])
+    small = GSOMatrixCompleter(1, random_state=0).fit([[1.0, 2.0], [3.0, np.nan]])
+    assert small.score([[1.0, 2.0], [3.0, np.nan]]) < 0
     with pytest.raises(ValueError, match="equal shape"):
         one.score(X[0], truth[0][:, 1:])
 
@@ -381,6 +431,56 @@ def test_random_weights_give_at_worst_the_classical_answer(X):
     assert nan.n_guarded_ == nan.n_iter_
     # Equal up to rounding: at the noise floor the systems have condition 1e10.
     np.testing.assert_allclose(nan.transform(X), classical.transform(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("safeguard", ["step", "run"])
+def test_broken_step_still_descends(easy_tasks, safeguard):
+    """NaN weights in the paper's rule leave gradient descent, which does not climb."""
+    X, _ = easy_tasks
+    settings = {"rule": "step", "max_iter": 10, "safeguard": safeguard, "random_state": 0}
+    trained = GSOMatrixCompleter(2, n_epochs=1, **settings).fit(X[:2]).learned_optimizer_
+    broken = LearnedOptimizer(
+        {k: np.full(v.shape, np.nan) for k, v in trained.weights.items()}, trained.description
+    )
+    objectives = [
+        GSOMatrixCompleter(2, optimizer=broken, **{**settings, "max_iter": n}).fit(X[0]).objective_
+        for n in (1, 5, 20)
+    ]
+    assert objectives[0] > objectives[1] > objectives[2]
+
+
+def test_options_of_the_rule_reach_it(easy_tasks):
+    X, _ = easy_tasks
+    completer = GSOMatrixCompleter(
+        2,
+        rule="step",
+        max_iter=4,
+        n_epochs=1,
+        hidden_size=3,
+        rule_options={"shared": True, "n_layers": 1, "restart_iterate": True, "scale": 0.5},
+        loss_weights=[0.0, 0.0, 0.0, 1.0],
+        random_state=0,
+    ).fit(X)
+    description = completer.learned_optimizer_.description
+    assert description["shared"] and description["arguments"] == {
+        "hidden_size": 3,
+        "n_layers": 1,
+        "scale": 0.5,
+        "restart_iterate": True,
+        "reset_state": False,
+    }
+    last_only = completer.history_[0]["loss"]
+    completer.set_params(loss_weights=[0.0, 0.0, 0.0, 2.0]).fit(X)
+    assert completer.history_[0]["loss"] == pytest.approx(2 * last_only, rel=1e-4)
+    assert completer.history_.n_skipped == 0
+
+
+def test_validation_never_takes_every_task(easy_tasks):
+    X, _ = easy_tasks
+    completer = GSOMatrixCompleter(
+        2, optimizer=None, n_epochs=1, max_iter=3, validation_fraction=0.95, random_state=0
+    ).fit(X[:4])
+    assert len(completer.history_) == 1
 
 
 def test_transform_writes_nothing(easy_tasks):

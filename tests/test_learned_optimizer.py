@@ -67,6 +67,8 @@ def test_round_trips(optimizer, tmp_path):
     loaded = LearnedOptimizer.load(tmp_path / "o.safetensors")
     assert loaded == optimizer and loaded.description == optimizer.description
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o.joblib", "o.safetensors"]
+    modes = {p.stat().st_mode for p in tmp_path.iterdir()}
+    assert len(modes) == 1  # readable by whoever may read other files written here
 
 
 def test_a_failed_save_leaves_the_old_file(optimizer, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion, _linalg
 from sklearn_gso.problems._linalg import log_determinant, solve_and_invert
 from sklearn_gso.problems.base import point
@@ -120,6 +121,21 @@ def test_free_energy_falls_at_every_block(noisy_values, generator):
             new = problem.objective(variables)
             assert (new <= value + 1e-9).all(), name
             value = new
+
+
+@pytest.mark.parametrize("k", [10, 24])
+def test_free_energy_falls_on_noiseless_data_with_surplus_components(k):
+    """Nearly singular posteriors at the noise floor: finite, and no rise beyond rounding."""
+    X, _ = make_low_rank_tasks(1, shape=(60, 60), rank=3, rate=0.9, random_state=0)
+    problem = EmpiricalBayesCompletion(torch.from_numpy(X), k)
+    variables = problem.init(torch.Generator().manual_seed(0))
+    values = []
+    for _ in range(40):
+        for name in problem.block_names:
+            variables[name] = problem.minimize_block(variables, name)
+        values.append(float(problem.objective(variables)[0]))
+    assert np.isfinite(values).all()
+    assert np.max(np.diff(values)) < 1e-5
 
 
 def test_free_energy_bounds_the_evidence(generator):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 # Above this order one LAPACK call a matrix beats the vectorised elimination
-# (benchmarks/profile_linalg.py prints both).
+# (python -m benchmarks.small_systems prints both).
 _LARGEST_VECTORISED = 24
 
 
@@ -34,7 +34,10 @@ def _eliminate(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         work[:, :, j] = -column / pivot[:, None]
         work[:, j] = row
         work[:, j, j] = 1 / pivot
-    return work[:, :, :k], work[:, :, k]
+    inverse = work[:, :, :k]
+    # Rounding leaves it a little asymmetric: enough for a later elimination of a
+    # nearly singular inverse to meet a negative pivot.
+    return (inverse + inverse.transpose(1, 2)) / 2, work[:, :, k]
 
 
 def _lapack(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:

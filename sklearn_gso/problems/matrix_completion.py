@@ -155,7 +155,10 @@ class MatrixCompletion(Problem):
         draw = torch.rand(self.mask.shape, generator=generator, dtype=self.mask.dtype)
         out = self.mask * (draw < fraction)
         kept = self.mask - out
-        return tuple(self._with_data(self.values * m, m, self.scale) for m in (kept, out))
+        parts = [self._with_data(self.values * m, m, self.scale) for m in (kept, out)]
+        # Its share of the penalty makes the batch's gradient, scaled up, unbiased.
+        parts[1].alpha = fraction * self.alpha
+        return tuple(parts)
 
     def error(self, variables):
         """Squared residual over the squared norm of this problem's entries, (T,)."""
@@ -187,7 +190,8 @@ def _root_mean_square(values, mask) -> Tensor:
     largest = values.abs().amax((1, 2), keepdim=True)
     largest = torch.where(largest > 0, largest, 1.0)
     mean = (values / largest).square().sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
-    return largest * torch.where(mean > 0, mean, 1.0).sqrt()[:, None, None]
+    scale = largest * torch.where(mean > 0, mean, 1.0).sqrt()[:, None, None]
+    return scale.clamp(min=torch.finfo(values.dtype).tiny)
 
 
 def _row_control(controls, name):

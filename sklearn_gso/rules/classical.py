@@ -50,12 +50,16 @@ class GradientDescent(UpdateRule):
         be an unbiased estimate. By default the full gradient.
     generator : torch.Generator, optional
         Source of the mini-batches.
+    backtrack : bool, default=False
+        Quarter the rate, task by task, until the objective does not rise.
     """
 
     n_inner = 10
+    most_quarters = 40
 
-    def __init__(self, learning_rate=1e-3, batch_fraction=None, generator=None):
+    def __init__(self, learning_rate=1e-3, batch_fraction=None, generator=None, backtrack=False):
         self.learning_rate = learning_rate
+        self.backtrack = backtrack
         self.batch_fraction = batch_fraction
         self.generator = generator
 
@@ -66,10 +70,17 @@ class GradientDescent(UpdateRule):
             _, batch = problem.split(self.batch_fraction, self.generator)
             gradient = batch.gradient(variables, name) / self.batch_fraction
         block = variables[name]
-        return with_point(block, point(block) - self.learning_rate * gradient), state
+        move = self.learning_rate * gradient
+        if self.backtrack:
+            move = self._shortened(problem, variables, name, move)
+        return with_point(block, point(block) - move), state
 
-
-def spawn(generator: torch.Generator) -> torch.Generator:
-    """A new generator seeded from another one."""
-    seed = torch.randint(2**62, (1,), generator=generator).item()
-    return torch.Generator().manual_seed(seed)
+    def _shortened(self, problem, variables, name, move):
+        block, before = variables[name], problem.objective(variables)
+        for _ in range(self.most_quarters):
+            moved = {**variables, name: with_point(block, point(block) - move)}
+            rises = ~(problem.objective(moved) <= before)
+            if not rises.any():
+                return move
+            move = torch.where(rises.reshape(-1, *[1] * (move.ndim - 1)), move / 4, move)
+        return torch.where(rises.reshape(-1, *[1] * (move.ndim - 1)), 0.0, move)

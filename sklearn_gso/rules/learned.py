@@ -88,7 +88,7 @@ class LSTMStep(LearnedRule):
         500 in the paper, see `LSTMStep.paper`.
     n_layers : int, default=2
     scale : float, default=0.1
-        Largest order of a step, in units of the variables.
+        Factor of the network's output, in units of the variables.
     restart_iterate : bool, default=False
         Start each inner loop at random (section 3.3) instead of where the last
         one ended (Algorithm 2).
@@ -144,7 +144,7 @@ class LSTMStep(LearnedRule):
         return with_point(block, point(block) + move), state
 
     def classical(self):
-        return GradientDescent()
+        return GradientDescent(backtrack=True)
 
 
 def _sign_and_log(gradient: Tensor, p: float = 10.0) -> Tensor:
