@@ -19,7 +19,9 @@ bench-quick: $(READY)
 	$(BIN)/python -m benchmarks.quick
 
 pretrain: $(READY)
-	$(BIN)/python -m sklearn_gso.pretrain
+	$(BIN)/python -m sklearn_gso.pretrain --output .venv/first.safetensors
+	$(BIN)/python -m sklearn_gso.pretrain --start .venv/first.safetensors \
+		--output sklearn_gso/pretrained/completer.safetensors
 
 examples: $(READY)
 	for file in examples/plot_*.py; do MPLBACKEND=Agg $(BIN)/python $$file || exit 1; done

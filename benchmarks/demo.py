@@ -55,7 +55,8 @@ def stacked(imputer, X_train):
 def chosen(candidates, run, X_train, truth_train):
     """The setting with the lowest error on the training tasks."""
     few = slice(0, 10)
-    errors = [error(truth_train[few], run(X_train[few], c), X_train[few]) for c in candidates]
+    bar = tqdm(candidates, desc=f"choosing the setting of {run.__name__}", leave=False)
+    errors = [error(truth_train[few], run(X_train[few], c), X_train[few]) for c in bar]
     return candidates[int(np.argmin(errors))]
 
 
@@ -90,10 +91,8 @@ def classical_rows(X_train, truth_train):
 def fine_tuned(X_train):
     """The pretrained optimizer after a minute on the training tasks (no truth used)."""
     start = time.perf_counter()
-    steps = GSOMatrixCompleter(n_epochs=1, max_iter=SWEEPS, random_state=0).fit(X_train)
-    per_epoch = time.perf_counter() - start
-    epochs = max(1, int(MINUTE / per_epoch))
-    del steps
+    GSOMatrixCompleter(n_epochs=1, max_iter=SWEEPS, random_state=0).fit(X_train)
+    epochs = max(1, int(MINUTE / (time.perf_counter() - start)))
     return GSOMatrixCompleter(n_epochs=epochs, max_iter=SWEEPS, random_state=0, verbose=1).fit(
         X_train
     )

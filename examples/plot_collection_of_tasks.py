@@ -3,8 +3,8 @@ A collection of similar tasks
 =============================
 
 Many small problems of one kind: train on some, solve the others better and in fewer
-sweeps. Each task is a 40 x 30 matrix of rank 3 of which 30 % of the entries are seen,
-with a little noise.
+sweeps. Each task is a 40 x 30 matrix of rank 3 of which 35 % of the entries are seen,
+with a little noise; five components are allowed.
 """
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,8 @@
 """Learned alternating optimisation with scikit-learn's face."""
 
 from ._version import __version__
-from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from .baselines import ALSMatrixCompleter, SGDMatrixCompleter
+from .completion import GSOMatrixCompleter
 from .learned_optimizer import LearnedOptimizer
 
 __all__ = [

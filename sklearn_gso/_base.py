@@ -1,30 +1,29 @@
 """What the completers share: one matrix or a collection, rows, scores, containers."""
 
 import numbers
-import warnings
 from abc import abstractmethod
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._solving import draw_seed, solve_batch, solve_collection, to_tensor
 from .datasets import hide_entries
 from .metrics import relative_error
 from .problems import MatrixCompletion
 from .problems.base import Variables, map_tensors
-from .search import SAFEGUARDS, minimize_from_starts
+from .search import SAFEGUARDS
 from .tasks import (
     as_tasks,
-    batches,
     check_collection,
     check_observed,
     densify,
     same_container,
     unmask,
+    warn_empty,
 )
 
 _CHECKS = {
@@ -36,52 +35,6 @@ _TASK_CHECKS = {**_CHECKS, "ensure_min_features": 2}
 _OPTIONAL_INTEGERS = ("max_iter", "t_l", "t_u", "n_components", "hidden_size")
 _DEFAULT_COMPONENTS = 10
 _SCORED_FRACTION = 0.1
-
-
-def new_generator(seed: int) -> torch.Generator:
-    """A torch generator of its own; the global one stays untouched."""
-    return torch.Generator().manual_seed(int(seed))
-
-
-def draw_seed(random_state) -> int:
-    """A seed from a ``random_state``; None draws from the system, not from numpy's global."""
-    rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
-    return int(rng.randint(2**31 - 1))
-
-
-def to_tensor(arrays) -> torch.Tensor:
-    """Stacked double-precision copy; memory maps may be read-only."""
-    return torch.from_numpy(np.stack([np.asarray(a, dtype=np.float64) for a in arrays]))
-
-
-def _solve_batch(completer, values, seed):
-    """Solve tasks of equal shape; a plain function, for joblib."""
-    problem = completer._problem(to_tensor(values))
-    generator = new_generator(seed)
-    rules, n_inner = completer._rules(problem, generator)
-    solution = minimize_from_starts(
-        problem,
-        rules,
-        completer.n_init,
-        generator,
-        completer._n_outer(),
-        n_inner,
-        completer.safeguard,
-    )
-    if not all(map(_is_finite, solution.variables.values())):
-        raise ValueError(
-            f"{type(completer).__name__} overflowed: the entries of X are too large; scale them."
-        )
-    return problem, solution
-
-
-def _is_finite(block):
-    return all(t.isfinite().all() for t in (block if isinstance(block, tuple) else (block,)))
-
-
-def _completed_batch(completer, values, seed):
-    problem, solution = _solve_batch(completer, values, seed)
-    return problem.reconstruct(solution.variables).numpy()
 
 
 def _not_meta_fitted(completer):
@@ -178,7 +131,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return self._fit_one(X)
         tasks = check_collection(tasks, self, **_TASK_CHECKS)
         self._check_components([task.shape for task in tasks])
-        _warn_empty(tasks)
+        warn_empty(tasks)
         seed = draw_seed(self.random_state)
         learned = self._learn(tasks, self._check_truths(tasks, y), seed)
         self._forget()
@@ -191,12 +144,12 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         array = densify(check_array(unmask(X), estimator=self, input_name="X", **_TASK_CHECKS))
         check_observed(array)
         self._check_components([array.shape])
-        _warn_empty([array])
+        warn_empty([array])
         seed = draw_seed(self.random_state)
         twin = self._twin()  # fitted in our place, so that nothing is half-fitted
         validate_data(twin, X, skip_check_array=True)
         vars(twin).update(self._prepare(array, seed))
-        problem, solution = _solve_batch(twin, [array], seed)
+        problem, solution = solve_batch(twin, [array], seed)
         twin._keep(problem, solution)
         twin._seed = seed
         self._forget()
@@ -284,7 +237,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         if tasks is None and not meta_fitted:
             array = densify(validate_data(self, unmask(X), reset=False, **_CHECKS))
-            _warn_empty([array], columns=False)
+            warn_empty([array], columns=False)
             return [array]
         if tasks is None:
             array = densify(check_array(unmask(X), estimator=self, input_name="X", **_TASK_CHECKS))
@@ -293,13 +246,13 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         else:
             arrays = check_collection(tasks, self, **_TASK_CHECKS)
         self._check_components([array.shape for array in arrays])
-        _warn_empty(arrays)
+        warn_empty(arrays)
         return arrays
 
     def _estimates(self, arrays) -> list[np.ndarray]:
         """Low-rank estimates of all entries of each matrix."""
         if hasattr(self, "n_tasks_in_"):
-            return self._solve_collection(arrays)
+            return solve_collection(self, arrays, self._seed)
         return [self._complete_rows(array) for array in arrays]
 
     def _complete_rows(self, array):
@@ -307,25 +260,6 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         variables: Variables = map_tensors(lambda a: torch.from_numpy(a.copy()), self._fixed)
         variables["U"] = problem.minimize_block(variables, "U")
         return problem.reconstruct(variables)[0].numpy()
-
-    def _solve_collection(self, arrays):
-        """Complete matrices in batches of equal shape; the same for any ``n_jobs``."""
-
-        def cost(shape):
-            k = self._components_for(shape)
-            return self.n_init * (4 * shape[0] * shape[1] + 3 * sum(shape) * (k + 1) ** 2)
-
-        chunks = batches(arrays, cost)
-        seeds = np.random.RandomState(self._seed).randint(2**31 - 1, size=len(chunks))
-        completed = Parallel(n_jobs=self.n_jobs)(
-            delayed(_completed_batch)(self, [arrays[i] for i in chunk], seed)
-            for chunk, seed in zip(chunks, seeds, strict=True)
-        )
-        solved = [None] * len(arrays)
-        for chunk, batch in zip(chunks, completed, strict=True):
-            for i, matrix in zip(chunk, batch, strict=True):
-                solved[i] = matrix
-        return solved
 
     def score(self, X, y=None):
         """Minus the mean relative error on entries that are hidden from this call.
@@ -404,23 +338,3 @@ def _with_some_hidden(array, seed):
     """A tenth of the observed entries hidden, one at least."""
     n_observed = np.count_nonzero(~np.isnan(array))
     return hide_entries(array, max(_SCORED_FRACTION, 1 / n_observed), seed)
-
-
-def _warn_empty(arrays, columns=True):
-    """One warning for all rows, and columns, without an observed entry."""
-    found = []
-    for i, array in enumerate(arrays):
-        missing = np.isnan(array)
-        where = f" of task {i}" if len(arrays) > 1 else ""
-        for what, empty in (
-            ("Rows", missing.all(axis=1)),
-            ("Columns", missing.all(axis=0) if columns else np.zeros(0, bool)),
-        ):
-            if empty.any():
-                found.append(f"{what} {np.flatnonzero(empty).tolist()}{where}")
-    if found:
-        warnings.warn(
-            f"{'; '.join(found)} of X have no observed entry and are filled from the prior.",
-            UserWarning,
-            stacklevel=4,
-        )

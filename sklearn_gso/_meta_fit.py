@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ._base import new_generator, to_tensor
+from ._solving import new_generator, to_tensor
 from .alternating import rules_for
 from .learned_optimizer import LearnedOptimizer
 from .meta_training import make_episode, meta_train

@@ -27,7 +27,7 @@ from .rules import LSTMControl
 
 KINDS = ("uniform", "gaussian", "near the limit", "high rank", "decay", "means", "table", "series")
 LATE_KINDS = ("noisy table", "noisy table of few rows")
-# Entries times sweeps times growth with k that one episode may cost.
+# Entries times sweeps that one episode may cost.
 _BUDGET = 500_000
 _PRETRAINING_SEED, _VALIDATION_SEED = 20261123, 999
 
@@ -115,7 +115,7 @@ def pretrain(n_steps=None, hidden_size=24, n_layers=2, start=None, verbose=True)
     n_steps = n_steps or (300 if start else 1100)
     kinds = KINDS + LATE_KINDS if start else KINDS
     generator = torch.Generator().manual_seed(_PRETRAINING_SEED)
-    rng = np.random.RandomState(_PRETRAINING_SEED % 2**32)
+    rng = np.random.RandomState(_PRETRAINING_SEED)
     problem = EmpiricalBayesCompletion(torch.ones(1, 4, 4, dtype=torch.float64), 2)
     n_features = problem.row_features(problem.init(generator), "U").shape[2]
     rule = LSTMControl(n_features, problem.control_names, hidden_size, n_layers, generator)

@@ -1,5 +1,7 @@
 """What is one matrix, what is a collection; masks, groups and containers."""
 
+import warnings
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
@@ -103,6 +105,26 @@ def check_collection(tasks: list, estimator, **check_params) -> list[np.ndarray]
         except (ValueError, TypeError) as error:
             raise type(error)(f"Task {i} of the collection: {error}") from error
     return checked
+
+
+def warn_empty(arrays, columns=True):
+    """One warning for all rows, and columns, without an observed entry."""
+    found = []
+    for i, array in enumerate(arrays):
+        missing = np.isnan(array)
+        where = f" of task {i}" if len(arrays) > 1 else ""
+        for what, empty in (
+            ("Rows", missing.all(axis=1)),
+            ("Columns", missing.all(axis=0) if columns else np.zeros(0, bool)),
+        ):
+            if empty.any():
+                found.append(f"{what} {np.flatnonzero(empty).tolist()}{where}")
+    if found:
+        warnings.warn(
+            f"{'; '.join(found)} of X have no observed entry and are filled from the prior.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def batches(tasks: list[np.ndarray], cost) -> list[list[int]]:

@@ -22,9 +22,11 @@ LAYERS = {
     "meta_training": 6,
     "learned_optimizer": 7,
     "pretrain": 8,
-    "_base": 8,
+    "_solving": 8,
+    "_base": 9,
     "_meta_fit": 9,
     "completion": 10,
+    "baselines": 10,
     "testing": 11,
     "__init__": 12,
 }

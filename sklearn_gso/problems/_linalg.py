@@ -10,7 +10,7 @@ from torch import Tensor
 
 # Above this order one LAPACK call a matrix beats the vectorised elimination
 # (python -m benchmarks.small_systems prints both).
-_LARGEST_VECTORISED = 24
+_LARGEST_VECTORISED = 12
 
 
 def _matmul(left: Tensor, right: Tensor) -> Tensor:

@@ -1,0 +1,75 @@
+"""Solving batches of tasks for a completer, in this process or in several."""
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from sklearn.utils import check_random_state
+
+from .search import minimize_from_starts
+from .tasks import batches
+
+
+def new_generator(seed: int) -> torch.Generator:
+    """A torch generator of its own; the global one stays untouched."""
+    return torch.Generator().manual_seed(int(seed))
+
+
+def draw_seed(random_state) -> int:
+    """A seed from a ``random_state``; None draws from the system, not from numpy's global."""
+    rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
+    return int(rng.randint(2**31 - 1))
+
+
+def to_tensor(arrays) -> torch.Tensor:
+    """Stacked double-precision copy; memory maps may be read-only."""
+    return torch.from_numpy(np.stack([np.asarray(a, dtype=np.float64) for a in arrays]))
+
+
+def solve_batch(completer, values, seed):
+    """Solve tasks of equal shape; a plain function, for joblib."""
+    problem = completer._problem(to_tensor(values))
+    generator = new_generator(seed)
+    rules, n_inner = completer._rules(problem, generator)
+    solution = minimize_from_starts(
+        problem,
+        rules,
+        completer.n_init,
+        generator,
+        completer._n_outer(),
+        n_inner,
+        completer.safeguard,
+    )
+    if not all(map(_is_finite, solution.variables.values())):
+        raise ValueError(
+            f"{type(completer).__name__} overflowed: the entries of X are too large; scale them."
+        )
+    return problem, solution
+
+
+def _is_finite(block):
+    return all(t.isfinite().all() for t in (block if isinstance(block, tuple) else (block,)))
+
+
+def _completed_batch(completer, values, seed):
+    problem, solution = solve_batch(completer, values, seed)
+    return problem.reconstruct(solution.variables).numpy()
+
+
+def solve_collection(completer, arrays, seed) -> list[np.ndarray]:
+    """Complete matrices in batches of equal shape; the same for any ``n_jobs``."""
+
+    def cost(shape):
+        k = completer._components_for(shape)
+        return completer.n_init * (4 * shape[0] * shape[1] + 3 * sum(shape) * (k + 1) ** 2)
+
+    chunks = batches(arrays, cost)
+    seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
+    completed = Parallel(n_jobs=completer.n_jobs)(
+        delayed(_completed_batch)(completer, [arrays[i] for i in chunk], own)
+        for chunk, own in zip(chunks, seeds, strict=True)
+    )
+    solved = [None] * len(arrays)
+    for chunk, batch in zip(chunks, completed, strict=True):
+        for i, matrix in zip(chunk, batch, strict=True):
+            solved[i] = matrix
+    return solved

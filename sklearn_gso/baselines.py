@@ -1,0 +1,179 @@
+"""Classical matrix completion, Algorithm 1, with the same face and the same engine."""
+
+from ._base import BaseCompleter
+from .alternating import rules_for
+from .problems import MatrixCompletion
+from .rules import ClosedForm, GradientDescent, geometric_continuation
+
+
+class _ClassicalCompleter(BaseCompleter):
+    """Algorithm 1 on equation (11), in the units of the data."""
+
+    def _problem(self, values, scale=None):
+        k = self._components_for(values.shape[1:])
+        return MatrixCompletion(values, k, alpha=self.alpha)
+
+    def _n_outer(self):
+        return self.max_iter
+
+
+class ALSMatrixCompleter(_ClassicalCompleter):
+    """Matrix completion by alternating least squares, Algorithm 1 in closed form.
+
+    Minimises equation (11) of the paper,
+    ``||P(X - U Vᵀ)||² / 2 + alpha (||U||² + ||V||²) / 2``.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Columns of the factors, the paper's k_m. By default 10, or less for smaller
+        matrices.
+    alpha : float, default=1e-3
+        λ, in the units of the data.
+    alpha_start : float, default=None
+        Continuation: λ falls geometrically from here to ``alpha`` over the first
+        70 % of the outer steps. 10 is a far stronger baseline than none.
+    max_iter : int, default=100
+        Outer steps, the paper's T.
+    n_init : int, default=1
+        Random starts; the lowest objective is kept.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        Processes for collections.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Vᵀ, after a fit on one matrix.
+    objective_ : float
+        Equation (11) at the solution.
+    n_iter_ : int
+    n_features_in_ : int
+    n_tasks_in_ : int
+        After a fit on a collection, which learns nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_gso import ALSMatrixCompleter
+    >>> X = np.outer([1.0, 2, 3, 4, 5], [1.0, 2, 3, 4])
+    >>> X[1, 2] = np.nan
+    >>> ALSMatrixCompleter(1, random_state=0).fit_transform(X)[1].round(1)
+    array([2., 4., 6., 8.])
+    """
+
+    safeguard = "none"  # each step minimises exactly: there is nothing to guard
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        alpha=1e-3,
+        alpha_start=None,
+        max_iter=100,
+        n_init=1,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.alpha_start = alpha_start
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.alpha_start is not None and not self.alpha_start >= self.alpha:
+            raise ValueError(
+                f"alpha_start={self.alpha_start!r} must be None or at least alpha={self.alpha!r}."
+            )
+
+    def _rules(self, problem, generator):
+        schedule = None
+        if self.alpha_start is not None:
+            schedule = geometric_continuation(self.alpha_start, self.alpha)
+        return rules_for(problem, ClosedForm(schedule)), None
+
+
+class SGDMatrixCompleter(_ClassicalCompleter):
+    """Matrix completion by alternating gradient descent, Algorithm 1.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Columns of the factors, the paper's k_m. By default 10, or less for smaller
+        matrices.
+    alpha : float, default=1e-3
+        λ of equation (11), in the units of the data.
+    learning_rate : float, default=1e-3
+        The paper's. Large data need less: a run that diverges returns its best
+        iterate.
+    batch_fraction : float, default=None
+        Share of the observed entries in a mini-batch, in (0, 1]. By default the
+        full gradient, which is what the paper's "SGD" does.
+    max_iter : int, default=100
+        Outer steps, the paper's T.
+    t_l : int, default=10
+        Gradient steps of each factor within an outer step.
+    n_init : int, default=1
+        Random starts; the lowest objective is kept.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        Processes for collections.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Vᵀ, after a fit on one matrix.
+    objective_ : float
+        Equation (11) at the solution.
+    n_iter_ : int
+    n_features_in_ : int
+    n_tasks_in_ : int
+        After a fit on a collection, which learns nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_gso import SGDMatrixCompleter
+    >>> X = np.outer([1.0, 2, 3, 4, 5], [1.0, 2, 3, 4])
+    >>> X[1, 2] = np.nan
+    >>> SGDMatrixCompleter(1, random_state=0).fit_transform(X)[1].round(1)
+    array([2., 4., 6., 8.])
+    """
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        alpha=1e-3,
+        learning_rate=1e-3,
+        batch_fraction=None,
+        max_iter=100,
+        t_l=10,
+        n_init=1,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.batch_fraction = batch_fraction
+        self.max_iter = max_iter
+        self.t_l = t_l
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
+        if self.batch_fraction is not None and not 0 < self.batch_fraction <= 1:
+            raise ValueError(f"batch_fraction must lie in (0, 1], got {self.batch_fraction!r}.")
+
+    def _rules(self, problem, generator):
+        rule = GradientDescent(self.learning_rate, self.batch_fraction, generator)
+        return rules_for(problem, rule), self.t_l
