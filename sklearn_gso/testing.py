@@ -26,9 +26,9 @@ def check_gradients(problem, variables, generator, rtol=1e-5):
         ]
         slope = (ends[0] - ends[1]) / 2
         told = (problem.gradient(variables, name) * step).flatten(1).sum(1)
-        scale = slope.abs() + told.abs() + 1e-9 * ends[0].abs()
+        rounding = 1e-12 * ends[0].abs()
         _require(
-            ((slope - told).abs() <= rtol * scale).all(),
+            ((slope - told).abs() <= rtol * (slope.abs() + told.abs()) + rounding).all(),
             problem,
             f"the gradient of block {name!r} disagrees with finite differences: "
             f"{told.tolist()} against {slope.tolist()}",

@@ -52,5 +52,5 @@ class TensorFactorisation(Problem):
         misfit = (2 * self.objective(variables) / total + 1e-9).log() / 4
         return torch.cat([size, misfit[:, None, None].expand_as(size)], dim=2)
 
-    def repeat(self, n_times):
-        return type(self)(self.data.repeat(n_times, 1, 1, 1), self.rank, self.alpha)
+    def take(self, index):
+        return type(self)(self.data[index], self.rank, self.alpha)

@@ -1,5 +1,6 @@
 """What is minimised: one function of several blocks, for a batch of tasks at once."""
 
+import operator
 from abc import ABC, abstractmethod
 
 import torch
@@ -37,6 +38,11 @@ def where_tasks(chosen: Tensor, left, right):
         return torch.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     return map_tensors(pick, left, right)
+
+
+def take_tasks(tree, index: Tensor):
+    """Some of the tasks of blocks, variables or states, by number."""
+    return map_tensors(lambda tensor: tensor[index], tree)
 
 
 class Problem(ABC):
@@ -119,6 +125,36 @@ class Problem(ABC):
         """How badly the variables explain this problem's data, (T,), without priors."""
         return self.objective(variables)
 
+    @property
+    def n_moves(self) -> int:
+        """How many non-local moves there are; 0 where the problem offers none."""
+        return 0
+
+    def move_features(self, variables: Variables) -> Tensor:
+        """Scale-free numbers of order 1 about every non-local move, (T, n_moves, f)."""
+        raise NotImplementedError(f"{type(self).__name__} offers no non-local moves.")
+
+    def moved(self, variables: Variables, move: Tensor, generator: torch.Generator) -> Variables:
+        """The variables after one move, given by number for each task, (T,)."""
+        raise NotImplementedError(f"{type(self).__name__} offers no non-local moves.")
+
+    def take(self, index: Tensor) -> "Problem":
+        """The problem of some of the tasks, by number; a task may be taken more than once."""
+        raise NotImplementedError(f"{type(self).__name__} cannot take some of its tasks.")
+
     def repeat(self, n_times: int) -> "Problem":
         """The same tasks ``n_times`` over, for several starts in one batch."""
-        raise NotImplementedError(f"{type(self).__name__} cannot repeat its tasks.")
+        return self.take(torch.arange(self.n_tasks).repeat(n_times))
+
+    def _forget(self):
+        self._memory: dict[str, tuple] = {}
+
+    def _remember(self, what: str, tensors: tuple, compute):
+        """The last result again for the very same tensors: the loop asks more than once."""
+        grad = torch.is_grad_enabled()
+        known, old, result = self._memory.get(what, ((), None, None))
+        same = len(known) == len(tensors) and all(map(operator.is_, known, tensors))
+        if grad is not old or not same:
+            result = compute()
+            self._memory[what] = (tensors, grad, result)
+        return result

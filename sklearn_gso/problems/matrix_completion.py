@@ -58,7 +58,7 @@ class MatrixCompletion(Problem):
         self.n_tasks = len(values)
         self.row_counts = {"U": mask.sum(2), "V": mask.sum(1)}
         self.n_observed = self.row_counts["U"].sum(1)
-        self._memory: dict[str, tuple] = {}
+        self._forget()
         # One orientation for each factor, so that no formula is written twice.
         self._sides = {
             "U": (values, mask, "V"),
@@ -95,15 +95,6 @@ class MatrixCompletion(Problem):
 
         tensors = (point(variables["U"]), point(variables["V"]))
         return self._remember("misfits", tensors, compute)
-
-    def _remember(self, what, tensors, compute):
-        """The last result again for the very same tensors: the loop asks more than once."""
-        grad = torch.is_grad_enabled()
-        known, old, result = self._memory.get(what, ((), None, None))
-        if grad is not old or any(a is not b for a, b in zip(known, tensors, strict=True)):
-            result = compute()
-            self._memory[what] = (tensors, grad, result)
-        return result
 
     def objective(self, variables):
         squares = sum(point(variables[n]).square().sum((1, 2)) for n in ("U", "V"))
@@ -170,9 +161,8 @@ class MatrixCompletion(Problem):
         values, mask = _observed(values)
         return self._with_data(values / self.scale, mask, self.scale)
 
-    def repeat(self, n_times):
-        data = (self.values, self.mask, self.scale)
-        return self._with_data(*(x.repeat(n_times, 1, 1) for x in data))
+    def take(self, index):
+        return self._with_data(self.values[index], self.mask[index], self.scale[index])
 
     def reconstruct(self, variables) -> Tensor:
         """The completed matrices ``U Vᵀ`` in the units of the data, (T, p, q)."""

@@ -1,4 +1,4 @@
-"""Tasks to train and to judge on: synthetic low-rank matrices and real digits."""
+"""Matrices with missing entries: synthetic low-rank ones, tables, and real digits."""
 
 import numpy as np
 from scipy.signal import lfilter

@@ -1,0 +1,223 @@
+"""Around the loop: runs to convergence, and non-local moves between them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .alternating import alternate, init_states
+from .problems.base import Problem, Variables, map_tensors, take_tasks
+from .rules.base import Rules
+from .rules.judges import Judge, Rounds
+
+SHORT_RUN = 12
+# A fall of the objective that counts as one: short runs and rounding bring less.
+LEAST_GAIN = 1e-6
+# Finished tasks are dropped from the batch when they are this share of it.
+_SHARE_TO_DROP = 0.3
+
+
+class Converged(NamedTuple):
+    """Where runs ended.
+
+    Attributes
+    ----------
+    variables : dict
+    objective : Tensor of shape (T,)
+    n_iter : Tensor of shape (T,)
+    converged : Tensor of bool of shape (T,)
+        Whether the objective changed by less than ``tol`` before the last outer step.
+    """
+
+    variables: Variables
+    objective: Tensor
+    n_iter: Tensor
+    converged: Tensor
+
+
+def converge(
+    problem: Problem, rules: Rules, variables: Variables, n_outer: int, tol: float
+) -> Converged:
+    """Run the loop until the objective of each task stands still.
+
+    As in scikit-learn, the outer step after the first change below ``tol`` is the last.
+    Tasks that have finished leave the batch.
+    """
+    states = init_states(rules, variables)
+    value = problem.objective(variables)
+    n_tasks = problem.n_tasks
+    end = map_tensors(torch.clone, variables)
+    last, n_iter = value.clone(), torch.zeros(n_tasks, dtype=torch.long)
+    converged = torch.zeros(n_tasks, dtype=torch.bool)
+    index = torch.arange(n_tasks)
+    still = torch.zeros(n_tasks, dtype=torch.bool)
+    active = ~still
+    for sweep in range(n_outer):
+        variables, states = alternate(
+            problem, rules, variables, 1, states=states, start=sweep, n_total=n_outer
+        )
+        new = problem.objective(variables)
+        finished = active & (still | ~new.isfinite())
+        if sweep == n_outer - 1:
+            finished = active
+        if finished.any():
+            which = index[finished]
+            map_tensors(lambda a, b, w=which, f=finished: a.index_copy_(0, w, b[f]), end, variables)
+            last[which], n_iter[which], converged[which] = new[finished], sweep + 1, still[finished]
+            active = active & ~finished
+        if not active.any():
+            break
+        still = (value - new).abs() < tol
+        value = new
+        if active.sum() <= (1 - _SHARE_TO_DROP) * len(active):
+            keep = active.nonzero()[:, 0]
+            problem, index = problem.take(keep), index[keep]
+            variables, states = take_tasks((variables, states), keep)
+            still, value, active = still[keep], value[keep], active[keep]
+    return Converged(end, last, n_iter, converged)
+
+
+class Explored(NamedTuple):
+    """What non-local moves brought.
+
+    Attributes
+    ----------
+    variables : dict
+    objective, n_rounds, n_gains : Tensor of shape (T,)
+    """
+
+    variables: Variables
+    objective: Tensor
+    n_rounds: Tensor
+    n_gains: Tensor
+
+
+def try_moves(
+    problem: Problem,
+    rules: Rules,
+    variables: Variables,
+    moves: Tensor,
+    generator: torch.Generator,
+    n_short: int = SHORT_RUN,
+) -> tuple[Variables, Tensor]:
+    """A short run after each of some moves, all in one batch.
+
+    Parameters
+    ----------
+    moves : Tensor of shape (T, m)
+
+    Returns
+    -------
+    variables : dict
+        Of T · m runs, those of one task side by side.
+    objective : Tensor of shape (T, m)
+    """
+    each = torch.arange(problem.n_tasks).repeat_interleave(moves.shape[1])
+    many = problem.take(each)
+    moved = many.moved(take_tasks(variables, each), moves.flatten(), generator)
+    found, _ = alternate(many, rules, moved, n_short)
+    return found, many.objective(found).reshape(moves.shape)
+
+
+def explore(
+    problem: Problem,
+    rules: Rules,
+    variables: Variables,
+    judge: Judge,
+    generator: torch.Generator,
+    n_outer: int,
+    tol: float,
+    n_short: int = SHORT_RUN,
+    max_rounds: int = 200,
+) -> Explored:
+    """From local optima, try the non-local moves that a judge puts first, and keep gains.
+
+    In every round the moves with the highest scores are tried by a short run each, all
+    tasks in one batch. A task keeps its best gain, is run to convergence and starts
+    afresh; moves that brought nothing are not tried again from the same optimum. A task
+    is left after ``judge.n_fruitless`` rounds without a gain, when there is nothing left
+    to try, or when the judge sees too little hope. The objective never rises.
+
+    Parameters
+    ----------
+    problem, rules
+        As in `alternate`.
+    variables : dict
+        Local optima.
+    judge : Judge
+    generator : torch.Generator
+        Of the moves' random part.
+    n_outer, tol
+        Of the runs to convergence after a gain.
+    n_short : int, default=12
+        Outer steps of a short run.
+    max_rounds : int, default=200
+    """
+    end = map_tensors(torch.clone, variables)
+    value = problem.objective(variables)
+    n_rounds, n_gains = torch.zeros((2, problem.n_tasks), dtype=torch.long)
+    if not problem.n_moves:
+        return Explored(end, value, n_rounds, n_gains)
+    index = torch.arange(problem.n_tasks)
+    state = judge.init_state(problem.n_tasks, problem.n_moves)
+    rounds = Rounds.none(problem.n_tasks, problem.n_moves)
+    for _ in range(max_rounds):
+        features = problem.move_features(variables)
+        scores, odds, state = judge.judge(features, rounds, state)
+        moves, hopeless = _choose(scores, odds, rounds, judge)
+        keep = (~hopeless).nonzero()[:, 0]
+        if len(keep) < len(index):
+            problem, index, moves = problem.take(keep), index[keep], moves[keep]
+            variables, state, rounds = take_tasks((variables, state, rounds), keep)
+        if not len(index):
+            break
+        n_rounds[index] += 1
+        found, reached = try_moves(problem, rules, variables, moves, generator, n_short)
+        gain = (value[index][:, None] - reached).nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
+        best, which = gain.max(1)
+        rounds = _noted(rounds, moves, gain)
+        won = (best > LEAST_GAIN).nonzero()[:, 0]
+        if len(won):
+            chosen = take_tasks(found, won * moves.shape[1] + which[won])
+            run = converge(problem.take(won), rules, chosen, n_outer, tol)
+            kept = run.objective < value[index[won]]
+            won, run = won[kept], take_tasks(run, kept)
+            value[index[won]] = run.objective
+            n_gains[index[won]] += 1
+            fresh = judge.init_state(len(won), problem.n_moves)
+            none = Rounds.none(len(won), problem.n_moves)
+            variables, state, rounds = _put(
+                (variables, state, rounds), won, (run.variables, fresh, none)
+            )
+            _put(end, index[won], run.variables, in_place=True)
+    return Explored(end, value, n_rounds, n_gains)
+
+
+def _choose(scores, odds, rounds, judge) -> tuple[Tensor, Tensor]:
+    """The moves to try (T, m), and which tasks are to be left."""
+    scores = scores.masked_fill(rounds.tried, -torch.inf)
+    n_tried = min(judge.n_tried or scores.shape[1], scores.shape[1])
+    best, moves = scores.topk(n_tried, dim=1)
+    hopeless = (rounds.number[:, 0] >= judge.n_fruitless) | best[:, 0].isneginf()
+    if odds is not None:
+        # Moves already tried are chosen last and add nothing.
+        chance = torch.sigmoid(odds.take_along_dim(moves, 1)).masked_fill(best.isneginf(), 0)
+        hopeless |= 1 - (1 - chance).prod(1) < judge.least_hope
+    return moves, hopeless
+
+
+def _noted(rounds, moves, gain) -> Rounds:
+    return Rounds(
+        rounds.tried.scatter(1, moves, True),
+        rounds.gain.scatter(1, moves, gain),
+        rounds.number + 1,
+    )
+
+
+def _put(tree, index, values, in_place=False):
+    """The blocks or states with some tasks replaced."""
+
+    def put(old, new):
+        return (old if in_place else old.clone()).index_copy_(0, index, new)
+
+    return map_tensors(put, tree, values)

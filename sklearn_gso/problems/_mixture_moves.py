@@ -1,0 +1,179 @@
+"""Non-local moves of a mixture's components, and what tells whether they are worth a try.
+
+Two kinds: "component j goes to a sample of component k", for every ordered pair, and
+"j and k change places", for every pair where covariances are given (else it is but a new
+numbering).
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ._gaussians import log_normaliser, scatters, whiten
+
+N_FEATURES = 26
+
+
+class Moves(NamedTuple):
+    """The moves of K components: numbers of j and k, and whether they change places."""
+
+    first: Tensor
+    second: Tensor
+    exchange: Tensor
+
+
+@lru_cache(maxsize=64)
+def list_moves(n_components: int, exchanges: bool) -> Moves:
+    pairs = [(j, k) for j in range(n_components) for k in range(n_components) if j != k]
+    swaps = [(j, k) for j, k in pairs if j < k] if exchanges else []
+    both = torch.tensor(pairs + swaps).reshape(-1, 2)
+    kind = torch.arange(len(both)) >= len(pairs)
+    return Moves(both[:, 0], both[:, 1], kind)
+
+
+def move_components(problem, variables, move: Tensor, generator) -> dict:
+    """One move for each task, followed by an E-step.
+
+    A component that goes elsewhere takes half of the other's weight, and its covariance
+    where covariances are variable. Where it goes is drawn from the other's samples, the
+    far ones more often.
+    """
+    first, second, exchange = (x[move] for x in problem.moves)
+    task = torch.arange(problem.n_tasks)
+    weights, means, covariances = problem.parameters(variables)
+    means, log_weights = means.clone(), torch.log_softmax(weights, dim=1)
+    old = means[task, first]
+    target = torch.where(
+        exchange[:, None],
+        means[task, second],
+        _distant_samples(problem, variables, second, generator),
+    )
+    means[task, first] = target
+    means[task, second] = torch.where(exchange[:, None], old, means[task, second])
+    other, own = log_weights[task, second], log_weights[task, first]
+    new = torch.where(exchange[:, None], other, other - math.log(2))
+    log_weights[task, second] = torch.where(exchange[:, None], own, new)
+    log_weights[task, first] = new
+    if "covariances" in variables and problem.covariance_type != "tied":
+        covariances = covariances.clone()
+        covariances[task, first] = covariances[task, second]
+    return problem.start_from(means, log_weights, covariances)
+
+
+def _distant_samples(problem, variables, component, generator) -> Tensor:
+    """A sample of one component of each task, weighted by its distance: (T, D)."""
+    task = torch.arange(problem.n_tasks)
+    shares = problem.sample_weight[:, 0] * problem.responsibilities(variables)[task, component]
+    squares = _distances(problem, variables)[task, component]
+    weights = shares * squares + 1e-300
+    total = weights.cumsum(1)
+    draw = torch.rand(problem.n_tasks, 1, generator=generator, dtype=total.dtype)
+    chosen = torch.searchsorted(total, draw * total[:, -1:])[:, 0].clamp(max=total.shape[1] - 1)
+    return problem.points[task, :, chosen]
+
+
+def _distances(problem, variables) -> Tensor:
+    """Squared Mahalanobis distances (T, K, G), from the logits of the last E-step."""
+    weights, _, _ = problem.parameters(variables)
+    _, log_det = problem.metric(variables)
+    peak = torch.log_softmax(weights, dim=1) + log_normaliser(log_det, problem.n_features)[..., None]
+    return (2 * (peak - variables["responsibilities"])).clamp(min=0)
+
+
+def move_features(problem, variables) -> Tensor:
+    """Scale-free numbers of order 1 about every move, (T, moves, N_FEATURES).
+
+    The variables must have had their E-step.
+    """
+    first, second, exchange = problem.moves
+    single = component_features(problem, variables)
+    pairs = pair_features(problem, variables)
+    n_moves = len(first)
+    constants = torch.tensor(
+        [
+            math.log(problem.n_components) / 2,
+            math.log(problem.n_features) / 2,
+            float("covariances" in problem.fixed),
+        ],
+        dtype=single.dtype,
+    ).expand(problem.n_tasks, n_moves, 3)
+    kind = exchange.to(single.dtype)[None, :, None].expand(problem.n_tasks, -1, 1)
+    own = pairs[:, first, second]
+    back = pairs[:, second, first]
+    return torch.cat([single[:, first], single[:, second], own, back, constants, kind], dim=2)
+
+
+def component_features(problem, variables) -> Tensor:
+    """Eight numbers about each component, (T, K, 8)."""
+    d = problem.n_features
+    shares = problem.sample_weight * problem.responsibilities(variables)
+    counts = shares.sum(2) + 1e-9
+    mean = shares / counts[..., None]
+    squares = _distances(problem, variables)
+    values = problem.responsibilities(variables).clamp(min=1e-300)
+    entropy = -(values * values.log()).sum(1, keepdim=True)
+    loglik = problem.log_likelihood(variables)
+    centred = loglik - loglik.mean(2, keepdim=True)
+    standard = centred / (centred.square().mean(2, keepdim=True).sqrt() + 1e-9)
+    # What the objective would lose if the component went and nothing else changed.
+    deletion = -(problem.sample_weight * torch.log1p(-values.clamp(max=1 - 1e-12))).sum(2)
+    deletion = deletion / problem.total[:, None]
+    spread = (mean * squares).sum(2) / d
+    fourth = (mean * squares.square()).sum(2) / (d * (d + 2))
+    misplaced = (mean * (squares > d + 2 * math.sqrt(2 * d))).sum(2)
+    return torch.stack(
+        [
+            (counts / problem.total[:, None] * problem.n_components).log() / 2,
+            (mean * entropy).sum(2),
+            (mean * standard).sum(2),
+            (spread + 1e-3).log(),
+            (fourth + 1e-3).log() / 2,
+            misplaced,
+            (deletion + 1e-6).log() / 4,
+            _elongation(problem, variables, mean),
+        ],
+        dim=2,
+    )
+
+
+def _elongation(problem, variables, mean) -> Tensor:
+    """Logarithm of the largest eigenvalue of each local scatter in its own metric."""
+    whitener, _ = problem.metric(variables)
+    _, means, _ = problem.parameters(variables)
+    scatter = scatters(problem.points, means, mean)
+    half = whiten(whitener, scatter)
+    local = whiten(whitener, half.mT)
+    identity = 1e-9 * torch.eye(problem.n_features, dtype=local.dtype)
+    return (torch.linalg.eigvalsh(local + identity)[..., -1] + 1e-3).log()
+
+
+def pair_features(problem, variables) -> Tensor:
+    """Three numbers about each ordered pair of components, (T, K, K, 3)."""
+    d = problem.n_features
+    values = problem.responsibilities(variables)
+    shares = problem.sample_weight * values
+    counts = shares.sum(2) + 1e-9
+    overlap = (shares @ values.mT) / counts[..., None]
+    _, means, _ = problem.parameters(variables)
+    whitener, log_det = problem.metric(variables)
+    n_components = problem.n_components
+    log_det = log_det.expand(-1, n_components)
+    scatter = scatters(problem.points, means, shares / counts[..., None])
+    if whitener.ndim == 4:
+        precision = (whitener.mT @ whitener).expand(-1, n_components, -1, -1).flatten(2)
+    else:
+        precision = torch.diag_embed(
+            whitener.square().expand(-1, n_components, problem.n_features)
+        ).flatten(2)
+    # [j, k]: how badly j's covariance describes k's scatter, beside k's own.
+    code = precision @ scatter.flatten(2).mT + log_det[..., None]
+    misfit = (code - code.diagonal(dim1=1, dim2=2)[:, None]) / d
+    deviation = means[:, None] - means[:, :, None]
+    outer = deviation[..., :, None] * deviation[..., None, :]
+    distance = (precision[:, :, None] * outer.flatten(3)).sum(3) / d
+    return torch.stack(
+        [torch.asinh(misfit), (distance + 1e-3).log() / 2, (overlap + 1e-6).log() / 4], dim=3
+    )

@@ -1,0 +1,302 @@
+"""Gaussian mixtures: equation (15) of the paper, and the free energy that EM minimises."""
+
+import torch
+from torch import Tensor
+
+from ._gaussians import (
+    COVARIANCE_TYPES,
+    fit_covariances,
+    log_normaliser,
+    squared_distances,
+    whiteners,
+)
+from ._mixture_moves import list_moves, move_components, move_features
+from .base import Problem
+
+PARAMETERS = ("weights", "means", "covariances")
+
+# Squared distances are expanded into one matrix product while rounding, of this size
+# times 1e-16, does not matter.
+_LARGEST_EXPANDED = 1e8
+# As in scikit-learn: empty components divide by it.
+_LEAST_COUNT = 10 * torch.finfo(torch.float64).eps
+
+
+class MixtureLikelihood(Problem):
+    r"""Negative log-likelihood per sample of a Gaussian mixture, equation (15).
+
+    .. math::
+        F(\pi, \mu, \Sigma) = -\frac1{\sum_g s_g} \sum_g s_g
+            \log \sum_k \pi_k N(x_g | \mu_k, \Sigma_k)
+
+    with sample weights :math:`s_g`, by default 1 (the paper sums, we average).
+    Parameters that are given are no blocks. Equation (16) adds the LSTM's output to
+    the weights; here the block ``weights`` holds logits, so that no step leaves the
+    simplex. There are no closed forms: see `MixtureFreeEnergy` for EM.
+
+    Parameters
+    ----------
+    samples : Tensor of shape (T, G, D)
+        Best centred: means are in the same coordinates.
+    n_components : int
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    fixed : dict of str to Tensor, optional
+        Parameters that are given, among ``weights`` (logits, (T, K, 1)), ``means``
+        (T, K, D) and ``covariances`` ((T, K, D, D), (T, 1, D, D), (T, K, D) or
+        (T, K, 1), in the order of the types above).
+    sample_weight : Tensor of shape (T, G), optional
+    reg_covar : float, default=0.0
+        Added to the diagonal of estimated covariances.
+    """
+
+    feature_version = 1
+
+    def __init__(
+        self,
+        samples,
+        n_components,
+        *,
+        covariance_type="full",
+        fixed=None,
+        sample_weight=None,
+        reg_covar=0.0,
+    ):
+        if covariance_type not in COVARIANCE_TYPES:
+            raise ValueError(f"covariance_type must be one of {COVARIANCE_TYPES}")
+        if sample_weight is None:
+            sample_weight = torch.ones(samples.shape[:2], dtype=samples.dtype)
+        self.points = samples.mT.contiguous()
+        self.sample_weight = sample_weight[:, None]  # (T, 1, G)
+        self.fixed = dict(fixed or {})
+        self.n_components, self.reg_covar = n_components, reg_covar
+        self.covariance_type = covariance_type
+        self._prepare()
+
+    def _prepare(self):
+        self.n_tasks, self.n_features, self.n_samples = self.points.shape
+        self.total = self.sample_weight.sum((1, 2))
+        self._forget()
+        self._metric = self._expansion = None
+        if "covariances" in self.fixed:
+            self._metric = whiteners(self.fixed["covariances"], self.n_features)
+            self._expansion = self._expand(*self._metric)
+
+    def _expand(self, whitener, log_det):
+        """What of ``log N(x | μ, Σ)`` does not depend on μ, and the precisions."""
+        centre = torch.zeros(self.n_tasks, 1, self.n_features, dtype=self.points.dtype)
+        squares = squared_distances(self.points, centre, whitener)
+        if not squares.max() < _LARGEST_EXPANDED:
+            return None
+        base = log_normaliser(log_det, self.n_features)[..., None] - 0.5 * squares
+        base = base.expand(-1, self.n_components, -1)
+        precision = whitener.mT @ whitener if whitener.ndim == 4 else whitener.square()
+        ones = torch.ones_like(self.points[:, :1])
+        return base, precision, torch.cat([self.points, ones], dim=1)
+
+    @property
+    def block_names(self):
+        return tuple(name for name in PARAMETERS if name not in self.fixed)
+
+    @property
+    def moved_names(self):
+        """Covariances are never moved: a step could make them indefinite."""
+        return tuple(name for name in self.block_names if name in ("weights", "means"))
+
+    def parameter(self, variables, name) -> Tensor:
+        """A parameter, given or variable."""
+        return self.fixed[name] if name in self.fixed else variables[name]
+
+    def parameters(self, variables) -> tuple[Tensor, Tensor, Tensor]:
+        return tuple(self.parameter(variables, name) for name in PARAMETERS)
+
+    def metric(self, variables) -> tuple[Tensor, Tensor]:
+        """Whiteners and log determinants of the covariances."""
+        if self._metric is not None:
+            return self._metric
+        covariances = variables["covariances"]
+        return self._remember(
+            "metric", (covariances,), lambda: whiteners(covariances, self.n_features)
+        )
+
+    def log_joint(self, variables) -> Tensor:
+        """``log π_k N(x_g | μ_k, Σ_k)``, (T, K, G); equation (14)."""
+        weights, means, _ = self.parameters(variables)
+        log_weights = torch.log_softmax(weights, dim=1)
+        if self._expansion is not None:
+            base, precision, points = self._expansion
+            pulled = (
+                (precision @ means[..., None])[..., 0] if precision.ndim == 4 else precision * means
+            )
+            offset = log_weights - 0.5 * (pulled * means).sum(2, keepdim=True)
+            return torch.baddbmm(base, torch.cat([pulled, offset], dim=2), points)
+        whitener, log_det = self.metric(variables)
+        squares = squared_distances(self.points, means, whitener)
+        return (log_weights + log_normaliser(log_det, self.n_features)[..., None]) - 0.5 * squares
+
+    def log_likelihood(self, variables) -> Tensor:
+        """Of each sample, (T, 1, G)."""
+        joint = self.log_joint(variables)
+        return torch.logsumexp(joint, dim=1, keepdim=True)
+
+    def objective(self, variables):
+        terms = self.sample_weight * self.log_likelihood(variables)
+        return -terms.sum((1, 2)) / self.total
+
+    def init(self, generator):
+        """Distinct random samples as centres, equal weights, a share of the common covariance."""
+        probability = self.sample_weight[:, 0]
+        chosen = torch.multinomial(probability, self.n_components, generator=generator)
+        return self.start_from(self.points.mT.take_along_dim(chosen[..., None], 1))
+
+    def start_from(self, means, weights=None, covariances=None):
+        """Variables at given parameters; equal weights and common covariances by default."""
+        found = {"means": means}
+        if weights is None:
+            weights = torch.zeros(self.n_tasks, self.n_components, 1, dtype=means.dtype)
+        found["weights"] = weights
+        found["covariances"] = self.common_covariances() if covariances is None else covariances
+        return {name: found[name] for name in self.block_names if name in PARAMETERS}
+
+    def common_covariances(self) -> Tensor:
+        """Of all samples, shrunk to the volume of one of K components."""
+        mean = (self.points @ self.sample_weight.mT).mT / self.total[:, None, None]
+        kind = self.covariance_type
+        found = fit_covariances(
+            kind, self.points, mean, self.sample_weight, self.reg_covar, self.total[:, None]
+        )
+        shrunk = found * self.n_components ** (-2 / self.n_features)
+        if kind == "tied":
+            return shrunk
+        return shrunk.repeat(1, self.n_components, *[1] * (shrunk.ndim - 2))
+
+    def take(self, index):
+        other = object.__new__(type(self))
+        other.n_components, other.reg_covar = self.n_components, self.reg_covar
+        other.covariance_type = self.covariance_type
+        other.points, other.sample_weight = self.points[index], self.sample_weight[index]
+        other.fixed = {name: value[index] for name, value in self.fixed.items()}
+        other._take_prepared(self, index)
+        return other
+
+    def _take_prepared(self, source, index):
+        """What was computed from the data is indexed like them."""
+        self.n_tasks, self.n_features, self.n_samples = self.points.shape
+        self.total = source.total[index]
+        self._forget()
+        self._metric = source._metric and tuple(x[index] for x in source._metric)
+        self._expansion = source._expansion and tuple(x[index] for x in source._expansion)
+
+
+class MixtureFreeEnergy(MixtureLikelihood):
+    r"""The function of which EM is the block minimiser (Neal and Hinton, 1998).
+
+    .. math::
+        F(\pi, \mu, \Sigma, r) = \frac1{\sum_g s_g} \sum_{g, k} s_g r_{kg}
+            \log \frac{r_{kg}}{\pi_k N(x_g | \mu_k, \Sigma_k)}
+
+    The last block, ``responsibilities``, holds logits of r, (T, K, G). Its minimiser is
+    the E-step, after which F equals equation (15): so it does after every sweep.
+
+    Parameters
+    ----------
+    samples, n_components, covariance_type, fixed, sample_weight, reg_covar
+        As for `MixtureLikelihood`.
+
+    Notes
+    -----
+    Control of the parameters' steps: ``temperature`` raises the responsibilities to
+    the power ``exp(-control)``, averaged over the rows: deterministic annealing.
+    An empty component stays where it is.
+    """
+
+    control_names = ("temperature",)
+
+    @property
+    def block_names(self):
+        return (*super().block_names, "responsibilities")
+
+    def start_from(self, means, weights=None, covariances=None):
+        variables = super().start_from(means, weights, covariances)
+        variables["responsibilities"] = self._expect(variables)[0]
+        return variables
+
+    def _expect(self, variables) -> tuple[Tensor, Tensor]:
+        """The E-step: logits of the responsibilities and log-likelihoods (T, 1, G)."""
+
+        def compute():
+            joint = self.log_joint(variables)
+            peak = joint.amax(1, keepdim=True)
+            scaled = torch.exp(joint - peak)
+            total = scaled.sum(1, keepdim=True)
+            self._remember("values", (joint,), lambda: scaled / total)
+            return joint, peak + total.log()
+
+        return self._remember("expect", self.parameters(variables), compute)
+
+    def log_likelihood(self, variables):
+        return self._expect(variables)[1]
+
+    def responsibilities(self, variables) -> Tensor:
+        """Of each component for each sample, (T, K, G)."""
+        logits = variables["responsibilities"]
+        return self._remember("values", (logits,), lambda: torch.softmax(logits, dim=1))
+
+    def objective(self, variables):
+        expected, log_likelihood = self._expect(variables)
+        logits = variables["responsibilities"]
+        terms = -log_likelihood
+        if logits is not expected:
+            logs = torch.log_softmax(logits, dim=1)
+            terms = (logs.exp() * (logs - expected)).sum(1, keepdim=True)
+        return (self.sample_weight * terms).sum((1, 2)) / self.total
+
+    def minimize_block(self, variables, name, controls=None):
+        if name == "responsibilities":
+            return self._expect(variables)[0]
+        temperature = (controls or {}).get("temperature")
+        if temperature is None:
+            shares, counts = self._shares(variables)
+        else:
+            shares, counts = self._tempered_shares(variables, temperature)
+        if name == "weights":
+            return torch.log(counts + _LEAST_COUNT)[..., None]
+        counts = counts + _LEAST_COUNT
+        if name == "means":
+            sums = shares @ self.points.mT + _LEAST_COUNT * variables["means"]
+            return sums / counts[..., None]
+        means = self.parameter(variables, "means")
+        return fit_covariances(
+            self.covariance_type, self.points, means, shares, self.reg_covar, counts
+        )
+
+    def _shares(self, variables) -> tuple[Tensor, Tensor]:
+        """Weighted responsibilities (T, K, G) and their sums (T, K)."""
+
+        def compute():
+            shares = self.sample_weight * self.responsibilities(variables)
+            return shares, shares.sum(2)
+
+        return self._remember("shares", (variables["responsibilities"],), compute)
+
+    def _tempered_shares(self, variables, control):
+        logits = variables["responsibilities"]
+        power = torch.exp(-torch.as_tensor(control, dtype=logits.dtype))
+        if power.ndim:
+            power = power.mean(1, keepdim=True)
+        shares = self.sample_weight * torch.softmax(power * logits, dim=1)
+        return shares, shares.sum(2)
+
+    @property
+    def moves(self):
+        """Numbers of the components that each non-local move concerns."""
+        return list_moves(self.n_components, exchanges="covariances" in self.fixed)
+
+    @property
+    def n_moves(self):
+        return len(self.moves.first) if "means" not in self.fixed else 0
+
+    def move_features(self, variables):
+        return move_features(self, variables)
+
+    def moved(self, variables, move, generator):
+        return move_components(self, variables, move, generator)

@@ -1,0 +1,122 @@
+"""Who says which non-local moves are worth a short run: all, chance, or an LSTM."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .learned import LearnedRule
+
+
+class Rounds(NamedTuple):
+    """What the rounds since the last gain brought, for each task and move, (T, moves).
+
+    Attributes
+    ----------
+    tried : Tensor of bool
+    gain : Tensor
+        Fall of the objective by a short run after the move; 0 where it was not tried.
+    number : int
+        Rounds since the last gain of each task, (T, 1).
+    """
+
+    tried: Tensor
+    gain: Tensor
+    number: Tensor
+
+    @classmethod
+    def none(cls, n_tasks: int, n_moves: int) -> "Rounds":
+        zeros = torch.zeros(n_tasks, n_moves, dtype=torch.float64)
+        return cls(zeros.bool(), zeros, torch.zeros(n_tasks, 1, dtype=torch.float64))
+
+
+class Judge:
+    """Orders the moves of each task.
+
+    ``n_tried`` moves are tried in a round (None: all), ``n_fruitless`` rounds without a
+    gain end the search of a task.
+    """
+
+    n_tried: int | None = 4
+    n_fruitless = 6
+
+    def init_state(self, n_tasks: int, n_moves: int) -> tuple:
+        return ()
+
+    def judge(self, features: Tensor, rounds: Rounds, state: tuple):
+        """Scores (T, moves), log-odds of a gain (T, moves) or None, new state."""
+        raise NotImplementedError
+
+
+class AllMoves(Judge):
+    """Tries every move in every round: swap-EM."""
+
+    n_tried = None
+    n_fruitless = 1
+
+    def judge(self, features, rounds, state):
+        return torch.zeros(features.shape[:2]), None, state
+
+
+class RandomJudge(Judge):
+    """Tries moves at random, with the budget of a learned judge.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+    """
+
+    def __init__(self, generator):
+        self.generator = generator
+
+    def judge(self, features, rounds, state):
+        return torch.rand(features.shape[:2], generator=self.generator), None, state
+
+
+class LSTMJudge(LearnedRule, Judge):
+    """An LSTM over the rounds: reads every move's features and what was tried before.
+
+    Move by move, the same weights for all, so they fit any number of components. Two
+    outputs: a score, trained to match the softmax of the gains that short runs really
+    brought, and the log-odds of any gain, which end the search where there is little hope.
+
+    Parameters
+    ----------
+    n_features : int
+        Of the problem's ``move_features``.
+    hidden_size : int, default=32
+    n_layers : int, default=1
+    generator : torch.Generator, optional
+        For the weights.
+    """
+
+    least_hope = 0.02  # chance of a gain in the next round, below which a task is left
+
+    def __init__(self, n_features, hidden_size=32, n_layers=1, generator=None):
+        super().__init__(2 * n_features + 6, 2, hidden_size, n_layers, generator)
+        self.n_features, self.n_layers = n_features, n_layers
+
+    def arguments(self):
+        return {name: getattr(self, name) for name in ("n_features", "hidden_size", "n_layers")}
+
+    def init_state(self, n_tasks, n_moves):
+        return self._memory(n_tasks, n_moves)
+
+    def judge(self, features, rounds, state):
+        mean = features.mean(1, keepdim=True).expand_as(features)
+        news = torch.cat([features, mean, _outcomes(rounds)], dim=2)
+        output, state = self._think(news, state)
+        return output[..., 0], output[..., 1], state
+
+
+def _outcomes(rounds: Rounds) -> Tensor:
+    """Six numbers a move: its own outcome, and those of the task so far."""
+    # Gains matter by orders of magnitude, losses by their sign and size.
+    size = torch.asinh(1e3 * rounds.gain) / 4
+    tried = rounds.tried.to(size.dtype)
+    n_tried = tried.sum(1, keepdim=True)
+    best = torch.where(rounds.tried, size, -torch.inf).amax(1, keepdim=True)
+    best = torch.where(n_tried > 0, best, 0.0)
+    mean = size.sum(1, keepdim=True) / n_tried.clamp(min=1)
+    spread = [best, mean, n_tried / tried.shape[1], rounds.number / 4]
+    return torch.stack([tried, size, *(x.expand_as(size) for x in spread)], dim=2)
