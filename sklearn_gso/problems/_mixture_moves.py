@@ -79,7 +79,9 @@ def _distances(problem, variables) -> Tensor:
     """Squared Mahalanobis distances (T, K, G), from the logits of the last E-step."""
     weights, _, _ = problem.parameters(variables)
     _, log_det = problem.metric(variables)
-    peak = torch.log_softmax(weights, dim=1) + log_normaliser(log_det, problem.n_features)[..., None]
+    peak = (
+        torch.log_softmax(weights, dim=1) + log_normaliser(log_det, problem.n_features)[..., None]
+    )
     return (2 * (peak - variables["responsibilities"])).clamp(min=0)
 
 
