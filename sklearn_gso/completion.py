@@ -6,9 +6,9 @@ from ._base import BaseCompleter
 from ._meta_fit import RECIPES, meta_fit, resolve
 from ._solving import to_tensor
 from .alternating import rules_for
-from .meta_training import History
 from .problems import EmpiricalBayesCompletion, MatrixCompletion
 from .rules import ClosedForm
+from .training import History
 
 _PRIORS = ("empirical_bayes", "ridge")
 

@@ -12,7 +12,7 @@ from .rules.judges import Judge, Rounds
 
 SHORT_RUN = 12
 # A fall of the objective that counts as one: short runs and rounding bring less.
-LEAST_GAIN = 1e-6
+LEAST_GAIN = 1e-5
 # Finished tasks are dropped from the batch when they are this share of it.
 _SHARE_TO_DROP = 0.3
 

@@ -1,16 +1,14 @@
 """Learning the rules: windows of the loop, back-propagation, many tasks."""
 
-import copy
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from .alternating import alternate, init_states
 from .problems.base import Problem, Variables, map_tensors
 from .rules.base import Rules
+from .training import History, Trainer
 
 _LARGEST_LOSS = 5.0
 _ERROR_FLOOR = 1e-7
@@ -39,12 +37,6 @@ class Episode(NamedTuple):
     variables: Variables
     n_outer: int
     reference: Tensor | None = None
-
-
-class History(list):
-    """A list of dicts, one for each meta-step, with how many were skipped."""
-
-    n_skipped = 0
 
 
 def make_episode(problem, rules, generator, n_outer, *, judge=None, n_inner=None) -> Episode:
@@ -134,98 +126,28 @@ def validate(episodes, rules, n_inner=None) -> float:
     return sum(values) / len(values)
 
 
-class _Average:
-    """Exponential average of a module's weights."""
-
-    def __init__(self, modules, decay):
-        self.modules, self.decay = modules, decay
-        self.average = [copy.deepcopy(m.state_dict()) for m in modules]
-        self.n_updates = 0
-
-    def update(self):
-        self.n_updates += 1
-        # Young averages forget faster, or they would remember the first weights.
-        decay = min(self.decay, self.n_updates / (self.n_updates + 10))
-        for module, average in zip(self.modules, self.average, strict=True):
-            for key, value in module.state_dict().items():
-                average[key].lerp_(value, 1 - decay)
-
-
 def learned_modules(rules: Rules) -> list[nn.Module]:
     """The distinct trainable rules, in the order of the blocks."""
     return list(dict.fromkeys(r for r in rules.values() if isinstance(r, nn.Module)))
 
 
-class _Trainer:
-    """The state of a meta-training run."""
+def meta_step(trainer, rules, episodes, n_inner, window, weights) -> list[float]:
+    """Run a list of episodes to their ends, an update of the weights after each window."""
+    runs = [(e.variables, init_states(rules, e.variables), 0) for e in episodes]
+    losses = []
+    while any(run[2] < e.n_outer for e, run in zip(episodes, runs, strict=True)):
 
-    def __init__(self, rules, learning_rate, averaging, clip):
-        self.rules, self.clip = rules, clip
-        self.modules = learned_modules(rules)
-        self.parameters = [p for m in self.modules for p in m.parameters()]
-        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate)
-        self.average = _Average(self.modules, averaging)
-        self.best, self.best_value = self.snapshot(), math.inf
-        self.history = History()
+        def terms(runs=runs):
+            for i, episode in enumerate(episodes):
+                if runs[i][2] < episode.n_outer:
+                    loss, runs[i] = run_window(episode, rules, runs[i], n_inner, window, weights)
+                    yield loss / len(episodes)
 
-    def set_learning_rate(self, value):
-        for group in self.adam.param_groups:
-            group["lr"] = value
-
-    def snapshot(self):
-        return copy.deepcopy(self.average.average)
-
-    def restore(self, weights):
-        for module, state in zip(self.modules, weights, strict=True):
-            module.load_state_dict(state)
-
-    def update(self, loss_terms) -> float | None:
-        """Adam on the sum of the terms' gradients; None if it had to be skipped.
-
-        Terms are back-propagated one after the other, to hold one graph at a time.
-        """
-        self.adam.zero_grad()
-        total = 0.0
-        for term in loss_terms:
-            term.backward()
-            total += float(term.detach())
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
-        if not (math.isfinite(total) and torch.isfinite(norm)):
-            self.history.n_skipped += 1
-            return None
-        self.adam.step()
-        self.average.update()
-        return total
-
-    def meta_step(self, episodes, n_inner, window, weights) -> list[float]:
-        """Run a list of episodes to their ends, an update after each window."""
-        runs = [(e.variables, init_states(self.rules, e.variables), 0) for e in episodes]
-        losses = []
-        while any(run[2] < e.n_outer for e, run in zip(episodes, runs, strict=True)):
-
-            def terms(runs=runs):
-                for i, episode in enumerate(episodes):
-                    if runs[i][2] < episode.n_outer:
-                        loss, runs[i] = run_window(
-                            episode, self.rules, runs[i], n_inner, window, weights
-                        )
-                        yield loss / len(episodes)
-
-            loss = self.update(terms())
-            if loss is None:
-                break  # the variables are spoiled too; the next episodes start afresh
-            losses.append(loss)
-        return losses
-
-    def check(self, validation, n_inner) -> float:
-        """Validate the averaged weights and keep them if they are the best."""
-        trained = [copy.deepcopy(m.state_dict()) for m in self.modules]
-        self.restore(self.average.average)
-        value = validate(validation, self.rules, n_inner)
-        self.restore(trained)
-        if value < self.best_value:
-            self.best, self.best_value = self.snapshot(), value
-        return value
+        loss = trainer.update(terms())
+        if loss is None:
+            break  # the variables are spoiled too; the next episodes start afresh
+        losses.append(loss)
+    return losses
 
 
 def meta_train(
@@ -285,22 +207,13 @@ def meta_train(
         A dict for each meta-step: ``step``, ``loss`` and, where it was
         computed, ``validation``.
     """
-    trainer = _Trainer(rules, learning_rate, averaging, clip)
-    bar = tqdm(range(n_steps), disable=not verbose, desc="meta-training", unit="step")
-    try:
-        if validation:
-            trainer.check(validation, n_inner)
-        for step in bar:
-            if anneal:
-                cosine = 0.5 * (1 + math.cos(math.pi * step / n_steps))
-                trainer.set_learning_rate(learning_rate * cosine)
-            losses = trainer.meta_step(source(step), n_inner, window, weights)
-            record = {"step": step, "loss": sum(losses) / len(losses) if losses else math.nan}
-            if validation and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
-                record["validation"] = trainer.check(validation, n_inner)
-            trainer.history.append(record)
-            bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k != "step"})
-    except KeyboardInterrupt:
-        tqdm.write("meta-training interrupted; keeping the best weights so far")
-    trainer.restore(trainer.best if validation else trainer.snapshot())
-    return trainer.history
+    trainer = Trainer(learned_modules(rules), learning_rate, averaging, clip)
+    return trainer.run(
+        n_steps,
+        lambda step: meta_step(trainer, rules, source(step), n_inner, window, weights),
+        (lambda: validate(validation, rules, n_inner)) if validation else None,
+        validate_every=validate_every,
+        anneal=anneal,
+        verbose=verbose,
+        what="meta-training",
+    )

@@ -1,0 +1,180 @@
+"""Learning which non-local moves are worth a short run, from what such runs brought."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
+
+from .alternating import alternate
+from .exploration import LEAST_GAIN, SHORT_RUN, converge, try_moves
+from .problems.base import Problem, take_tasks
+from .rules.base import Rules
+from .rules.judges import LSTMJudge, Rounds
+from .training import History, Trainer
+
+_ROUNDS = 4
+# Gains within this share of the largest one count as nearly as good.
+_TEMPERATURE = 0.2
+
+
+class Table(NamedTuple):
+    """Local optima of a batch of tasks, and what each move from there brought.
+
+    Attributes
+    ----------
+    features : Tensor of shape (T, moves, f)
+    gains : Tensor of shape (T, moves)
+        Fall of the objective by a short run; NaN where the move was not tried.
+    """
+
+    features: Tensor
+    gains: Tensor
+
+
+def gather(
+    problem: Problem,
+    rules: Rules,
+    generator: torch.Generator,
+    n_optima: int = 3,
+    *,
+    n_outer: int = 100,
+    tol: float = 1e-5,
+    most_moves: int = 64,
+) -> list[Table]:
+    """Tables of a chain of local optima: from a random start, on by random gains.
+
+    Parameters
+    ----------
+    problem : Problem
+        That offers moves. No ground truth is needed.
+    rules : dict of str to UpdateRule
+    generator : torch.Generator
+    n_optima : int, default=3
+        Length of the chain.
+    n_outer, tol
+        Of the runs to a local optimum.
+    most_moves : int, default=64
+        So many of the moves, drawn afresh at each optimum, are tried.
+    """
+    tables: list[Table] = []
+    start, _ = alternate(problem, rules, problem.init(generator), SHORT_RUN)
+    for _ in range(n_optima):
+        run = converge(problem, rules, start, n_outer, tol)
+        order = torch.rand(problem.n_tasks, problem.n_moves, generator=generator).argsort(1)
+        moves = order[:, :most_moves]
+        found, reached = try_moves(problem, rules, run.variables, moves, generator)
+        gain = (run.objective[:, None] - reached).nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
+        gains = torch.full_like(order, torch.nan, dtype=gain.dtype).scatter(1, moves, gain)
+        tables.append(Table(problem.move_features(run.variables), gains))
+        # Any gain will do to go on from: the best one alone would skip the harder optima.
+        luck = torch.rand(gain.shape, generator=generator).masked_fill(gain <= LEAST_GAIN, -1)
+        best, which = luck.max(1)
+        going = (best > 0).nonzero()[:, 0]
+        if not len(going):
+            break
+        problem = problem.take(going)
+        start = take_tasks(found, going * moves.shape[1] + which[going])
+    return tables
+
+
+def table_loss(judge: LSTMJudge, table: Table, generator: torch.Generator, n_rounds=_ROUNDS):
+    """Loss of a judge over simulated rounds, until a gain is found.
+
+    In each round the cross-entropy of the scores to the softmax of the gains among the
+    moves not tried yet, and that of the log-odds to whether there is a gain.
+    """
+    features, gains = table.features, table.gains.nan_to_num(nan=0.0)
+    known = ~table.gains.isnan()
+    n_tasks, n_moves = gains.shape
+    rounds, state = Rounds.none(n_tasks, n_moves), judge.init_state(n_tasks, n_moves)
+    going = torch.ones(n_tasks, dtype=torch.bool)
+    losses: list[Tensor] = []
+    for _ in range(n_rounds):
+        scores, odds, state = judge.judge(features, rounds, state)
+        open_moves = known & ~rounds.tried
+        going = going & open_moves.any(1)
+        if not going.any():
+            break
+        losses.append(_round_loss(scores, odds, gains, open_moves)[going].mean())
+        noise = -torch.log(-torch.log(torch.rand(scores.shape, generator=generator) + 1e-9) + 1e-9)
+        tickets = (scores.detach() + noise).masked_fill(~open_moves, -torch.inf)
+        tried = tickets.topk(min(judge.n_tried, n_moves), dim=1).indices
+        rounds = Rounds(
+            rounds.tried.scatter(1, tried, True) & known,
+            torch.where(known, rounds.gain.scatter(1, tried, gains.gather(1, tried)), 0.0),
+            rounds.number + 1,
+        )
+        going = going & ~(gains.gather(1, tried) > LEAST_GAIN).any(1)
+    return torch.stack(losses).mean()
+
+
+def _round_loss(scores, odds, gains, open_moves) -> Tensor:
+    """Of one round, for each task."""
+    largest = gains.masked_fill(~open_moves, -torch.inf).amax(1, keepdim=True)
+    hope = (largest > LEAST_GAIN)[:, 0]
+    target = torch.softmax(
+        (gains / (_TEMPERATURE * largest.clamp(min=LEAST_GAIN))).masked_fill(
+            ~open_moves, -torch.inf
+        ),
+        dim=1,
+    )
+    logs = log_softmax(scores.masked_fill(~open_moves, -torch.inf), dim=1)
+    ranking = -(target * logs.masked_fill(~open_moves, 0.0)).sum(1)
+    label = (gains > LEAST_GAIN).to(odds.dtype)
+    binary = binary_cross_entropy_with_logits(odds, label, reduction="none")
+    n_open = open_moves.sum(1).clamp(min=1)
+    return torch.where(hope, ranking, 0.0) + (binary * open_moves).sum(1) / n_open
+
+
+def train_judge(
+    judge: LSTMJudge,
+    tables: list[Table],
+    n_steps: int,
+    generator: torch.Generator,
+    *,
+    validation: list[Table] = (),
+    validate_every: int = 25,
+    n_together: int = 6,
+    learning_rate: float = 3e-3,
+    verbose: bool = False,
+) -> History:
+    """Train a judge in place; it ends with the averaged weights that validated best.
+
+    Parameters
+    ----------
+    judge : LSTMJudge
+    tables : list of Table
+        Each step adds up the losses of ``n_together`` of them.
+    n_steps : int
+    generator : torch.Generator
+    validation : list of Table
+    validate_every, n_together : int, default=25, 6
+    learning_rate : float, default=3e-3
+        Of Adam; falls to zero along a cosine.
+    verbose : bool, default=False
+    """
+    trainer = Trainer([judge], learning_rate, averaging=0.98, clip=1.0)
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+
+    def step(_):
+        picked = torch.randint(len(tables), (n_together,), generator=generator).tolist()
+        terms = (table_loss(judge, tables[i], generator) / n_together for i in picked)
+        loss = trainer.update(terms)
+        return [] if loss is None else [loss]
+
+    def validate():
+        again = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            losses = [float(table_loss(judge, table, again)) for table in validation]
+        return sum(losses) / len(losses)
+
+    return trainer.run(
+        n_steps,
+        step,
+        validate if validation else None,
+        validate_every=validate_every,
+        anneal=True,
+        verbose=verbose,
+        what="training the judge",
+    )

@@ -1,0 +1,117 @@
+"""Adam with clipping, an average of the weights, validation and the best checkpoint."""
+
+import copy
+import math
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+
+class History(list):
+    """A list of dicts, one for each meta-step, with how many were skipped."""
+
+    n_skipped = 0
+
+
+class _Average:
+    """Exponential average of the weights of modules."""
+
+    def __init__(self, modules, decay):
+        self.modules, self.decay = modules, decay
+        self.average = [copy.deepcopy(m.state_dict()) for m in modules]
+        self.n_updates = 0
+
+    def update(self):
+        self.n_updates += 1
+        # Young averages forget faster, or they would remember the first weights.
+        decay = min(self.decay, self.n_updates / (self.n_updates + 10))
+        for module, average in zip(self.modules, self.average, strict=True):
+            for key, value in module.state_dict().items():
+                average[key].lerp_(value, 1 - decay)
+
+
+class Trainer:
+    """The state of a training run.
+
+    Parameters
+    ----------
+    modules : list of nn.Module
+        Trained in place.
+    learning_rate : float
+        Of Adam, equation (10).
+    averaging : float
+        Decay of the exponential average that is validated and kept.
+    clip : float
+        Largest norm of a gradient.
+    """
+
+    def __init__(self, modules, learning_rate, averaging, clip):
+        self.modules, self.clip, self.learning_rate = modules, clip, learning_rate
+        self.parameters = [p for m in modules for p in m.parameters()]
+        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate)
+        self.average = _Average(modules, averaging)
+        self.best, self.best_value = self.snapshot(), math.inf
+        self.history = History()
+
+    def snapshot(self):
+        return copy.deepcopy(self.average.average)
+
+    def restore(self, weights):
+        for module, state in zip(self.modules, weights, strict=True):
+            module.load_state_dict(state)
+
+    def update(self, loss_terms) -> float | None:
+        """Adam on the sum of the terms' gradients; None if it had to be skipped.
+
+        Terms are back-propagated one after the other, to hold one graph at a time.
+        """
+        self.adam.zero_grad()
+        total = 0.0
+        for term in loss_terms:
+            term.backward()
+            total += float(term.detach())
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        if not (math.isfinite(total) and torch.isfinite(norm)):
+            self.history.n_skipped += 1
+            return None
+        self.adam.step()
+        self.average.update()
+        return total
+
+    def check(self, validate) -> float:
+        """Validate the averaged weights and keep them if they are the best."""
+        trained = [copy.deepcopy(m.state_dict()) for m in self.modules]
+        self.restore(self.average.average)
+        value = validate()
+        self.restore(trained)
+        if value < self.best_value:
+            self.best, self.best_value = self.snapshot(), value
+        return value
+
+    def run(
+        self, n_steps, step, validate=None, *, validate_every, anneal=False, verbose=False, what=""
+    ) -> History:
+        """Call ``step(i)``, which returns the losses of its updates, ``n_steps`` times.
+
+        The modules end with the averaged weights of the lowest ``validate()``, or with
+        the last ones without it. Ctrl-C ends the run early in the same way.
+        """
+        bar = tqdm(range(n_steps), disable=not verbose, desc=what, unit="step")
+        try:
+            if validate:
+                self.check(validate)
+            for i in bar:
+                if anneal:
+                    cosine = 0.5 * (1 + math.cos(math.pi * i / n_steps))
+                    self.adam.param_groups[0]["lr"] = self.learning_rate * cosine
+                losses = step(i)
+                record = {"step": i, "loss": sum(losses) / len(losses) if losses else math.nan}
+                if validate and ((i + 1) % validate_every == 0 or i + 1 == n_steps):
+                    record["validation"] = self.check(validate)
+                self.history.append(record)
+                bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k != "step"})
+        except KeyboardInterrupt:
+            tqdm.write(f"{what} interrupted; keeping the best weights so far")
+        self.restore(self.best if validate else self.snapshot())
+        return self.history
