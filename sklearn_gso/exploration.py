@@ -15,6 +15,18 @@ SHORT_RUN = 12
 LEAST_GAIN = 1e-5
 # Finished tasks are dropped from the batch when they are this share of it.
 _SHARE_TO_DROP = 0.3
+# Doubles of a batch: below, the cost of an operation's call shows; above, that of memory.
+_BATCH_SIZE = 200_000
+
+
+def in_batches(problem: Problem, runs: Tensor) -> tuple[Tensor, ...]:
+    """Runs, each on a task of the problem, in batches of a size that is fast."""
+    return runs.split(max(1, _BATCH_SIZE // max(1, problem.task_size)))
+
+
+def _joined(parts):
+    """One tree from those of several batches."""
+    return map_tensors(lambda *tensors: torch.cat(tensors), *parts) if len(parts) > 1 else parts[0]
 
 
 class Converged(NamedTuple):
@@ -43,6 +55,18 @@ def converge(
     As in scikit-learn, the outer step after the first change below ``tol`` is the last.
     Tasks that have finished leave the batch.
     """
+    batches = in_batches(problem, torch.arange(problem.n_tasks))
+    if len(batches) == 1:
+        return _converge(problem, rules, variables, n_outer, tol)
+    return _joined(
+        [
+            _converge(problem.take(batch), rules, take_tasks(variables, batch), n_outer, tol)
+            for batch in batches
+        ]
+    )
+
+
+def _converge(problem, rules, variables, n_outer, tol) -> Converged:
     states = init_states(rules, variables)
     value = problem.objective(variables)
     n_tasks = problem.n_tasks
@@ -75,6 +99,15 @@ def converge(
             variables, states = take_tasks((variables, states), keep)
             still, value, active = still[keep], value[keep], active[keep]
     return Converged(end, last, n_iter, converged)
+
+
+def short_runs(problem: Problem, rules: Rules, variables: Variables, n_outer: int) -> Variables:
+    """The loop for a fixed number of outer steps."""
+    parts = []
+    for batch in in_batches(problem, torch.arange(problem.n_tasks)):
+        part = problem.take(batch)
+        parts.append(alternate(part, rules, take_tasks(variables, batch), n_outer)[0])
+    return _joined(parts)
 
 
 class Explored(NamedTuple):
@@ -113,10 +146,15 @@ def try_moves(
     objective : Tensor of shape (T, m)
     """
     each = torch.arange(problem.n_tasks).repeat_interleave(moves.shape[1])
-    many = problem.take(each)
-    moved = many.moved(take_tasks(variables, each), moves.flatten(), generator)
-    found, _ = alternate(many, rules, moved, n_short)
-    return found, many.objective(found).reshape(moves.shape)
+    parts = []
+    for runs in in_batches(problem, torch.arange(len(each))):
+        many = problem.take(each[runs])
+        start = take_tasks(variables, each[runs])
+        moved = many.moved(start, moves.flatten()[runs], generator)
+        found, _ = alternate(many, rules, moved, n_short)
+        parts.append((found, many.objective(found)))
+    found, reached = _joined(parts)
+    return found, reached.reshape(moves.shape)
 
 
 def explore(

@@ -13,10 +13,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from .rules.judges import LSTMJudge
 from .rules.learned import LSTMControl, LSTMStep
 
 FORMAT_VERSION = 1
-_RULES = {"LSTMControl": LSTMControl, "LSTMStep": LSTMStep}
+_RULES = {"LSTMControl": LSTMControl, "LSTMJudge": LSTMJudge, "LSTMStep": LSTMStep}
 _REQUIRED = ("rule", "arguments", "blocks", "shared", "problem", "feature_version")
 
 

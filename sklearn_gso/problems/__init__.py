@@ -2,6 +2,13 @@
 
 from .base import Problem
 from .empirical_bayes import EmpiricalBayesCompletion
+from .gaussian_mixture import MixtureFreeEnergy, MixtureLikelihood
 from .matrix_completion import MatrixCompletion
 
-__all__ = ["EmpiricalBayesCompletion", "MatrixCompletion", "Problem"]
+__all__ = [
+    "EmpiricalBayesCompletion",
+    "MatrixCompletion",
+    "MixtureFreeEnergy",
+    "MixtureLikelihood",
+    "Problem",
+]

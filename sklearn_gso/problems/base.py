@@ -126,6 +126,11 @@ class Problem(ABC):
         return self.objective(variables)
 
     @property
+    def task_size(self) -> int:
+        """Doubles that a pass over one task works on; batches are cut to stay in cache."""
+        return 0
+
+    @property
     def n_moves(self) -> int:
         """How many non-local moves there are; 0 where the problem offers none."""
         return 0

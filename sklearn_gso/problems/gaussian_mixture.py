@@ -102,6 +102,11 @@ class MixtureLikelihood(Problem):
         """Covariances are never moved: a step could make them indefinite."""
         return tuple(name for name in self.block_names if name in ("weights", "means"))
 
+    @property
+    def task_size(self):
+        per_sample = 1 if self._expansion is not None else self.n_features
+        return self.n_components * self.n_samples * per_sample
+
     def parameter(self, variables, name) -> Tensor:
         """A parameter, given or variable."""
         return self.fixed[name] if name in self.fixed else variables[name]
@@ -144,9 +149,13 @@ class MixtureLikelihood(Problem):
 
     def init(self, generator):
         """Distinct random samples as centres, equal weights, a share of the common covariance."""
+        return self.start_from(self.sampled_means(generator))
+
+    def sampled_means(self, generator) -> Tensor:
+        """Distinct random samples, (T, K, D)."""
         probability = self.sample_weight[:, 0]
         chosen = torch.multinomial(probability, self.n_components, generator=generator)
-        return self.start_from(self.points.mT.take_along_dim(chosen[..., None], 1))
+        return self.points.mT.take_along_dim(chosen[..., None], 1)
 
     def start_from(self, means, weights=None, covariances=None):
         """Variables at given parameters; equal weights and common covariances by default."""

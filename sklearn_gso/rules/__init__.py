@@ -2,14 +2,19 @@
 
 from .base import Progress, UpdateRule
 from .classical import ClosedForm, GradientDescent, geometric_continuation
+from .judges import AllMoves, Judge, LSTMJudge, RandomJudge
 from .learned import LSTMControl, LSTMStep
 
 __all__ = [
+    "AllMoves",
     "ClosedForm",
     "GradientDescent",
+    "Judge",
     "LSTMControl",
+    "LSTMJudge",
     "LSTMStep",
     "Progress",
+    "RandomJudge",
     "UpdateRule",
     "geometric_continuation",
 ]

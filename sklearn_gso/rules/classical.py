@@ -25,16 +25,16 @@ class ClosedForm(UpdateRule):
         return problem.minimize_block(variables, name, controls), state
 
 
-def geometric_continuation(start: float, end: float, share: float = 0.7):
-    """Schedule of the ``ridge`` control from ``start`` down to ``end``.
+def geometric_continuation(start: float, end: float, share: float = 0.7, control: str = "ridge"):
+    """Schedule of a logarithmic control, by default ``ridge``, from ``start`` down to ``end``.
 
-    The ridge falls geometrically over the first ``share`` of the sweeps and
-    stays at ``end``, the problem's own λ, from there on.
+    The ridge (or the temperature) falls geometrically over the first ``share`` of the
+    sweeps and stays at ``end``, the problem's own, from there on.
     """
 
     def schedule(progress):
         done = min(1.0, progress.fraction / share)
-        return {"ridge": (1 - done) * math.log(start / end)}
+        return {control: (1 - done) * math.log(start / end)}
 
     return schedule
 

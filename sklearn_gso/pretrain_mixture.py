@@ -1,0 +1,164 @@
+"""Train the judge of non-local moves that ships with the package, a few minutes on one core::
+
+    python -m sklearn_gso.pretrain_mixture --output mixture.safetensors
+
+Random mixtures of many kinds, with given and with estimated covariances; at each of
+their local optima short EM runs tell what every move brings. No ground truth is used.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from ._version import __version__
+from .alternating import rules_for
+from .datasets import make_mixture_tasks
+from .judge_training import gather, table_loss, train_judge
+from .learned_optimizer import LearnedOptimizer
+from .problems import MixtureFreeEnergy
+from .rules import ClosedForm, LSTMJudge
+
+KINDS = ("round", "unbalanced", "rotated", "crowded", "many", "flower", "dense flower", "touching")
+# Never seen in training, so that it can be judged whether other numbers work as well.
+_LEFT_OUT = 7
+_SEED, _VALIDATION_SEED = 20261124, 998
+
+
+def draw_options(kind: str, rng) -> dict:
+    """Random arguments of `make_mixture_tasks`, of one kind."""
+    u = rng.uniform
+    k = int(rng.choice([k for k in range(3, 11) if k != _LEFT_OUT]))
+    d = int(np.exp(u(np.log(2), np.log(33))))
+    rotated = {"eccentricity": u(8, 40)}
+    root = np.sqrt(d / 2)
+    return {
+        "round": lambda: dict(n_components=k, n_features=d, spread=u(3, 8) / root),
+        "unbalanced": lambda: dict(
+            n_components=k, n_features=d, spread=u(4, 8) / root, concentration=u(1, 4)
+        ),
+        "rotated": lambda: dict(n_components=k, n_features=d, spread=u(2, 5) / root, **rotated),
+        "crowded": lambda: dict(
+            n_components=int(rng.choice([8, 9, 10, 11, 12])),
+            n_features=int(rng.choice([2, 2, 3])),
+            n_samples=int(u(700, 1500)),
+            layout="uniform",
+            spread=u(6, 10),
+            **rotated,
+        ),
+        "many": lambda: dict(
+            n_components=int(rng.randint(12, 19)),
+            n_features=int(rng.randint(2, 17)),
+            n_samples=2000,
+            spread=u(2, 4),
+            **rotated,
+        ),
+        "flower": lambda: dict(
+            n_components=k,
+            layout="flower",
+            n_samples=int(u(1000, 3000)),
+            spread=u(3.5, 6),
+            petal=(u(1, 2), u(0.3, 0.6)),
+        ),
+        "dense flower": lambda: dict(
+            n_components=int(rng.choice([6, 8, 9, 10])),
+            layout="flower",
+            n_samples=int(u(1000, 3000)),
+            spread=u(2.5, 3.5),
+            petal=(u(1, 2), u(0.3, 0.6)),
+        ),
+        "touching": lambda: dict(n_components=k, n_features=d, spread=u(1, 2) / root, **rotated),
+    }[kind]()
+
+
+def draw_problem(kind: str, estimated: bool, rng, n_tasks: int = 4) -> MixtureFreeEnergy:
+    """A batch of tasks of one kind, their covariances given or to be estimated."""
+    options = draw_options(kind, rng)
+    X, truth = make_mixture_tasks(n_tasks, random_state=rng, **options)
+    samples = torch.from_numpy(X - X.mean(1, keepdims=True))
+    k = options["n_components"]
+    if not estimated:
+        given = {"covariances": torch.from_numpy(truth.covariances)}
+        return MixtureFreeEnergy(samples, k, fixed=given)
+    kinds = ["full", "tied", "diag", "spherical"]
+    covariance_type = "full" if rng.rand() < 0.5 else rng.choice(kinds)
+    return MixtureFreeEnergy(samples, k, covariance_type=covariance_type, reg_covar=1e-6)
+
+
+def draw_tables(n_rounds: int, seed: int, verbose: bool) -> list:
+    """Tables from ``n_rounds`` batches of each kind, half as many with estimated covariances."""
+    rng, generator = np.random.RandomState(seed), torch.Generator().manual_seed(seed)
+    tables = []
+    for i in tqdm(range(n_rounds), disable=not verbose, desc="local optima", unit="round"):
+        for kind in KINDS:
+            for estimated in (False, True)[: 1 + i % 2]:
+                problem = draw_problem(kind, estimated, rng)
+                rules = rules_for(problem, ClosedForm())
+                tables += gather(problem, rules, generator)
+    return tables
+
+
+def pretrain(n_rounds=24, n_steps=1500, hidden_size=32, verbose=True) -> LearnedOptimizer:
+    """Gather tables and train a judge on them.
+
+    Parameters
+    ----------
+    n_rounds : int, default=24
+        Batches of four tasks of each kind.
+    n_steps : int, default=1500
+    hidden_size : int, default=32
+    verbose : bool, default=True
+
+    Returns
+    -------
+    optimizer : LearnedOptimizer
+    """
+    clock = time.time()
+    with torch.no_grad():
+        tables = draw_tables(n_rounds, _SEED, verbose)
+        validation = draw_tables(max(2, n_rounds // 6), _VALIDATION_SEED, verbose)
+    gathered = time.time()
+    generator = torch.Generator().manual_seed(_SEED)
+    judge = LSTMJudge(tables[0].features.shape[2], hidden_size, generator=generator)
+    history = train_judge(judge, tables, n_steps, generator, validation=validation, verbose=verbose)
+    problem = draw_problem("round", False, np.random.RandomState(0), 2)
+    with torch.no_grad():
+        again = torch.Generator().manual_seed(_VALIDATION_SEED)
+        loss = np.mean([float(table_loss(judge, table, again)) for table in validation])
+    return LearnedOptimizer.from_rules(
+        {"moves": judge},
+        problem,
+        trained_on=(
+            f"{sum(len(t.gains) for t in tables)} local optima of random mixtures: "
+            + ", ".join(KINDS)
+            + "; 3 to 18 components but 7, 2 to 32 features, covariances given and estimated"
+        ),
+        n_steps=len(history),
+        n_skipped=history.n_skipped,
+        seed=_SEED,
+        minutes={
+            "gathering": round((gathered - clock) / 60, 1),
+            "training": round((time.time() - gathered) / 60, 1),
+        },
+        versions={"sklearn_gso": __version__, "torch": torch.__version__, "numpy": np.__version__},
+        validation={"loss": round(float(loss), 4)},
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--hidden-size", type=int, default=32)
+    parser.add_argument("--output", default="mixture.safetensors")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    optimizer = pretrain(arguments.rounds, arguments.steps, arguments.hidden_size)
+    optimizer.save(arguments.output)
+    print(optimizer.description)
+
+
+if __name__ == "__main__":
+    main()
