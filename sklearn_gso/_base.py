@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._estimator import FittedInPlaceOf
 from ._solving import draw_seed, solve_batch, solve_collection, to_tensor
 from .datasets import hide_entries
 from .metrics import relative_error
@@ -43,10 +44,11 @@ def _not_meta_fitted(completer):
     return True
 
 
-class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Fit and transform of one matrix or of a collection of them."""
 
     safeguard = "step"
+    _private_state = ("_seed", "_fixed", "_scale")
 
     # What a completer is made of ------------------------------------------------
 
@@ -72,14 +74,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _check_parameters(self):
         """Raise for parameters that no data could excuse."""
-        for name in ("n_init", "batch_size", *_OPTIONAL_INTEGERS):
-            value = getattr(self, name, None)
-            if value is None and (name in _OPTIONAL_INTEGERS or not hasattr(self, name)):
-                continue
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(
-                    f"{name} of {type(self).__name__} must be an integer >= 1, got {value!r}."
-                )
+        self._check_integers(("n_init", "batch_size", *_OPTIONAL_INTEGERS), _OPTIONAL_INTEGERS)
         alpha = getattr(self, "alpha", 1.0)
         if not isinstance(alpha, numbers.Real) or not 0 < alpha < np.inf:
             raise ValueError(f"alpha must be a positive number, got {alpha!r}.")
@@ -134,10 +129,7 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         warn_empty(tasks)
         seed = draw_seed(self.random_state)
         learned = self._learn(tasks, self._check_truths(tasks, y), seed)
-        self._forget()
-        self.n_tasks_in_ = len(tasks)
-        self._seed = seed
-        vars(self).update(learned)
+        self._become({"n_tasks_in_": len(tasks), "_seed": seed, **learned})
         return self
 
     def _fit_one(self, X):
@@ -152,20 +144,8 @@ class BaseCompleter(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         problem, solution = solve_batch(twin, [array], seed)
         twin._keep(problem, solution)
         twin._seed = seed
-        self._forget()
-        vars(self).update(vars(twin))
+        self._become(vars(twin))
         return self
-
-    def _twin(self):
-        """The same parameters, objects included, and nothing fitted."""
-        twin = object.__new__(type(self))
-        vars(twin).update(self.get_params(deep=False))
-        return twin
-
-    def _forget(self):
-        private = ("_seed", "_fixed", "_scale")
-        for name in [n for n in vars(self) if n.endswith("_") or n in private]:
-            delattr(self, name)
 
     def _keep(self, problem, solution):
         """What new rows need, as numpy arrays."""

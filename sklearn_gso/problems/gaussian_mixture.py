@@ -178,6 +178,17 @@ class MixtureLikelihood(Problem):
             return shrunk
         return shrunk.repeat(1, self.n_components, *[1] * (shrunk.ndim - 2))
 
+    def with_fixed(self, fixed, covariance_type=None):
+        """The same samples with other parameters given, which may be of another type."""
+        return type(self)(
+            self.points.mT,
+            self.n_components,
+            covariance_type=covariance_type or self.covariance_type,
+            fixed=fixed,
+            sample_weight=self.sample_weight[:, 0],
+            reg_covar=self.reg_covar,
+        )
+
     def take(self, index):
         other = object.__new__(type(self))
         other.n_components, other.reg_covar = self.n_components, self.reg_covar

@@ -1,0 +1,211 @@
+"""What a mixture is given: samples in one order, and parameters in the shapes of their type."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_sample_weight
+
+# Dimensions of the covariances of one mixture, by type.
+COVARIANCE_NDIM = {"full": 3, "tied": 2, "diag": 2, "spherical": 1}
+_SYMMETRY = 1e-8
+_NORMALISED = 1e-6
+
+
+class Task(NamedTuple):
+    """One data set to be described by a mixture.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_distinct, n_features)
+        Distinct samples in lexical order, centred.
+    weights : ndarray of shape (n_distinct,)
+        Of mean 1.
+    centre : ndarray of shape (n_features,)
+    given : dict of str to ndarray
+        Parameters that are known, or to start at, as the user gave them.
+    held : tuple of str
+        Those of them that are not to be estimated.
+    """
+
+    points: np.ndarray
+    weights: np.ndarray
+    centre: np.ndarray
+    given: dict
+    held: tuple[str, ...]
+
+
+def as_task(X, sample_weight, n_components, given, held) -> Task:
+    """Distinct samples in lexical order, those of weight 0 left out.
+
+    Whatever is drawn from them then depends neither on the order of the samples nor on
+    whether equal ones are repeated or weighted.
+
+    Raises
+    ------
+    ValueError
+        If there are less samples of positive weight than components.
+    """
+    X = np.asarray(X, dtype=np.float64)
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    used = weights > 0
+    n_used = np.count_nonzero(used)
+    if n_used < 2:
+        raise ValueError(
+            f"Found {n_used} sample(s) of positive weight, a minimum of 2 is required."
+        )
+    if n_used < n_components:
+        raise ValueError(
+            f"Expected n_samples >= n_components but got n_components = {n_components}, "
+            f"n_samples = {n_used}" + ("" if sample_weight is None else " of positive weight")
+        )
+    X, weights = X[used], weights[used]
+    order = np.lexsort(X.T[::-1])
+    X, weights = X[order], weights[order]
+    starts = np.flatnonzero(np.r_[True, (X[1:] != X[:-1]).any(axis=1)])
+    if len(starts) < len(X):
+        X, weights = X[starts], np.add.reduceat(weights, starts)
+    if len(X) < n_components:
+        # Some of them again, so that every component finds a sample to start at.
+        times = np.bincount(np.arange(n_components) % len(X))
+        X, weights = X.repeat(times, axis=0), (weights / times).repeat(times)
+    weights = weights / weights.max()
+    weights = weights * (len(weights) / weights.sum())
+    with np.errstate(over="ignore", invalid="ignore"):
+        centre = weights @ X / len(X)
+        return Task(X - centre, weights, centre, given, held)
+
+
+def n_distinct(task: Task) -> int:
+    """How many different samples there are."""
+    return 1 + np.count_nonzero((task.points[1:] != task.points[:-1]).any(axis=1))
+
+
+def check_sample_weight(sample_weight, X):
+    """Finite, non-negative weights that are not all zero, or None."""
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weights < 0).any():
+        raise ValueError("Negative values in data passed to `sample_weight`.")
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
+
+
+def per_task(values, n_tasks, ndim, name) -> list:
+    """One entry for each task, of a value for all or of a collection of values.
+
+    A collection is a list or tuple of arrays with ``ndim`` dimensions, or one array with
+    one more.
+    """
+    if values is None:
+        return [None] * n_tasks
+    is_list = isinstance(values, list | tuple)
+    dimensions = 1 + max(map(np.ndim, values), default=0) if is_list else np.ndim(values)
+    if dimensions != ndim + 1:
+        return [values] * n_tasks
+    if len(values) != n_tasks:
+        raise ValueError(
+            f"{name} must hold one array for each of {n_tasks} tasks, got {len(values)}."
+        )
+    return list(values)
+
+
+def check_weights(weights, n_components, name="weights_init") -> np.ndarray:
+    """Non-negative numbers that sum to 1."""
+    weights = _as_array(weights, name, (n_components,), "(n_components,)")
+    if (weights < 0).any() or not abs(weights.sum() - 1) < _NORMALISED:
+        raise ValueError(
+            f"{name} must be non-negative and sum to 1, got min {weights.min():.5f} "
+            f"and sum {weights.sum():.5f}."
+        )
+    return weights
+
+
+def check_means(means, n_components, n_features, name="means_init") -> np.ndarray:
+    shape = (n_components, n_features)
+    return _as_array(means, name, shape, "(n_components, n_features)")
+
+
+def check_covariances(values, kind, n_components, n_features, name="covariances") -> np.ndarray:
+    """Symmetric and positive-definite matrices, or positive variances.
+
+    Raises
+    ------
+    ValueError
+        Naming the component.
+    """
+    k, d = n_components, n_features
+    shapes = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
+    words = {
+        "full": "(n_components, n_features, n_features)",
+        "tied": "(n_features, n_features)",
+        "diag": "(n_components, n_features)",
+        "spherical": "(n_components,)",
+    }
+    found = _as_array(values, name, shapes[kind], words[kind] + f" of covariance_type={kind!r}")
+    for j, one in enumerate(found[None] if kind == "tied" else found):
+        where = name if kind == "tied" else f"{name} of component {j}"
+        if kind in ("diag", "spherical"):
+            if (one <= 0).any():
+                raise ValueError(f"{where} must be positive, got {np.min(one)}.")
+            continue
+        if not np.allclose(one, one.T, rtol=_SYMMETRY, atol=_SYMMETRY * np.abs(one).max()):
+            raise ValueError(f"{where} must be symmetric.")
+        if not _is_positive_definite(one):
+            raise ValueError(f"{where} must be positive-definite.")
+    return found
+
+
+def _is_positive_definite(matrix) -> bool:
+    try:
+        np.linalg.cholesky((matrix + matrix.T) / 2)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _as_array(values, name, shape, words) -> np.ndarray:
+    """A finite double-precision copy of the right shape."""
+    array = check_array(
+        values, dtype=np.float64, ensure_2d=False, allow_nd=True, copy=True, input_name=name
+    )
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {words} = {shape}, got {array.shape}.")
+    return array
+
+
+def invert(precisions, kind) -> np.ndarray:
+    """Covariances of precisions, or the reverse."""
+    if kind in ("diag", "spherical"):
+        return 1 / precisions
+    inverse = np.linalg.inv(precisions)
+    return (inverse + inverse.swapaxes(-1, -2)) / 2
+
+
+def cholesky_of_precisions(covariances, kind) -> np.ndarray:
+    """As in scikit-learn: P with ``P Pᵀ`` the precision, upper triangular."""
+    if kind in ("diag", "spherical"):
+        return 1 / np.sqrt(covariances)
+    factor = np.linalg.cholesky((covariances + covariances.swapaxes(-1, -2)) / 2)
+    return np.tril(np.linalg.inv(factor)).swapaxes(-1, -2).copy()
+
+
+def to_engine(name, value, kind, centre) -> np.ndarray:
+    """A parameter as the block of a problem whose samples are centred."""
+    if name == "weights":
+        return np.log(np.maximum(value, np.finfo(float).tiny))[:, None]
+    if name == "means":
+        return value - centre
+    return {"tied": value[None], "spherical": value[..., None]}.get(kind, value)
+
+
+def from_engine(name, block, kind, centre) -> np.ndarray:
+    """The reverse of `to_engine`, for one task."""
+    if name == "weights":
+        shares = np.exp(block[:, 0] - block.max())
+        return shares / shares.sum()
+    if name == "means":
+        return block + centre
+    return {"tied": block[0], "spherical": block[..., 0]}.get(kind, block)

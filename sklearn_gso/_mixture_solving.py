@@ -1,0 +1,172 @@
+"""Solving batches of data sets for a mixture, in this process or in several."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+from ._mixture_input import Task, from_engine, to_engine
+from ._solving import new_generator, to_tensor
+from .alternating import alternate, rules_for
+from .exploration import SHORT_RUN, Converged, converge, explore
+from .mixture_starts import STARTS
+from .problems.base import take_tasks, where_tasks
+from .problems.gaussian_mixture import PARAMETERS, MixtureFreeEnergy, MixtureLikelihood
+from .rules import ClosedForm
+from .tasks import MEMORY_BOUND, batches
+
+# Samples; a component of less is called empty.
+_LEAST_MASS = 1e-6
+_LEAST_LOG = -1e300
+
+
+class Solved(NamedTuple):
+    """A mixture in the coordinates and shapes of the user, and how it was found."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    lower_bound: float
+    n_iter: int
+    converged: bool
+    n_empty: int
+    n_rounds: int
+    n_gains: int
+
+
+def make_problem(mixture, tasks: list[Task]) -> MixtureFreeEnergy:
+    """The problem of tasks of equal shape."""
+    given = _given(mixture, tasks)
+    return MixtureFreeEnergy(
+        to_tensor([task.points for task in tasks]),
+        mixture.n_components,
+        covariance_type=mixture.covariance_type,
+        fixed={name: given[name] for name in tasks[0].held},
+        sample_weight=to_tensor([task.weights for task in tasks]),
+        reg_covar=mixture.reg_covar,
+    )
+
+
+def _given(mixture, tasks) -> dict[str, torch.Tensor]:
+    kind = mixture.covariance_type
+    return {
+        name: to_tensor([to_engine(name, t.given[name], kind, t.centre) for t in tasks])
+        for name in tasks[0].given
+    }
+
+
+def _best_starts(objective, n_starts):
+    """Number, in the batch of all starts, of each task's lowest objective."""
+    values = objective.nan_to_num(nan=torch.inf).reshape(n_starts, -1)
+    return values.argmin(0) * values.shape[1] + torch.arange(values.shape[1])
+
+
+def best_of_starts(mixture, problem, given, generator) -> Converged:
+    """Every start run to convergence, or the best after a short run only."""
+    # Where the centres are given all starts are the same.
+    n_starts = 1 if "means" in given else mixture.n_init
+    many = problem.repeat(n_starts) if n_starts > 1 else problem
+    repeated = {
+        name: value.repeat(n_starts, *[1] * (value.ndim - 1)) for name, value in given.items()
+    }
+    rules = rules_for(problem, ClosedForm())
+    variables = STARTS[mixture._start_kind()](many, generator, repeated)
+    if n_starts > 1 and mixture._screens_starts:
+        variables, _ = alternate(many, rules, variables, SHORT_RUN)
+        chosen = _best_starts(many.objective(variables), n_starts)
+        variables, many, n_starts = take_tasks(variables, chosen), problem, 1
+    run = converge(many, rules, variables, mixture.max_iter, mixture.tol)
+    return take_tasks(run, _best_starts(run.objective, n_starts)) if n_starts > 1 else run
+
+
+def improved(mixture, problem, run: Converged, generator):
+    """Non-local moves from where a run ended: the better run, rounds and gains."""
+    judge = mixture._judge(generator)
+    none = torch.zeros(problem.n_tasks, dtype=torch.long)
+    if judge is None or not problem.n_moves or not run.objective.isfinite().all():
+        return run, none, none
+    rules = rules_for(problem, ClosedForm())
+    settings = mixture.max_iter, mixture.tol
+    found = explore(problem, rules, run.variables, judge, generator, *settings)
+    won = found.n_gains > 0
+    # The last run of a task that gained: how long it takes and whether it stands still.
+    last = converge(problem, rules, found.variables, *settings)
+    # With a regularised covariance a sweep may climb a little.
+    rises = won & ~(last.objective <= found.objective)
+    last = last._replace(
+        variables=where_tasks(rises, found.variables, last.variables),
+        objective=torch.where(rises, found.objective, last.objective),
+    )
+    return where_tasks(won, last, run), found.n_rounds, found.n_gains
+
+
+def log_joint(X, weights, means, covariances, kind) -> np.ndarray:
+    """``log π_k N(x_g | μ_k, Σ_k)`` of each row by itself, (n_samples, K)."""
+    centre = means.mean(0)
+    parameters = zip(PARAMETERS, (weights, means, covariances), strict=True)
+    variables = {n: to_tensor([to_engine(n, v, kind, centre)]) for n, v in parameters}
+    step = max(1, MEMORY_BOUND // means.size)
+    joint = np.empty((len(X), len(means)))
+    for start in range(0, len(X), step):
+        rows = to_tensor([X[start : start + step] - centre])
+        problem = MixtureLikelihood(rows, len(means), covariance_type=kind)
+        joint[start : start + step] = problem.log_joint(variables)[0].mT.numpy()
+    # Rows whose distances overflow are infinitely unlikely, and stay numbers.
+    return np.nan_to_num(joint, nan=_LEAST_LOG, neginf=_LEAST_LOG)
+
+
+def solve_batch(mixture, tasks: list[Task], seed) -> list[Solved]:
+    """Solve tasks of equal shape; a plain function, for joblib."""
+    with torch.no_grad():
+        problem = make_problem(mixture, tasks)
+        generator = new_generator(seed)
+        run = best_of_starts(mixture, problem, _given(mixture, tasks), generator)
+        run, n_rounds, n_gains = improved(mixture, problem, run, generator)
+        shares = problem.sample_weight * problem.responsibilities(run.variables)
+        n_empty = (shares.sum(2) < _LEAST_MASS).sum(1)
+    held = tasks[0].held
+    solved = []
+    for t, task in enumerate(tasks):
+        parameters = {
+            name: task.given[name].copy()
+            if name in held
+            else from_engine(
+                name, run.variables[name][t].numpy(), mixture.covariance_type, task.centre
+            ).copy()
+            for name in PARAMETERS
+        }
+        numbers = (-run.objective[t], run.n_iter[t], run.converged[t], n_empty[t])
+        numbers += n_rounds[t], n_gains[t]
+        solved.append(Solved(**parameters, **_named(x.item() for x in numbers)))
+    return solved
+
+
+def _named(numbers):
+    return dict(zip(Solved._fields[3:], numbers, strict=True))
+
+
+def task_batches(mixture, tasks: list[Task]) -> list[list[int]]:
+    """Numbers of tasks of equal shape, in chunks that fit the memory bound."""
+
+    def cost(shape):
+        return mixture.n_init * mixture.n_components * shape[0] * (shape[1] + 4)
+
+    return batches([task.points for task in tasks], cost)
+
+
+def solve_tasks(mixture, tasks: list[Task], seed) -> list[Solved]:
+    """Solve data sets in batches of equal shape; the same for any ``n_jobs``."""
+    chunks = task_batches(mixture, tasks)
+    seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
+    if len(tasks) == 1:
+        seeds = [seed]  # as a fit on one matrix
+    found = Parallel(n_jobs=mixture.n_jobs)(
+        delayed(solve_batch)(mixture, [tasks[i] for i in chunk], own)
+        for chunk, own in zip(chunks, seeds, strict=True)
+    )
+    solved = [None] * len(tasks)
+    for chunk, batch in zip(chunks, found, strict=True):
+        for i, one in zip(chunk, batch, strict=True):
+            solved[i] = one
+    return solved
