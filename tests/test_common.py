@@ -15,7 +15,13 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from sklearn_gso import (
+    ALSMatrixCompleter,
+    EMGaussianMixture,
+    GSOGaussianMixture,
+    GSOMatrixCompleter,
+    SGDMatrixCompleter,
+)
 
 ESTIMATORS = [
     GSOMatrixCompleter(),
@@ -26,11 +32,25 @@ ESTIMATORS = [
     ALSMatrixCompleter(alpha_start=10.0, max_iter=20),
     SGDMatrixCompleter(max_iter=20),
 ]
+MIXTURES = [
+    EMGaussianMixture(),
+    EMGaussianMixture(n_components=2, init_params="k-means++", n_init=2),
+    EMGaussianMixture(n_components=2, covariance_type="tied", init_params="matched"),
+    EMGaussianMixture(n_components=2, covariance_type="diag", init_params="tempered"),
+    GSOGaussianMixture(optimizer=None),
+    GSOGaussianMixture(n_components=2, optimizer=None, max_iter=20),
+    GSOGaussianMixture(n_components=2, optimizer=None, covariance_type="spherical", max_iter=20),
+]
 
 
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(ESTIMATORS + MIXTURES)
 def test_estimator_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("estimator", MIXTURES, ids=repr)
+def test_further_checks_of_mixtures(estimator):
+    check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS[:2] + ESTIMATORS[4:], ids=repr)
