@@ -83,14 +83,16 @@ class MatrixCompletion(Problem):
     def residual(self, variables, name="U") -> Tensor:
         """``P_Ω(R - U Vᵀ)``, rows along the named factor: (T, rows, others)."""
         u, v = point(variables["U"]), point(variables["V"])
-        found = self.mask * torch.baddbmm(self.values, u, v.mT, alpha=-1)
+        found = torch.baddbmm(self.values, u, v.mT, alpha=-1).mul_(self.mask)
         return found if name == "U" else found.mT
 
     def misfits(self, variables) -> dict[str, Tensor]:
         """Squared residuals summed over each row of each factor, (T, rows)."""
 
         def compute():
-            squares = self.residual(variables).square()
+            residual = self.residual(variables)
+            # Large batches pay more for fresh memory than for arithmetic.
+            squares = residual.square() if residual.requires_grad else residual.square_()
             return {"U": squares.sum(2), "V": squares.sum(1)}
 
         tensors = (point(variables["U"]), point(variables["V"]))
