@@ -80,7 +80,7 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
     n_validation = max(1, len(tables) // 8) if len(tables) >= _FEWEST_TO_SPLIT else 0
     if start is None:
         n_features = tables[0].features.shape[2]
-        judge = LSTMJudge(n_features, estimator.hidden_size or 32, generator=generator)
+        judge = LSTMJudge(n_features, estimator.hidden_size or 48, generator=generator)
     else:
         judge = start.rules()["moves"].requires_grad_(True)
     history = train_judge(

@@ -10,7 +10,7 @@ from .alternating import alternate
 from .exploration import LEAST_GAIN, SHORT_RUN, converge, try_moves
 from .problems.base import Problem, take_tasks
 from .rules.base import Rules
-from .rules.judges import LSTMJudge, Rounds
+from .rules.judges import Judge, LSTMJudge, Rounds
 from .training import History, Trainer
 
 _ROUNDS = 4
@@ -178,3 +178,18 @@ def train_judge(
         verbose=verbose,
         what="training the judge",
     )
+
+
+def hit_rate(judge: Judge, tables: list[Table]) -> float:
+    """Share of the optima with a gain at hand where the first round finds one."""
+    n_hits = n_hopeful = 0
+    for features, gains in tables:
+        known = ~gains.isnan()
+        gained = gains.nan_to_num(nan=-1.0) > LEAST_GAIN
+        n_tasks, n_moves = gains.shape
+        rounds, state = Rounds.none(n_tasks, n_moves), judge.init_state(n_tasks, n_moves)
+        scores = judge.judge(features, rounds, state)[0].masked_fill(~known, -torch.inf)
+        tried = scores.topk(min(judge.n_tried or n_moves, n_moves), dim=1).indices
+        n_hits += int(gained.gather(1, tried).any(1).sum())
+        n_hopeful += int(gained.any(1).sum())
+    return n_hits / max(1, n_hopeful)

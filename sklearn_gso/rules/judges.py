@@ -37,8 +37,8 @@ class Judge:
     gain end the search of a task.
     """
 
-    n_tried: int | None = 4
-    n_fruitless = 6
+    n_tried: int | None = 8
+    n_fruitless = 12
 
     def init_state(self, n_tasks: int, n_moves: int) -> tuple:
         return ()
@@ -84,15 +84,15 @@ class LSTMJudge(LearnedRule, Judge):
     ----------
     n_features : int
         Of the problem's ``move_features``.
-    hidden_size : int, default=32
-    n_layers : int, default=1
+    hidden_size : int, default=48
+    n_layers : int, default=2
     generator : torch.Generator, optional
         For the weights.
     """
 
-    least_hope = 0.02  # chance of a gain in the next round, below which a task is left
+    least_hope = 0.001  # chance of a gain in the next round, below which a task is left
 
-    def __init__(self, n_features, hidden_size=32, n_layers=1, generator=None):
+    def __init__(self, n_features, hidden_size=48, n_layers=2, generator=None):
         super().__init__(2 * n_features + 6, 2, hidden_size, n_layers, generator)
         self.n_features, self.n_layers = n_features, n_layers
 
