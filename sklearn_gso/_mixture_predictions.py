@@ -3,7 +3,7 @@
 import numbers
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -49,7 +49,8 @@ class MixturePredictions:
         """The most probable component of each sample.
 
         After a fit on one data set every row is judged by itself. After a fit on a
-        collection every data set is solved as a new one.
+        collection every data set is solved as a new one, from random starts that depend
+        on ``random_state`` and on the batch it is solved in.
 
         Parameters
         ----------
@@ -214,4 +215,4 @@ def _log_likelihood(joint):
 
 
 def _responsibilities(joint):
-    return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    return softmax(joint, axis=1)

@@ -19,6 +19,8 @@ TEMPERED_SWEEPS = 40
 # What is added to the pooled covariance, which may be singular: shares of each feature's
 # own variance and of the mean variance.
 _OWN_FLOOR, _COMMON_FLOOR = 1e-6, 1e-12
+# Samples that vary by less are one place, where any metric does.
+_LEAST_VARIANCE = 1e-290
 
 
 def _begin(problem, given, means, weights=None, covariances=None) -> Variables:
@@ -131,9 +133,9 @@ def pooled_covariance(problem: MixtureFreeEnergy) -> Tensor:
         pooled = scatters(problem.points, mean, problem.sample_weight)
         pooled = pooled / problem.total[:, None, None, None]
     variance = pooled.diagonal(dim1=2, dim2=3)
-    tiny = torch.finfo(pooled.dtype).tiny
-    floor = _OWN_FLOOR * variance + _COMMON_FLOOR * variance.mean(2, keepdim=True) + tiny
-    return pooled + torch.diag_embed(floor)
+    size = variance.mean(2, keepdim=True)
+    size = torch.where(size > _LEAST_VARIANCE, size, 1 / _COMMON_FLOOR)
+    return pooled + torch.diag_embed(_OWN_FLOOR * variance + _COMMON_FLOOR * size)
 
 
 def _distant_means(problem, generator) -> Tensor:
