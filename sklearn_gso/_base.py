@@ -1,6 +1,5 @@
 """What the completers share: one matrix or a collection, rows, scores, containers."""
 
-import numbers
 from abc import abstractmethod
 
 import numpy as np
@@ -21,6 +20,7 @@ from .tasks import (
     as_tasks,
     check_collection,
     check_observed,
+    check_truths,
     densify,
     same_container,
     unmask,
@@ -75,11 +75,8 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
     def _check_parameters(self):
         """Raise for parameters that no data could excuse."""
         self._check_integers(("n_init", "batch_size", *_OPTIONAL_INTEGERS), _OPTIONAL_INTEGERS)
-        alpha = getattr(self, "alpha", 1.0)
-        if not isinstance(alpha, numbers.Real) or not 0 < alpha < np.inf:
-            raise ValueError(f"alpha must be a positive number, got {alpha!r}.")
-        if self.safeguard not in SAFEGUARDS:
-            raise ValueError(f"safeguard must be one of {SAFEGUARDS}, got {self.safeguard!r}.")
+        self._check_number("alpha", "be a positive number", lambda v: 0 < v < np.inf)
+        self._check_choice("safeguard", SAFEGUARDS)
 
     def _components_for(self, shape) -> int:
         if self.n_components is None:
@@ -259,6 +256,8 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
             At most 0; greater is better.
         """
         arrays = self._validated(X)
+        for array in arrays:
+            check_observed(array)
         single = as_tasks(X) is None
         if single and np.ndim(y) == 1:
             y = None
@@ -276,14 +275,7 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         return -float(np.mean(errors))
 
     def _check_truths(self, tasks, y):
-        if y is None:
-            return None
-        truths = [
-            densify(check_array(unmask(t), estimator=self, input_name="y", **_CHECKS)) for t in y
-        ]
-        if [t.shape for t in truths] != [t.shape for t in tasks]:
-            raise ValueError("y must hold one true matrix of equal shape for each task of X.")
-        return truths
+        return None if y is None else check_truths(y, tasks, self, **_CHECKS)
 
     @available_if(_not_meta_fitted)
     def get_feature_names_out(self, input_features=None):

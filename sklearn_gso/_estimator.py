@@ -33,3 +33,18 @@ class FittedInPlaceOf:
                 raise ValueError(
                     f"{name} of {type(self).__name__} must be an integer >= {least}, got {value!r}."
                 )
+
+    def _check_number(self, name, wanted, accepts, optional=False):
+        """Raise unless a parameter is a real number that ``accepts`` says yes to."""
+        value = getattr(self, name)
+        if value is None and optional:
+            return
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number or not accepts(value):
+            raise ValueError(f"{name} must {wanted}, got {value!r}.")
+
+    def _check_choice(self, name, choices):
+        """Raise unless a parameter is one of some strings (it need not be hashable)."""
+        value = getattr(self, name)
+        if not isinstance(value, str) or value not in choices:
+            raise ValueError(f"{name} must be one of {sorted(choices)}, got {value!r}.")

@@ -1,6 +1,9 @@
 """Training the rules of a completer on a collection of tasks."""
 
+import numbers
 import os
+import warnings
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +17,10 @@ from .rules import LSTMControl, LSTMStep
 
 _HELDOUT_FRACTION = 0.1
 _FEWEST_TO_SPLIT = 4
+# The graph of a window holds about so many doubles for each entry and sweep, and may
+# hold so many in all, 4 GB.
+_DOUBLES_PER_ENTRY = 17
+_GRAPH_BOUND = 5e8
 
 
 class Recipe(NamedTuple):
@@ -27,12 +34,65 @@ class Recipe(NamedTuple):
     shared: bool
     learning_rate: float
     anneal: bool
+    options: tuple[str, ...]
 
 
 RECIPES = {
-    "control": Recipe(LSTMControl, 40, None, "heldout", 24, True, 1e-2, True),
-    "step": Recipe(LSTMStep, 100, 10, "global", 20, False, 1e-3, False),
+    "control": Recipe(
+        LSTMControl, 40, None, "heldout", 24, True, 1e-2, True, ("n_layers", "shared")
+    ),
+    "step": Recipe(
+        LSTMStep,
+        100,
+        10,
+        "global",
+        20,
+        False,
+        1e-3,
+        False,
+        ("n_layers", "shared", "scale", "restart_iterate", "reset_state"),
+    ),
 }
+
+
+def check_rule_options(kind: str, options) -> None:
+    """Raise a ValueError for options that no new rule of this kind could take."""
+    if options is None:
+        return
+    known = RECIPES[kind].options
+    if not isinstance(options, Mapping):
+        raise ValueError(f"rule_options must be a dict or None, got {options!r}.")
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        raise ValueError(f"rule_options of rule={kind!r} may hold {known}, got {unknown}.")
+    for key, value in options.items():
+        if key == "n_layers":
+            wanted = "an integer >= 1"
+            fits = isinstance(value, numbers.Integral) and value is not True and value >= 1
+        elif key == "scale":
+            wanted = "a positive number"
+            fits = isinstance(value, numbers.Real) and 0 < value < np.inf
+        else:
+            wanted, fits = "True or False", isinstance(value, bool | np.bool_)
+        if not fits:
+            raise ValueError(f"{key} in rule_options must be {wanted}, got {value!r}.")
+
+
+def check_loss_weights(weights, n_outer: int) -> None:
+    """Raise a ValueError unless there is one finite number >= 0 for each outer step."""
+    try:
+        found = np.asarray(weights)
+    except ValueError:  # ragged
+        found = np.empty(())
+    if found.ndim != 1 or found.dtype.kind not in "iuf":
+        raise ValueError(f"loss_weights must be a sequence of numbers, got {weights!r}.")
+    if len(found) != n_outer:
+        raise ValueError(
+            f"loss_weights must hold one number for each of {n_outer} outer steps, "
+            f"got {len(found)}."
+        )
+    if not (np.isfinite(found) & (found >= 0)).all():
+        raise ValueError(f"loss_weights must be finite and >= 0, got {weights!r}.")
 
 
 def resolve(optimizer, kind: str, problem) -> LearnedOptimizer | None:
@@ -48,11 +108,13 @@ def resolve(optimizer, kind: str, problem) -> LearnedOptimizer | None:
     elif isinstance(optimizer, str) and optimizer == "pretrained":
         found = LearnedOptimizer.load_pretrained()
         return found if not _mismatch(found, kind, problem) else None
+    elif isinstance(optimizer, str) and optimizer in LearnedOptimizer.pretrained_names():
+        found = LearnedOptimizer.load_pretrained(optimizer)
     elif isinstance(optimizer, str | os.PathLike):
         found = LearnedOptimizer.load(optimizer)
     else:
         raise ValueError(
-            "optimizer must be a LearnedOptimizer, 'pretrained', a path or None, "
+            "optimizer must be a LearnedOptimizer, the name of a pretrained one, a path or None, "
             f"got {type(optimizer).__name__}."
         )
     mismatch = found is not None and _mismatch(found, kind, problem)
@@ -117,9 +179,20 @@ class _Episodes:
         groups: dict[tuple, list] = {}
         for i in self.rng.permutation(indices):
             groups.setdefault(self.tasks[i].shape, []).append(i)
-        size = self.completer.batch_size
-        found = [g[i : i + size] for g in groups.values() for i in range(0, len(g), size)]
+        found = []
+        for shape, group in groups.items():
+            size = self._batch_size(shape)
+            found += [group[i : i + size] for i in range(0, len(group), size)]
         return [found[i] for i in self.rng.permutation(len(found))]
+
+    def _batch_size(self, shape):
+        """Tasks of a batch: as many as wanted, but whose graph fits the memory bound."""
+        completer, recipe = self.completer, RECIPES[self.completer.rule]
+        n_outer = completer._n_outer()
+        window = min(completer.t_u or recipe.t_u or n_outer, n_outer)
+        n_sweeps = window * (completer.t_l or recipe.rule.n_inner)
+        needed = _DOUBLES_PER_ENTRY * shape[0] * shape[1] * n_sweeps
+        return min(completer.batch_size, max(1, int(_GRAPH_BOUND // needed)))
 
     def __call__(self, step):
         if not self.queue:
@@ -177,12 +250,19 @@ def meta_fit(completer, tasks, truths, seed) -> dict:
         validate_every=max(1, episodes.n_batches // 4),
         n_inner=completer.t_l,
         window=completer.t_u or recipe.t_u,
-        weights=completer.loss_weights,
+        weights=None if completer.loss_weights is None else list(completer.loss_weights),
         learning_rate=completer.learning_rate or recipe.learning_rate,
         anneal=recipe.anneal,
         averaging=0.9,
         verbose=bool(completer.verbose),
     )
+    if history.n_skipped and 2 * history.n_skipped >= len(history):
+        warnings.warn(
+            f"{history.n_skipped} of {len(history)} training steps were skipped, because their "
+            "loss or gradient was not finite; the rule has hardly been trained.",
+            UserWarning,
+            stacklevel=4,
+        )
     optimizer = LearnedOptimizer.from_rules(
         rules,
         problem,

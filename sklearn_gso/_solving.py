@@ -39,11 +39,22 @@ def solve_batch(completer, values, seed):
         n_inner,
         completer.safeguard,
     )
+    if problem.has_empty_rows:
+        settled = problem.settle_empty_rows(solution.variables)
+        solution = solution._replace(variables=settled, objective=problem.objective(settled))
     if not all(map(_is_finite, solution.variables.values())):
-        raise ValueError(
-            f"{type(completer).__name__} overflowed: the entries of X are too large; scale them."
-        )
+        raise ValueError(f"{type(completer).__name__} {_why_not_finite(completer, rules)}")
     return problem, solution
+
+
+def _why_not_finite(completer, rules):
+    is_learned = any(rule.classical() is not rule for rule in rules.values())
+    if is_learned and completer.safeguard == "none":
+        return (
+            "ended in values that are not finite: its learned rule produced them, and "
+            "safeguard='none' keeps what the rule produces."
+        )
+    return "overflowed: the entries of X are too large; scale them."
 
 
 def _is_finite(block):

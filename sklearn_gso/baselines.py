@@ -1,5 +1,7 @@
 """Classical matrix completion, Algorithm 1, with the same face and the same engine."""
 
+import math
+
 from ._base import BaseCompleter
 from .alternating import rules_for
 from .problems import MatrixCompletion
@@ -12,6 +14,10 @@ class _ClassicalCompleter(BaseCompleter):
     def _problem(self, values, scale=None):
         k = self._components_for(values.shape[1:])
         return MatrixCompletion(values, k, alpha=self.alpha)
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        self._check_integers(("max_iter",))  # has no default of the rule's to fall back on
 
     def _n_outer(self):
         return self.max_iter
@@ -85,10 +91,10 @@ class ALSMatrixCompleter(_ClassicalCompleter):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.alpha_start is not None and not self.alpha_start >= self.alpha:
-            raise ValueError(
-                f"alpha_start={self.alpha_start!r} must be None or at least alpha={self.alpha!r}."
-            )
+        wanted = f"be None or a number of at least alpha={self.alpha!r}"
+        self._check_number(
+            "alpha_start", wanted, lambda v: self.alpha <= v < math.inf, optional=True
+        )
 
     def _rules(self, problem, generator):
         schedule = None
@@ -169,10 +175,10 @@ class SGDMatrixCompleter(_ClassicalCompleter):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
-        if self.batch_fraction is not None and not 0 < self.batch_fraction <= 1:
-            raise ValueError(f"batch_fraction must lie in (0, 1], got {self.batch_fraction!r}.")
+        self._check_number("learning_rate", "be a positive number", lambda v: 0 < v < math.inf)
+        self._check_number(
+            "batch_fraction", "be None or lie in (0, 1]", lambda v: 0 < v <= 1, optional=True
+        )
 
     def _rules(self, problem, generator):
         rule = GradientDescent(self.learning_rate, self.batch_fraction, generator)

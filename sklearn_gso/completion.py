@@ -1,9 +1,9 @@
 """Learned matrix completion with scikit-learn's face."""
 
-import numbers
+import math
 
 from ._base import BaseCompleter
-from ._meta_fit import RECIPES, meta_fit, resolve
+from ._meta_fit import RECIPES, check_loss_weights, check_rule_options, meta_fit, resolve
 from ._solving import to_tensor
 from .alternating import rules_for
 from .problems import EmpiricalBayesCompletion, MatrixCompletion
@@ -28,12 +28,12 @@ class GSOMatrixCompleter(BaseCompleter):
         n_features). By default 10, or less for smaller matrices. With
         ``prior="empirical_bayes"`` an upper bound is enough.
     optimizer : LearnedOptimizer, str, path-like or None, default="pretrained"
-        The trained rule to start from: an object, a file written by
-        `LearnedOptimizer.save`, or "pretrained" for the one that comes with the
-        package (there is one for ``rule="control"`` with
-        ``prior="empirical_bayes"``; other settings then start untrained, as with
-        None). Untrained, ``rule="control"`` is the classical closed-form
-        alternation.
+        The trained rule to start from: an object, the name of one that comes with
+        the package (`LearnedOptimizer.pretrained_names`), or else a file written by
+        `LearnedOptimizer.save`. "pretrained" is the completer's own among those that
+        come with the package; it is for ``rule="control"`` with
+        ``prior="empirical_bayes"``, and other settings then start untrained, as with
+        None. Untrained, ``rule="control"`` is the classical closed-form alternation.
     rule : {"control", "step"}, default="control"
         "control": `LSTMControl`, bends the closed-form step of each row. "step":
         `LSTMStep`, the paper's, emits each coordinate's step from its gradient;
@@ -73,7 +73,9 @@ class GSOMatrixCompleter(BaseCompleter):
     rule_options : dict, default=None
         Further arguments of a new rule: ``n_layers``, ``scale``,
         ``restart_iterate``, ``reset_state``, and ``shared`` (one network for all
-        blocks; by default for "control" only).
+        blocks; by default for "control" only). ``restart_iterate`` fights the default
+        safeguard, which refuses outer steps that lose what was gained, as a restart
+        does: combine it with ``safeguard="none"``.
     n_init : int, default=2
         Random starts of each instance; the lowest objective is kept. About one
         start in twenty is lost near the information limit.
@@ -82,8 +84,10 @@ class GSOMatrixCompleter(BaseCompleter):
         a tenth of the descent so far, is replaced by the classical one; the last
         iterate is returned if it lies within that bound, else the best. "run":
         besides, the classical rule runs from the same start and the lower objective
-        is returned. "none": the rule alone. All speak of the objective; none
-        promises a lower error on unseen entries.
+        is returned. "none": the rule alone. For arbitrary weights (random, NaN) only
+        "run" guarantees at worst the classical answer; "step" promises to stay within
+        its bound, which may lie above a classical run. All speak of the objective;
+        none promises a lower error on unseen entries.
     validation_fraction : float, default=0.1
         Share of the collection that is set aside to choose the best checkpoint.
     random_state : int, RandomState instance or None, default=None
@@ -102,7 +106,9 @@ class GSOMatrixCompleter(BaseCompleter):
     n_iter_ : int
         Outer steps of that fit.
     n_guarded_ : int
-        Outer steps of that fit in which the safeguard acted, for the start kept.
+        Outer steps of that fit in which the safeguard acted, for the start kept. Of
+        fits on one matrix only: after a fit on a collection the matrices are solved
+        by `transform`, which writes no attributes.
     learned_optimizer_ : LearnedOptimizer or None
         The trained rule: pass it on as ``optimizer``.
     history_ : list of dict
@@ -187,26 +193,21 @@ class GSOMatrixCompleter(BaseCompleter):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.rule not in RECIPES:
-            raise ValueError(f"rule must be one of {sorted(RECIPES)}, got {self.rule!r}.")
-        if self.prior not in _PRIORS:
-            raise ValueError(f"prior must be one of {_PRIORS}, got {self.prior!r}.")
-        if self.meta_loss not in (None, "heldout", "global"):
-            raise ValueError(f"meta_loss must be 'heldout' or 'global', got {self.meta_loss!r}.")
-        if not isinstance(self.n_epochs, numbers.Integral) or self.n_epochs < 0:
-            raise ValueError(f"n_epochs must be an integer >= 0, got {self.n_epochs!r}.")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate!r}.")
-        share = self.validation_fraction
-        if not isinstance(share, numbers.Real) or not 0 <= share < 1:
-            raise ValueError(
-                f"validation_fraction must lie in [0, 1), got {self.validation_fraction!r}."
-            )
-        if self.loss_weights is not None and len(self.loss_weights) != self._n_outer():
-            raise ValueError(
-                f"loss_weights must hold one number for each of {self._n_outer()} outer steps, "
-                f"got {len(self.loss_weights)}."
-            )
+        self._check_choice("rule", RECIPES)
+        self._check_choice("prior", _PRIORS)
+        if self.meta_loss is not None:
+            self._check_choice("meta_loss", ("heldout", "global"))
+        self._check_integers(("n_epochs",), least=0)
+        self._check_number(
+            "learning_rate",
+            "be None or a positive number",
+            lambda v: 0 < v < math.inf,
+            optional=True,
+        )
+        self._check_number("validation_fraction", "lie in [0, 1)", lambda v: 0 <= v < 1)
+        check_rule_options(self.rule, self.rule_options)
+        if self.loss_weights is not None:
+            check_loss_weights(self.loss_weights, self._n_outer())
 
     def _n_outer(self):
         return self.max_iter or RECIPES[self.rule].max_iter

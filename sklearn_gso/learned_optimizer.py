@@ -17,8 +17,16 @@ from .rules.judges import LSTMJudge
 from .rules.learned import LSTMControl, LSTMStep
 
 FORMAT_VERSION = 1
+_PRETRAINED, _SUFFIX = resources.files("sklearn_gso") / "pretrained", ".safetensors"
 _RULES = {"LSTMControl": LSTMControl, "LSTMJudge": LSTMJudge, "LSTMStep": LSTMStep}
 _REQUIRED = ("rule", "arguments", "blocks", "shared", "problem", "feature_version")
+
+
+def _plain(value):
+    """Numpy numbers, as parameter searches draw them, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no place in a description")
 
 
 class LearnedOptimizer:
@@ -30,9 +38,10 @@ class LearnedOptimizer:
         Named ``<block>.<parameter>``; ``shared.<parameter>`` if all blocks share
         one network. Copied, read-only.
     description : mapping
-        JSON-compatible. ``rule``, ``arguments`` (of the rule), ``blocks`` (that it
-        moves), ``shared``, ``problem`` (class name) and ``feature_version`` are
-        required; what it was trained on and the figures it reached stand beside.
+        JSON-compatible; numpy's numbers become Python's. ``rule``, ``arguments`` (of
+        the rule), ``blocks`` (that it moves), ``shared``, ``problem`` (class name) and
+        ``feature_version`` are required; what it was trained on and the figures it
+        reached stand beside.
 
     Raises
     ------
@@ -53,7 +62,8 @@ class LearnedOptimizer:
             frozen[name] = np.array(weights[name], dtype=np.float32)
             frozen[name].flags.writeable = False
         object.__setattr__(self, "_weights", frozen)
-        object.__setattr__(self, "_description", json.dumps(dict(description), sort_keys=True))
+        described = json.dumps(dict(description), sort_keys=True, default=_plain)
+        object.__setattr__(self, "_description", described)
         self.rules()
 
     def __setattr__(self, name, value):
@@ -225,15 +235,21 @@ class LearnedOptimizer:
         Parameters
         ----------
         name : str, default="completer"
+            One of `pretrained_names`.
 
         Raises
         ------
         ValueError
             If there is none of that name; the message lists the names.
         """
-        folder = resources.files("sklearn_gso") / "pretrained"
-        names = sorted(f.name[:-12] for f in folder.iterdir() if f.name.endswith(".safetensors"))
+        names = cls.pretrained_names()
         if name not in names:
             raise ValueError(f"no pretrained optimizer {name!r}; there are {names}")
-        with resources.as_file(folder / f"{name}.safetensors") as path:
+        with resources.as_file(_PRETRAINED / f"{name}{_SUFFIX}") as path:
             return cls.load(path)
+
+    @staticmethod
+    def pretrained_names() -> list[str]:
+        """Names of the optimizers that come with the package, sorted."""
+        files = [file.name for file in _PRETRAINED.iterdir()]
+        return sorted(n.removesuffix(_SUFFIX) for n in files if n.endswith(_SUFFIX))

@@ -14,7 +14,7 @@ def _is_matrix(element) -> bool:
     return sparse.issparse(element) or len(getattr(element, "shape", ())) == 2
 
 
-def as_tasks(X) -> list | None:
+def as_tasks(X, name="X") -> list | None:
     """The tasks of a collection, or None where X is one matrix.
 
     A collection is a non-empty list or tuple whose every element is sparse or
@@ -25,28 +25,24 @@ def as_tasks(X) -> list | None:
     Raises
     ------
     ValueError
-        For a list in which only some elements are matrices.
+        For a list, or array of objects, in which only some elements are matrices.
     """
     if sparse.issparse(X) or hasattr(X, "columns"):
-        return None
-    if isinstance(X, list | tuple) and len(X):
-        kinds = [_is_matrix(element) for element in X]
-        if all(kinds):
-            return list(X)
-        if any(kinds):
-            raise ValueError(
-                "X mixes matrices with other elements: element "
-                f"{kinds.index(False)} of the collection is no matrix."
-            )
         return None
     if getattr(X, "ndim", None) == 3:
         if not len(X):
             raise ValueError("Found a collection of 0 tasks while a minimum of 1 is required.")
         return list(X)
     is_objects = getattr(X, "ndim", None) == 1 and X.dtype.kind == "O"
-    if is_objects and len(X) and all(map(_is_matrix, X)):
-        return list(X)
-    return None
+    if not (is_objects or isinstance(X, list | tuple)):
+        return None
+    kinds = [_is_matrix(element) for element in X]
+    if any(kinds) and not all(kinds):
+        raise ValueError(
+            f"{name} mixes matrices with other elements: element "
+            f"{kinds.index(False)} of the collection is no matrix."
+        )
+    return list(X) if any(kinds) else None
 
 
 def same_container(tasks: list[np.ndarray], like):
@@ -61,7 +57,12 @@ def same_container(tasks: list[np.ndarray], like):
 
 
 def unmask(X):
-    """NaN for the masked entries of ``np.ma`` arrays, which check_array would drop."""
+    """NaN for the masked entries of ``np.ma`` arrays, which check_array would drop.
+
+    A list of masked rows is one matrix and keeps its masks too.
+    """
+    if isinstance(X, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in X):
+        return [unmask(row) for row in X]
     if not isinstance(X, np.ma.MaskedArray):
         return X
     # Kinds that have a NaN keep their type: complex entries must be refused later.
@@ -104,6 +105,34 @@ def check_collection(tasks: list, estimator, **check_params) -> list[np.ndarray]
             check_observed(checked[-1])
         except (ValueError, TypeError) as error:
             raise type(error)(f"Task {i} of the collection: {error}") from error
+    return checked
+
+
+def check_truths(y, tasks: list[np.ndarray], estimator, **check_params) -> list[np.ndarray]:
+    """Validate true matrices, one of equal shape for each task; errors name the index.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``y`` is no collection, or of its first broken member.
+    """
+    wanted = "y must hold one true matrix of equal shape for each task of X"
+    members = y if isinstance(y, list | tuple) else as_tasks(y, "y")
+    if members is None:
+        raise ValueError(f"{wanted}, got no collection but {type(y).__name__}.")
+    if len(members) != len(tasks):
+        raise ValueError(f"{wanted}, got {len(members)} for {len(tasks)} tasks.")
+    checked = []
+    for i, (member, task) in enumerate(zip(members, tasks, strict=True)):
+        try:
+            array = check_array(
+                unmask(member), estimator=estimator, input_name=f"y[{i}]", **check_params
+            )
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"Member {i} of y: {error}") from error
+        checked.append(densify(array))
+        if array.shape != task.shape:
+            raise ValueError(f"{wanted}; y[{i}] has shape {array.shape}, X[{i}] {task.shape}.")
     return checked
 
 

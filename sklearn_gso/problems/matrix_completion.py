@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ._linalg import solve_and_invert
-from .base import Problem, point
+from .base import Problem, point, with_point
 
 
 class MatrixCompletion(Problem):
@@ -126,6 +126,24 @@ class MatrixCompletion(Problem):
         matrix = curvature + identity * diagonal[:, None, None]
         return solve_and_invert(matrix, right)[1].mT
 
+    @property
+    def has_empty_rows(self) -> bool:
+        return any((counts == 0).any() for counts in self.row_counts.values())
+
+    def settle_empty_rows(self, variables):
+        """The variables with every row that has no data at its minimiser.
+
+        Gradients and learned steps leave there what the random start has put.
+        """
+        variables = dict(variables)
+        for name, counts in self.row_counts.items():
+            empty = (counts == 0)[..., None]
+            if empty.any():
+                block = variables[name]
+                best = point(self.minimize_block(variables, name))
+                variables[name] = with_point(block, torch.where(empty, best, point(block)))
+        return variables
+
     def row_features(self, variables, name):
         _, mask, other = self._sides[name]
         count = self.row_counts[name]
@@ -155,8 +173,9 @@ class MatrixCompletion(Problem):
 
     def error(self, variables):
         """Squared residual over the squared norm of this problem's entries, (T,)."""
-        total = self.values.square().sum((1, 2)).clamp(min=1e-300)
-        return self.misfits(variables)["U"].sum(1) / total
+        total = self.values.square().sum((1, 2))
+        # No clamp: 1 / 1e-300 overflows in the gradient of a task without entries.
+        return self.misfits(variables)["U"].sum(1) / torch.where(total > 0, total, 1.0)
 
     def with_values(self, values) -> "MatrixCompletion":
         """The same problem, in the same units, with other values (NaN: missing)."""

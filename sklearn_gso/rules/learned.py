@@ -91,7 +91,8 @@ class LSTMStep(LearnedRule):
         Factor of the network's output, in units of the variables.
     restart_iterate : bool, default=False
         Start each inner loop at random (section 3.3) instead of where the last
-        one ended (Algorithm 2).
+        one ended (Algorithm 2). The guard of outer steps refuses what loses the
+        descent so far, as restarts do: use it with ``safeguard="none"``.
     reset_state : bool, default=False
         Forget the LSTM state at the start of each inner loop.
     generator : torch.Generator, optional
