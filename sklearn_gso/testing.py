@@ -180,7 +180,7 @@ def check_problem(problem: Problem, variables=None, generator=None) -> None:
         variables = problem.init(generator)
         for name in closed_blocks(problem, variables):
             variables[name] = problem.minimize_block(variables, name)
-    check_gradients(problem, variables, generator)
     check_independent_tasks(problem, variables, generator)
+    check_gradients(problem, variables, generator)
     check_block_minimisers(problem, variables, generator)
     check_neutral_controls(problem, variables, generator)

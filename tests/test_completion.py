@@ -350,6 +350,16 @@ def test_score(easy_tasks):
         one.score(X[0], truth[0][:, 1:])
 
 
+@pytest.mark.filterwarnings("ignore:.*have no observed entry")
+@pytest.mark.parametrize("y", [False, True])
+def test_score_of_nothing(easy_tasks, y):
+    X, truth = easy_tasks
+    for data in (X[0], X):
+        fitted = GSOMatrixCompleter(2, n_epochs=0, random_state=0).fit(data)
+        with pytest.raises(ValueError, match="X has no observed entry"):
+            fitted.score(np.full_like(X[0], np.nan), truth[0] if y else None)
+
+
 def test_truth_can_be_learned_from(easy_tasks):
     X, truth = easy_tasks
     completer = GSOMatrixCompleter(2, optimizer=None, n_epochs=2, max_iter=6, random_state=0)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 from sklearn.base import clone
+from sklearn.model_selection import RandomizedSearchCV
 
 from sklearn_gso import GSOMatrixCompleter, LearnedOptimizer
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
@@ -126,6 +127,31 @@ def test_what_does_not_fit_is_refused(optimizer):
         LearnedOptimizer(optimizer.weights, {**description, "rule": "os.system"})
     with pytest.raises(ValueError, match="weights and description disagree"):
         LearnedOptimizer({}, description)
+
+
+def test_numpy_numbers_in_the_description(optimizer):
+    description = {**optimizer.description, "size": np.int64(3), "flag": np.bool_(True)}
+    again = LearnedOptimizer(optimizer.weights, {**description, "rate": np.float32(0.5)})
+    found = again.description
+    assert (found["size"], found["flag"], found["rate"]) == (3, True, 0.5)
+    with pytest.raises(TypeError, match="object has no place in a description"):
+        LearnedOptimizer(optimizer.weights, {**description, "what": object()})
+
+
+def test_random_search_over_numpy_integers(easy_tasks, tmp_path):
+    X, truth = easy_tasks
+    search = RandomizedSearchCV(
+        GSOMatrixCompleter(2, optimizer=None, max_iter=3, n_epochs=1, random_state=0),
+        {"hidden_size": np.arange(2, 5), "rule_options": [{"n_layers": np.int64(1)}]},
+        n_iter=2,
+        cv=2,
+        random_state=0,
+        error_score="raise",
+    ).fit(list(X), list(truth))
+    best = search.best_estimator_.learned_optimizer_
+    best.save(tmp_path / "best.safetensors")
+    assert LearnedOptimizer.load(tmp_path / "best.safetensors") == best
+    assert best.description["arguments"]["hidden_size"] == search.best_params_["hidden_size"]
 
 
 def test_pretrained():
