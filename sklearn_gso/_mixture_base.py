@@ -65,15 +65,16 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
             value = getattr(self, name)
             if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
                 raise ValueError(f"{name} must be a number >= 0, got {value!r}.")
-        if self.covariance_type not in COVARIANCE_NDIM:
+        if not _is_among(self.covariance_type, COVARIANCE_NDIM):
             raise ValueError(
                 f"covariance_type must be one of {sorted(COVARIANCE_NDIM)}, "
                 f"got {self.covariance_type!r}."
             )
-        if self._start_kind() not in STARTS:
-            known = sorted({*STARTS, *_ALIASES})
+        known = sorted({*STARTS, *_ALIASES})
+        if not _is_among(self.init_params, known):
             raise ValueError(f"init_params must be one of {known}, got {self.init_params!r}.")
-        if isinstance(self.fixed, str) or not set(self.fixed) <= set(PARAMETERS):
+        names = self.fixed if isinstance(self.fixed, list | tuple | set | frozenset) else (None,)
+        if not all(_is_among(name, PARAMETERS) for name in names):
             raise ValueError(f"fixed must hold names among {PARAMETERS}, got {self.fixed!r}.")
 
     def _start_kind(self) -> str:
@@ -252,6 +253,10 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
         _check_finite(solved)
         self._warn(solved, tasks)
         return solved
+
+
+def _is_among(value, names):
+    return isinstance(value, str) and value in names
 
 
 def _check_finite(solved: list[Solved]):

@@ -3,6 +3,7 @@
 import numbers
 
 from ._mixture_base import BaseMixture
+from ._mixture_meta_fit import meta_fit_judge, resolve_judge
 from ._mixture_solving import make_problem, task_batches
 from .meta_training import History
 from .rules.judges import RandomJudge
@@ -257,23 +258,16 @@ class GSOGaussianMixture(BaseMixture):
             return RandomJudge(generator)
         return self.learned_optimizer_.rules()["moves"]
 
-    def _resolved(self, problem):
-        if self.optimizer is None:
-            return None
-        from ._mixture_meta_fit import resolve_judge
-
-        return resolve_judge(self.optimizer, problem)
-
     def _prepare(self, task):
-        return {"learned_optimizer_": self._resolved(make_problem(self, [task]))}
+        problem = make_problem(self, [task])
+        return {"learned_optimizer_": resolve_judge(self.optimizer, problem)}
 
     def _learn(self, tasks, seed):
         chunks = task_batches(self, tasks)
         problems = [make_problem(self, [tasks[i] for i in chunk]) for chunk in chunks]
         if self.n_epochs == 0 or not problems[0].n_moves:
-            return {"learned_optimizer_": self._resolved(problems[0]), "history_": History()}
-        from ._mixture_meta_fit import meta_fit_judge
-
+            found = resolve_judge(self.optimizer, problems[0])
+            return {"learned_optimizer_": found, "history_": History()}
         return meta_fit_judge(self, problems, seed)
 
     def _keep(self, solved):
