@@ -147,6 +147,22 @@ class MixtureLikelihood(Problem):
         terms = self.sample_weight * self.log_likelihood(variables)
         return -terms.sum((1, 2)) / self.total
 
+    def gradient(self, variables, name):
+        if name not in ("weights", "means"):
+            return super().gradient(variables, name)
+        with torch.no_grad():
+            weights, means, _ = self.parameters(variables)
+            joint = self.log_joint(variables)
+            shares = self.sample_weight * torch.softmax(joint, dim=1) / self.total[:, None, None]
+            counts = shares.sum(2, keepdim=True)
+            if name == "weights":
+                return torch.softmax(weights, dim=1) - counts
+            pull = counts * means - shares @ self.points.mT
+            whitener, _ = self.metric(variables)
+            if whitener.ndim == 3:
+                return whitener.square() * pull
+            return (whitener.mT @ (whitener @ pull[..., None]))[..., 0]
+
     def init(self, generator):
         """Distinct random samples as centres, equal weights, a share of the common covariance."""
         return self.start_from(self.sampled_means(generator))
@@ -230,6 +246,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
     """
 
     control_names = ("temperature",)
+    gradient = Problem.gradient  # with the responsibilities held
 
     @property
     def block_names(self):
