@@ -1,0 +1,153 @@
+"""What only a process of its own can show: imports, interrupts, files read elsewhere."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+
+PATIENCE = 120  # seconds, of which a few are needed
+
+ESTIMATORS = {
+    "als": ALSMatrixCompleter(2, max_iter=5, alpha_start=1.0, random_state=0),
+    "sgd": SGDMatrixCompleter(2, max_iter=5, random_state=0),
+    "step": GSOMatrixCompleter(2, rule="step", max_iter=4, n_epochs=1, random_state=0),
+    "control": GSOMatrixCompleter(2, max_iter=6, n_epochs=1, random_state=0),
+}
+
+
+def run(script, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    ).stdout
+
+
+@pytest.mark.parametrize("module", ["matplotlib"])
+def test_optional_packages_are_not_imported(module):
+    pytest.importorskip(module)
+    loaded = run("import sys, sklearn_gso; print(*sys.modules)").split()
+    assert "sklearn_gso.completion" in loaded and module not in loaded
+
+
+ROUND_TRIP = """
+import sys, joblib, numpy as np, torch
+torch.set_num_threads(1)
+folder = sys.argv[1]
+estimators, X = joblib.load(folder + "/estimators.joblib"), np.load(folder + "/X.npy")
+np.savez(folder + "/out.npz", **{
+    name: fitted.transform(X if name.endswith("many") else X[0])
+    for name, fitted in estimators.items()
+})
+"""
+
+
+def fitted_estimators(X):
+    found = {}
+    for name, estimator in ESTIMATORS.items():
+        found[name + " one"] = clone(estimator).fit(X[0])
+        found[name + " many"] = clone(estimator).fit(X)
+    return found
+
+
+def test_round_trips_are_bit_equal_in_a_new_process(easy_tasks, tmp_path):
+    X, _ = easy_tasks
+    fitted = fitted_estimators(X)
+    joblib.dump(fitted, tmp_path / "estimators.joblib")
+    np.save(tmp_path / "X.npy", X)
+    run(ROUND_TRIP, tmp_path)
+    out = np.load(tmp_path / "out.npz")
+    assert set(out) == set(fitted)
+    for name, estimator in fitted.items():
+        expected = estimator.transform(X if name.endswith("many") else X[0])
+        np.testing.assert_array_equal(out[name], expected)
+
+
+def test_memory_mapped_estimators_give_the_same(easy_tasks, tmp_path):
+    """Arrays mapped read-only from the file, as joblib hands them to workers."""
+    X, _ = easy_tasks
+    fitted = fitted_estimators(X)
+    joblib.dump(fitted, tmp_path / "estimators.joblib")
+    mapped = joblib.load(tmp_path / "estimators.joblib", mmap_mode="r")
+    for name in fitted:
+        data = X if name.endswith("many") else X[0]
+        np.testing.assert_array_equal(mapped[name].transform(data), fitted[name].transform(data))
+    components = mapped["control one"].components_
+    assert isinstance(components, np.memmap) and not components.flags.writeable
+
+
+INTERRUPTED = """
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the parent ignores
+import numpy as np, torch
+torch.set_num_threads(1)
+from sklearn_gso import GSOMatrixCompleter
+from sklearn_gso.datasets import make_low_rank_tasks
+X, truth = make_low_rank_tasks(8, shape=(20, 15), rank=2, rate=0.6, random_state=0)
+completer = GSOMatrixCompleter(2, max_iter=8, n_epochs=10**6, verbose=1, random_state=0)
+completer.fit(X)
+print("fitted", flush=True)
+filled = completer.transform(X)
+print(json.dumps({
+    "steps": len(completer.history_),
+    "finite": bool(np.isfinite(filled).all()),
+    "score": completer.score(X, truth),
+}))
+"""
+
+
+def wait_until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+class Child:
+    """A process whose output is read as it comes."""
+
+    def __init__(self, script):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        self.text = {"stdout": "", "stderr": ""}
+        self.readers = [threading.Thread(target=self._read, args=(n,)) for n in self.text]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, name):
+        while data := os.read(getattr(self.process, name).fileno(), 4096):
+            self.text[name] += data.decode(errors="replace")
+
+
+def test_ctrl_c_leaves_a_usable_estimator():
+    """A real signal to a process that trains; it catches nothing itself."""
+    child = Child(INTERRUPTED)
+    try:
+        trains = re.compile(r"[1-9]\d*/\d+ \[")
+        assert wait_until(lambda: trains.search(child.text["stderr"]), PATIENCE)
+        for _ in range(3):  # Python loses one that arrives in a finaliser
+            child.process.send_signal(signal.SIGINT)
+            if wait_until(lambda: "fitted" in child.text["stdout"], PATIENCE / 4):
+                break
+        assert child.process.wait(PATIENCE) == 0, child.text["stderr"][-2000:]
+    finally:
+        child.process.kill()
+        for reader in child.readers:
+            reader.join()
+    assert "interrupted; keeping the best weights so far" in "".join(child.text.values())
+    found = json.loads(child.text["stdout"].splitlines()[-1])
+    assert 1 <= found["steps"] < 10**6 and found["finite"] and found["score"] > -0.1
