@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: demo test lint bench-quick pretrain examples clean
+.PHONY: demo test lint bench-quick bench-mixture pretrain examples clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -18,10 +18,15 @@ lint: $(READY)
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks.quick
 
+bench-mixture: $(READY)
+	$(BIN)/python -m benchmarks.mixture
+
 pretrain: $(READY)
 	$(BIN)/python -m sklearn_gso.pretrain --output .venv/first.safetensors
 	$(BIN)/python -m sklearn_gso.pretrain --start .venv/first.safetensors \
 		--output sklearn_gso/pretrained/completer.safetensors
+	$(BIN)/python -m sklearn_gso.pretrain_mixture \
+		--output sklearn_gso/pretrained/mixture.safetensors
 
 examples: $(READY)
 	for file in examples/plot_*.py; do MPLBACKEND=Agg $(BIN)/python $$file || exit 1; done

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ._gaussians import (
     COVARIANCE_TYPES,
+    Monomials,
     fit_covariances,
     log_normaliser,
     squared_distances,
@@ -18,6 +19,8 @@ PARAMETERS = ("weights", "means", "covariances")
 # Squared distances are expanded into one matrix product while rounding, of this size
 # times 1e-16, does not matter.
 _LARGEST_EXPANDED = 1e8
+# With more features their products take more memory than they save time.
+_MOST_FEATURES_OF_MONOMIALS = 20
 # As in scikit-learn: empty components divide by it.
 _LEAST_COUNT = 10 * torch.finfo(torch.float64).eps
 
@@ -76,10 +79,12 @@ class MixtureLikelihood(Problem):
         self.n_tasks, self.n_features, self.n_samples = self.points.shape
         self.total = self.sample_weight.sum((1, 2))
         self._forget()
-        self._metric = self._expansion = None
+        self._metric = self._expansion = self._monomials = None
         if "covariances" in self.fixed:
             self._metric = whiteners(self.fixed["covariances"], self.n_features)
             self._expansion = self._expand(*self._metric)
+        elif self.n_features <= _MOST_FEATURES_OF_MONOMIALS:
+            self._monomials = Monomials(self.points, self.covariance_type in ("full", "tied"))
 
     def _expand(self, whitener, log_det):
         """What of ``log N(x | μ, Σ)`` does not depend on μ, and the precisions."""
@@ -104,7 +109,7 @@ class MixtureLikelihood(Problem):
 
     @property
     def task_size(self):
-        per_sample = 1 if self._expansion is not None else self.n_features
+        per_sample = 1 if self._expansion or self._monomials else self.n_features
         return self.n_components * self.n_samples * per_sample
 
     def parameter(self, variables, name) -> Tensor:
@@ -135,8 +140,10 @@ class MixtureLikelihood(Problem):
             offset = log_weights - 0.5 * (pulled * means).sum(2, keepdim=True)
             return torch.baddbmm(base, torch.cat([pulled, offset], dim=2), points)
         whitener, log_det = self.metric(variables)
-        squares = squared_distances(self.points, means, whitener)
-        return (log_weights + log_normaliser(log_det, self.n_features)[..., None]) - 0.5 * squares
+        offset = log_weights + log_normaliser(log_det, self.n_features)[..., None]
+        if self._monomials and self._monomials.rounding(whitener) < _LARGEST_EXPANDED:
+            return self._monomials.log_density(offset, means, whitener)
+        return offset - 0.5 * squared_distances(self.points, means, whitener)
 
     def log_likelihood(self, variables) -> Tensor:
         """Of each sample, (T, 1, G)."""
@@ -221,6 +228,7 @@ class MixtureLikelihood(Problem):
         self._forget()
         self._metric = source._metric and tuple(x[index] for x in source._metric)
         self._expansion = source._expansion and tuple(x[index] for x in source._expansion)
+        self._monomials = source._monomials and source._monomials.take(index)
 
 
 class MixtureFreeEnergy(MixtureLikelihood):
@@ -290,38 +298,38 @@ class MixtureFreeEnergy(MixtureLikelihood):
     def minimize_block(self, variables, name, controls=None):
         if name == "responsibilities":
             return self._expect(variables)[0]
-        temperature = (controls or {}).get("temperature")
-        if temperature is None:
-            shares, counts = self._shares(variables)
-        else:
-            shares, counts = self._tempered_shares(variables, temperature)
+        shares, moments = self._moments(variables, (controls or {}).get("temperature"))
+        counts, sums, _ = moments
         if name == "weights":
             return torch.log(counts + _LEAST_COUNT)[..., None]
         counts = counts + _LEAST_COUNT
         if name == "means":
-            sums = shares @ self.points.mT + _LEAST_COUNT * variables["means"]
-            return sums / counts[..., None]
-        means = self.parameter(variables, "means")
-        return fit_covariances(
-            self.covariance_type, self.points, means, shares, self.reg_covar, counts
-        )
+            return (sums + _LEAST_COUNT * variables["means"]) / counts[..., None]
+        kind, means = self.covariance_type, self.parameter(variables, "means")
+        if self._monomials:
+            found = self._monomials.covariances(kind, means, moments, self.reg_covar, counts)
+            if found is not None:
+                return found
+        return fit_covariances(kind, self.points, means, shares, self.reg_covar, counts)
 
-    def _shares(self, variables) -> tuple[Tensor, Tensor]:
-        """Weighted responsibilities (T, K, G) and their sums (T, K)."""
+    def _moments(self, variables, temperature=None):
+        """Weighted responsibilities (T, K, G), and their sums over 1, features and products."""
+        logits = variables["responsibilities"]
 
         def compute():
-            shares = self.sample_weight * self.responsibilities(variables)
-            return shares, shares.sum(2)
+            values = self.responsibilities(variables)
+            if temperature is not None:
+                power = torch.exp(-torch.as_tensor(temperature, dtype=logits.dtype))
+                power = power.mean(1, keepdim=True) if power.ndim else power
+                values = torch.softmax(power * logits, dim=1)
+            shares = self.sample_weight * values
+            if self._monomials:
+                return shares, self._monomials.moments(shares)
+            return shares, (shares.sum(2), shares @ self.points.mT, None)
 
-        return self._remember("shares", (variables["responsibilities"],), compute)
-
-    def _tempered_shares(self, variables, control):
-        logits = variables["responsibilities"]
-        power = torch.exp(-torch.as_tensor(control, dtype=logits.dtype))
-        if power.ndim:
-            power = power.mean(1, keepdim=True)
-        shares = self.sample_weight * torch.softmax(power * logits, dim=1)
-        return shares, shares.sum(2)
+        return (
+            compute() if temperature is not None else self._remember("moments", (logits,), compute)
+        )
 
     @property
     def moves(self):
