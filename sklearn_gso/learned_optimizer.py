@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -245,11 +246,17 @@ class LearnedOptimizer:
         names = cls.pretrained_names()
         if name not in names:
             raise ValueError(f"no pretrained optimizer {name!r}; there are {names}")
-        with resources.as_file(_PRETRAINED / f"{name}{_SUFFIX}") as path:
-            return cls.load(path)
+        return _pretrained(name)
 
     @staticmethod
     def pretrained_names() -> list[str]:
         """Names of the optimizers that come with the package, sorted."""
         files = [file.name for file in _PRETRAINED.iterdir()]
         return sorted(n.removesuffix(_SUFFIX) for n in files if n.endswith(_SUFFIX))
+
+
+@lru_cache
+def _pretrained(name):
+    """Read once: it is immutable."""
+    with resources.as_file(_PRETRAINED / f"{name}{_SUFFIX}") as path:
+        return LearnedOptimizer.load(path)
