@@ -2,54 +2,63 @@
 A collection of similar tasks
 =============================
 
-Many small problems of one kind: train on some, solve the others better and in fewer
-sweeps. Each task is a 40 x 30 matrix of rank 3 of which 35 % of the entries are seen,
-with a little noise; five components are allowed.
+Many small problems of one kind: train on some, solve the others better. Each task is a
+50 x 40 table like one of ratings: every row and every column has a mean of its own, as
+large as what five factors add to them, there is 1 % of noise, and 30 % of the entries
+are seen. That is nearly as few as can do: 600 entries for the 581 numbers of a matrix of
+rank 7.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sklearn_gso import GSOMatrixCompleter
+from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter
 from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.metrics import relative_error
 
-options = {"shape": (40, 30), "rank": 3, "rate": 0.35, "noise": 0.01}
+options = {"shape": (50, 40), "rank": 5, "rate": 0.3, "mean": 1.0, "noise": 0.01}
 X_train, _ = make_low_rank_tasks(80, random_state=0, **options)
 X_test, truth = make_low_rank_tasks(40, random_state=1, **options)
 
 # %%
-# Training needs no ground truth: a tenth of the observed entries is hidden afresh in
-# every episode and judged.
+# Training starts from the optimizer that comes with the package, which has seen all
+# sorts of matrices, but hardly this sort. It needs no ground truth: a tenth of the observed
+# entries is hidden afresh in every episode and judged.
 
-trained = GSOMatrixCompleter(5, max_iter=15, n_epochs=8, learning_rate=3e-3, random_state=0)
+trained = GSOMatrixCompleter(7, max_iter=30, n_epochs=6, learning_rate=3e-3, random_state=0)
 trained.fit(X_train)
 
 # %%
 # The trained optimizer is an object that travels: into other estimators, files,
-# pipelines. Here into completers that run for 2 to 40 sweeps.
+# pipelines. Here into completers that run for 5 to 80 sweeps on tasks never seen; beside
+# them alternating least squares with a falling λ, the strongest classical method here.
 
-sweeps = [2, 4, 6, 8, 10, 15, 20, 30, 40]
-optimizers = {
-    "untrained": None,
-    "pretrained": "pretrained",
-    "trained on these tasks": trained.learned_optimizer_,
+sweeps = [5, 10, 20, 40, 80]
+common = {"n_components": 7, "n_init": 2, "random_state": 0}
+completers = {
+    "ALS, falling λ": ALSMatrixCompleter(alpha=1e-2, alpha_start=10.0, **common),
+    "untrained": GSOMatrixCompleter(optimizer=None, n_epochs=0, **common),
+    "pretrained": GSOMatrixCompleter(n_epochs=0, **common),
+    "trained on such tasks": GSOMatrixCompleter(
+        optimizer=trained.learned_optimizer_, n_epochs=0, **common
+    ),
 }
-curves = {}
-for name, optimizer in optimizers.items():
-    curves[name] = []
+errors = {}
+for name, completer in completers.items():
+    errors[name] = []
     for max_iter in sweeps:
-        completer = GSOMatrixCompleter(
-            5, optimizer=optimizer, max_iter=max_iter, n_epochs=0, random_state=0
-        )
-        estimates = completer.fit(X_test).reconstruct(X_test)
-        curves[name].append(
-            np.median([relative_error(t, e) for t, e in zip(truth, estimates, strict=True)])
-        )
-    print(f"{name:24} median error after 10 and 40 sweeps: "
-          f"{curves[name][4]:.4f} {curves[name][-1]:.4f}")  # fmt: skip
+        estimates = completer.set_params(max_iter=max_iter).fit(X_test).reconstruct(X_test)
+        errors[name].append([relative_error(t, e) for t, e in zip(truth, estimates, strict=True)])
+    short, long = np.median(errors[name][1]), np.median(errors[name][-1])
+    print(f"{name:22} median error after 10 sweeps {short:.3f}, after 80 {long:.3f}")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
+# %%
+# Left: what training saw. Middle: every test task counts as one in the median. Right:
+# the tasks one by one; below the line training has helped. On matrices like those that
+# the pretrained optimizer was trained on (Gaussian factors, no means) the same training
+# saves a few sweeps and ends where the pretrained one ends.
+
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4))
 history = trained.history_
 left.plot([h["step"] for h in history], [h["loss"] for h in history], ".", label="training")
 checked = [h for h in history if "validation" in h]
@@ -58,9 +67,22 @@ left.plot(
 )
 left.set(xlabel="training step", ylabel="loss relative to untrained", title="meta-training")
 left.legend()
-for name, curve in curves.items():
-    right.semilogy(sweeps, curve, "o-", label=name)
-right.set(xlabel="sweeps", ylabel="median relative error", title="40 tasks never seen")
-right.legend()
+for name, found in errors.items():
+    middle.semilogy(sweeps, np.median(found, axis=1), "o-", label=name)
+middle.set(
+    xlabel="sweeps", ylabel="median relative error", title="tasks never seen", ylim=(0.03, 1)
+)
+middle.legend()
+before, after = errors["pretrained"][-1], errors["trained on such tasks"][-1]
+right.loglog(before, after, "o", alpha=0.6)
+right.axline((0.01, 0.01), (1, 1), color="k", lw=0.8)
+better = np.count_nonzero(np.less(after, before))
+right.set(
+    xlabel="pretrained",
+    ylabel="trained on such tasks",
+    title=f"errors after 80 sweeps: {better} of {len(truth)} lower",
+    xlim=(0.03, 1),
+    ylim=(0.03, 1),
+)
 figure.tight_layout()
 figure.savefig("collection_of_tasks.png", dpi=100)
