@@ -36,6 +36,11 @@ _VALUES = {
     "covariances": "covariances or precisions_init",
 }
 _PER_TASK = "per task"
+_ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical "
+    "covariance (for instance caused by singleton or collapsed samples). Try to decrease the "
+    "number of components, increase reg_covar, or scale the input data."
+)
 
 
 class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimator):
@@ -191,7 +196,11 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
 
     def _keep(self, solved: Solved):
         self.weights_, self.means_, self.covariances_ = solved[:3]
-        self.precisions_cholesky_ = cholesky_of_precisions(self.covariances_, self.covariance_type)
+        try:
+            factor = cholesky_of_precisions(self.covariances_, self.covariance_type)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(_ILL_DEFINED) from error
+        self.precisions_cholesky_ = factor
         self.precisions_ = invert(self.covariances_, self.covariance_type)
         self.lower_bound_ = solved.lower_bound
         self.n_iter_ = solved.n_iter
@@ -263,9 +272,4 @@ def _check_finite(solved: list[Solved]):
     for i, one in enumerate(solved):
         if not all(np.isfinite(value).all() for value in one[:4]):
             where = f"Task {i} of the collection: " if len(solved) > 1 else ""
-            raise ValueError(
-                f"{where}Fitting the mixture model failed because some components have "
-                "ill-defined empirical covariance (for instance caused by singleton or collapsed "
-                "samples). Try to decrease the number of components, increase reg_covar, or "
-                "scale the input data."
-            )
+            raise ValueError(where + _ILL_DEFINED)

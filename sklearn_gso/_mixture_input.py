@@ -176,12 +176,12 @@ def _as_array(values, name, shape, words) -> np.ndarray:
     return array
 
 
-def invert(precisions, kind) -> np.ndarray:
+def invert(values, kind) -> np.ndarray:
     """Covariances of precisions, or the reverse."""
     if kind in ("diag", "spherical"):
-        return 1 / precisions
-    inverse = np.linalg.inv(precisions)
-    return (inverse + inverse.swapaxes(-1, -2)) / 2
+        return 1 / values
+    factor = cholesky_of_precisions(values, kind)
+    return factor @ factor.swapaxes(-1, -2)
 
 
 def cholesky_of_precisions(covariances, kind) -> np.ndarray:

@@ -37,7 +37,8 @@ MIXTURES = [
     EMGaussianMixture(n_components=2, init_params="k-means++", n_init=2),
     EMGaussianMixture(n_components=2, covariance_type="tied", init_params="matched"),
     EMGaussianMixture(n_components=2, covariance_type="diag", init_params="tempered"),
-    GSOGaussianMixture(optimizer=None),
+    GSOGaussianMixture(),
+    GSOGaussianMixture(n_components=2),
     GSOGaussianMixture(n_components=2, optimizer=None, max_iter=20),
     GSOGaussianMixture(n_components=2, optimizer=None, covariance_type="spherical", max_iter=20),
 ]
