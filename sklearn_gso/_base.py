@@ -254,6 +254,11 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         -------
         score : float
             At most 0; greater is better.
+
+        Raises
+        ------
+        ValueError
+            If a matrix has no observed entry, or no entry to be judged on.
         """
         arrays = self._validated(X)
         for array in arrays:

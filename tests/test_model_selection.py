@@ -13,10 +13,8 @@ def tasks(n):
     return list(X), list(truth)
 
 
-def completer(**parameters):
-    return GSOMatrixCompleter(
-        2, optimizer=None, max_iter=3, n_epochs=1, random_state=0, **parameters
-    )
+def completer():
+    return GSOMatrixCompleter(2, optimizer=None, max_iter=3, n_epochs=1, random_state=0)
 
 
 def test_halving_search_over_tasks():
@@ -34,8 +32,6 @@ def test_halving_search_over_tasks():
     assert search.n_candidates_ == [4, 2, 1] and search.n_resources_ == [4, 8, 16]
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.n_tasks_in_ == 16
-    again = completer(**search.best_params_).fit(X)
-    assert again.score(X, truth) <= 0
 
 
 def test_learning_curve_over_tasks(monkeypatch):
