@@ -1,4 +1,4 @@
-"""Train the judge of non-local moves that ships with the package, about a quarter of an hour on one core::
+"""Train the judge of non-local moves that ships with the package: a quarter of an hour::
 
     python -m sklearn_gso.pretrain_mixture --output mixture.safetensors
 

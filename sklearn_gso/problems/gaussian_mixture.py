@@ -11,7 +11,7 @@ from ._gaussians import (
     squared_distances,
     whiteners,
 )
-from ._mixture_moves import list_moves, move_components, move_features
+from ._mixture_moves import component_features, list_moves, move_components, move_features
 from .base import Problem
 
 PARAMETERS = ("weights", "means", "covariances")
@@ -330,6 +330,9 @@ class MixtureFreeEnergy(MixtureLikelihood):
         return (
             compute() if temperature is not None else self._remember("moments", (logits,), compute)
         )
+
+    def row_features(self, variables, name):
+        return component_features(self, variables)
 
     @property
     def moves(self):
