@@ -1,6 +1,5 @@
 """What the mixtures share: parameters, and the fit of one data set or of a collection."""
 
-import numbers
 import warnings
 
 import numpy as np
@@ -67,19 +66,11 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
         """Raise for parameters that no data could excuse."""
         self._check_integers(("n_components", "n_init", "max_iter"))
         for name in ("tol", "reg_covar"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
-                raise ValueError(f"{name} must be a number >= 0, got {value!r}.")
-        if not _is_among(self.covariance_type, COVARIANCE_NDIM):
-            raise ValueError(
-                f"covariance_type must be one of {sorted(COVARIANCE_NDIM)}, "
-                f"got {self.covariance_type!r}."
-            )
-        known = sorted({*STARTS, *_ALIASES})
-        if not _is_among(self.init_params, known):
-            raise ValueError(f"init_params must be one of {known}, got {self.init_params!r}.")
+            self._check_number(name, "be a number >= 0", lambda value: 0 <= value < np.inf)
+        self._check_choice("covariance_type", COVARIANCE_NDIM)
+        self._check_choice("init_params", {*STARTS, *_ALIASES})
         names = self.fixed if isinstance(self.fixed, list | tuple | set | frozenset) else (None,)
-        if not all(_is_among(name, PARAMETERS) for name in names):
+        if not all(isinstance(name, str) and name in PARAMETERS for name in names):
             raise ValueError(f"fixed must hold names among {PARAMETERS}, got {self.fixed!r}.")
 
     def _start_kind(self) -> str:
@@ -262,10 +253,6 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
         _check_finite(solved)
         self._warn(solved, tasks)
         return solved
-
-
-def _is_among(value, names):
-    return isinstance(value, str) and value in names
 
 
 def _check_finite(solved: list[Solved]):

@@ -1,7 +1,5 @@
 """Gaussian mixtures with scikit-learn's face: by EM, and by a learned judge of moves."""
 
-import numbers
-
 from ._mixture_base import BaseMixture
 from ._mixture_meta_fit import meta_fit_judge, resolve_judge
 from ._mixture_solving import make_problem, task_batches
@@ -249,9 +247,7 @@ class GSOGaussianMixture(BaseMixture):
         super()._check_parameters()
         self._check_integers(("n_epochs",), least=0)
         self._check_integers(("hidden_size",), optional=("hidden_size",))
-        rate = self.learning_rate
-        if rate is not None and not (isinstance(rate, numbers.Real) and rate > 0):
-            raise ValueError(f"learning_rate must be positive, got {rate!r}.")
+        self._check_number("learning_rate", "be positive", lambda value: value > 0, optional=True)
 
     def _judge(self, generator):
         if self.learned_optimizer_ is None:

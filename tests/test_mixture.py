@@ -29,6 +29,7 @@ def gso(n_components=3, **parameters):
     return GSOGaussianMixture(n_components, **{"random_state": 0, "optimizer": None, **parameters})
 
 
+each_judge = pytest.mark.parametrize("optimizer", [None, "pretrained"], ids=["chance", "judge"])
 each_mixture = pytest.mark.parametrize("mixture", [em, gso], ids=["em", "gso"])
 
 
@@ -157,7 +158,8 @@ def test_precisions_are_inverse_covariances(kind, X):
 @each_start
 @each_kind
 @pytest.mark.parametrize("known", [False, True], ids=["estimated", "given"])
-def test_gso_is_never_worse_than_em_from_the_same_start(start, kind, known, overlapping):
+@each_judge
+def test_gso_is_never_worse_than_em_from_the_same_start(start, kind, known, optimizer, overlapping):
     X, truth = overlapping
     gained = 0
     for i, data in enumerate(X):
@@ -174,18 +176,19 @@ def test_gso_is_never_worse_than_em_from_the_same_start(start, kind, known, over
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             alone = EMGaussianMixture(4, **same).fit(data)
-            judged = GSOGaussianMixture(4, optimizer=None, **same).fit(data)
+            judged = GSOGaussianMixture(4, optimizer=optimizer, **same).fit(data)
         assert judged.lower_bound_ >= alone.lower_bound_
         if judged.n_gains_ == 0:  # the very same run
             assert judged.n_iter_ == alone.n_iter_
             assert_same_fit(judged, alone, 0, 0)
         gained += judged.n_gains_
-        assert judged.n_rounds_ >= 1
+        assert judged.n_rounds_ >= (optimizer is None)  # a trained judge may see no hope
     if start == "random":
         assert gained > 0  # the set is hard enough that there is something to gain
 
 
-def test_gso_finds_the_planted_optimum_where_em_fails():
+@each_judge
+def test_gso_finds_the_planted_optimum_where_em_fails(optimizer):
     X, truth = make_mixture_tasks(
         10, n_features=16, spread=2.1, concentration=2.0, n_samples=300, random_state=0
     )
@@ -194,7 +197,7 @@ def test_gso_finds_the_planted_optimum_where_em_fails():
         known = {"covariances": truth.covariances[i], "tol": 1e-6, "max_iter": 500}
         planted = em(4, means_init=truth.means[i], weights_init=truth.weights[i], **known)
         best = planted.fit(data).lower_bound_
-        found = gso(4, covariances=truth.covariances[i]).fit(data)
+        found = gso(4, optimizer=optimizer, covariances=truth.covariances[i]).fit(data)
         assert found.lower_bound_ >= best - 1e-4
         failed += em(4, **known).fit(data).lower_bound_ < best - 0.01
     assert failed >= 3
