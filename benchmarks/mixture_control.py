@@ -42,8 +42,8 @@ def steered(problem, rule, start):
 def best_known(problem, start, judge, generator):
     rules = rules_for(problem, ClosedForm())
     run = converge(problem, rules, start, 200, 1e-6)
-    found = explore(problem, rules, run.variables, judge, generator, 200, 1e-6)
-    return run.objective, found.objective
+    found = explore(problem, rules, run, judge, generator, 200, 1e-6)
+    return run.objective, found.run.objective
 
 
 def train(minutes, judge, seed=20261124):

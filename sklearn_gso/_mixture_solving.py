@@ -8,10 +8,10 @@ from joblib import Parallel, delayed
 
 from ._mixture_input import Task, from_engine, to_engine
 from ._solving import new_generator, to_tensor
-from .alternating import alternate, rules_for
-from .exploration import SHORT_RUN, Converged, converge, explore
+from .alternating import rules_for
+from .exploration import SHORT_RUN, Converged, Explored, converge, explore, short_runs
 from .mixture_starts import STARTS
-from .problems.base import take_tasks, where_tasks
+from .problems.base import take_tasks
 from .problems.gaussian_mixture import PARAMETERS, MixtureFreeEnergy, MixtureLikelihood
 from .rules import ClosedForm
 from .tasks import MEMORY_BOUND, batches
@@ -73,32 +73,21 @@ def best_of_starts(mixture, problem, given, generator) -> Converged:
     rules = rules_for(problem, ClosedForm())
     variables = STARTS[mixture._start_kind()](many, generator, repeated)
     if n_starts > 1 and mixture._screens_starts:
-        variables, _ = alternate(many, rules, variables, SHORT_RUN)
+        variables = short_runs(many, rules, variables, SHORT_RUN)
         chosen = _best_starts(many.objective(variables), n_starts)
         variables, many, n_starts = take_tasks(variables, chosen), problem, 1
     run = converge(many, rules, variables, mixture.max_iter, mixture.tol)
     return take_tasks(run, _best_starts(run.objective, n_starts)) if n_starts > 1 else run
 
 
-def improved(mixture, problem, run: Converged, generator):
-    """Non-local moves from where a run ended: the better run, rounds and gains."""
+def improved(mixture, problem, run: Converged, generator) -> Explored:
+    """Non-local moves from where a run ended."""
     judge = mixture._judge(generator)
     none = torch.zeros(problem.n_tasks, dtype=torch.long)
     if judge is None or not problem.n_moves or not run.objective.isfinite().all():
-        return run, none, none
+        return Explored(run, none, none)
     rules = rules_for(problem, ClosedForm())
-    settings = mixture.max_iter, mixture.tol
-    found = explore(problem, rules, run.variables, judge, generator, *settings)
-    won = found.n_gains > 0
-    # The last run of a task that gained: how long it takes and whether it stands still.
-    last = converge(problem, rules, found.variables, *settings)
-    # With a regularised covariance a sweep may climb a little.
-    rises = won & ~(last.objective <= found.objective)
-    last = last._replace(
-        variables=where_tasks(rises, found.variables, last.variables),
-        objective=torch.where(rises, found.objective, last.objective),
-    )
-    return where_tasks(won, last, run), found.n_rounds, found.n_gains
+    return explore(problem, rules, run, judge, generator, mixture.max_iter, mixture.tol)
 
 
 def log_joint(X, weights, means, covariances, kind) -> np.ndarray:

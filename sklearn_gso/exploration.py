@@ -115,12 +115,12 @@ class Explored(NamedTuple):
 
     Attributes
     ----------
-    variables : dict
-    objective, n_rounds, n_gains : Tensor of shape (T,)
+    run : Converged
+        The last run to convergence of each task.
+    n_rounds, n_gains : Tensor of shape (T,)
     """
 
-    variables: Variables
-    objective: Tensor
+    run: Converged
     n_rounds: Tensor
     n_gains: Tensor
 
@@ -132,12 +132,17 @@ def try_moves(
     moves: Tensor,
     generator: torch.Generator,
     n_short: int = SHORT_RUN,
+    race: bool = False,
 ) -> tuple[Variables, Tensor]:
     """A short run after each of some moves, all in one batch.
 
     Parameters
     ----------
     moves : Tensor of shape (T, m)
+    n_short : int, default=12
+        Outer steps of a run.
+    race : bool, default=False
+        Let only the better half of a task's runs go on after a third of them.
 
     Returns
     -------
@@ -145,27 +150,38 @@ def try_moves(
         Of T · m runs, those of one task side by side.
     objective : Tensor of shape (T, m)
     """
-    each = torch.arange(problem.n_tasks).repeat_interleave(moves.shape[1])
+    n_tasks, m = moves.shape
+    each = torch.arange(n_tasks).repeat_interleave(m)
+    n_first = n_short // 3 if race and m > 1 else n_short
     parts = []
     for runs in in_batches(problem, torch.arange(len(each))):
         many = problem.take(each[runs])
         start = take_tasks(variables, each[runs])
         moved = many.moved(start, moves.flatten()[runs], generator)
-        found, _ = alternate(many, rules, moved, n_short)
+        found, _ = alternate(many, rules, moved, n_first)
         parts.append((found, many.objective(found)))
     found, reached = _joined(parts)
-    return found, reached.reshape(moves.shape)
+    if n_first < n_short:
+        ranking = reached.nan_to_num(nan=torch.inf).reshape(n_tasks, m)
+        better = ranking.topk((m + 1) // 2, dim=1, largest=False).indices
+        better = (better + m * torch.arange(n_tasks)[:, None]).flatten()
+        many = problem.take(each[better])
+        further = short_runs(many, rules, take_tasks(found, better), n_short - n_first)
+        _put(found, better, further, in_place=True)
+        reached[better] = many.objective(further)
+    return found, reached.reshape(n_tasks, m)
 
 
 def explore(
     problem: Problem,
     rules: Rules,
-    variables: Variables,
+    run: Converged,
     judge: Judge,
     generator: torch.Generator,
     n_outer: int,
     tol: float,
     n_short: int = SHORT_RUN,
+    race: bool = True,
     max_rounds: int = 200,
 ) -> Explored:
     """From local optima, try the non-local moves that a judge puts first, and keep gains.
@@ -180,22 +196,21 @@ def explore(
     ----------
     problem, rules
         As in `alternate`.
-    variables : dict
-        Local optima.
+    run : Converged
+        To the local optima to begin with.
     judge : Judge
     generator : torch.Generator
         Of the moves' random part.
     n_outer, tol
         Of the runs to convergence after a gain.
-    n_short : int, default=12
-        Outer steps of a short run.
+    n_short, race
+        As in `try_moves`, but ``race`` is true by default.
     max_rounds : int, default=200
     """
-    end = map_tensors(torch.clone, variables)
-    value = problem.objective(variables)
+    end, variables = map_tensors(torch.clone, run), run.variables
     n_rounds, n_gains = torch.zeros((2, problem.n_tasks), dtype=torch.long)
     if not problem.n_moves:
-        return Explored(end, value, n_rounds, n_gains)
+        return Explored(end, n_rounds, n_gains)
     index = torch.arange(problem.n_tasks)
     state = judge.init_state(problem.n_tasks, problem.n_moves)
     rounds = Rounds.none(problem.n_tasks, problem.n_moves)
@@ -210,25 +225,23 @@ def explore(
         if not len(index):
             break
         n_rounds[index] += 1
-        found, reached = try_moves(problem, rules, variables, moves, generator, n_short)
-        gain = (value[index][:, None] - reached).nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
+        found, reached = try_moves(problem, rules, variables, moves, generator, n_short, race)
+        gain = end.objective[index][:, None] - reached
+        gain = gain.nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
         best, which = gain.max(1)
         rounds = _noted(rounds, moves, gain)
         won = (best > LEAST_GAIN).nonzero()[:, 0]
         if len(won):
             chosen = take_tasks(found, won * moves.shape[1] + which[won])
             run = converge(problem.take(won), rules, chosen, n_outer, tol)
-            kept = run.objective < value[index[won]]
+            kept = run.objective < end.objective[index[won]]
             won, run = won[kept], take_tasks(run, kept)
-            value[index[won]] = run.objective
             n_gains[index[won]] += 1
             fresh = judge.init_state(len(won), problem.n_moves)
-            none = Rounds.none(len(won), problem.n_moves)
-            variables, state, rounds = _put(
-                (variables, state, rounds), won, (run.variables, fresh, none)
-            )
-            _put(end, index[won], run.variables, in_place=True)
-    return Explored(end, value, n_rounds, n_gains)
+            news = (run.variables, fresh, Rounds.none(len(won), problem.n_moves))
+            variables, state, rounds = _put((variables, state, rounds), won, news)
+            _put(end, index[won], run, in_place=True)
+    return Explored(end, n_rounds, n_gains)
 
 
 def _choose(scores, odds, rounds, judge) -> tuple[Tensor, Tensor]:

@@ -121,10 +121,10 @@ def test_estimated_covariances_offer_no_exchange():
 
 def test_a_problem_without_moves_is_left_where_it_is(noisy_values, generator):
     problem = MatrixCompletion(noisy_values, 2)
-    start = problem.init(generator)
     rules = rules_for(problem, ClosedForm())
+    start = converge(problem, rules, problem.init(generator), 5, 1e-6)
     found = explore(problem, rules, start, AllMoves(), generator, 10, 1e-6)
-    torch.testing.assert_close(found.variables, start)
+    torch.testing.assert_close(found.run, start)
     assert (found.n_rounds == 0).all()
 
 
@@ -140,10 +140,10 @@ def test_exploring_never_raises_the_objective(generator, kind, given):
         "lstm": LSTMJudge(n_features, generator=generator),
     }[kind]
     with torch.no_grad():
-        found = explore(problem, rules, start.variables, judge, generator, 100, 1e-6)
-    assert (found.objective <= start.objective).all()
-    torch.testing.assert_close(problem.objective(found.variables), found.objective)
-    gained = found.objective < start.objective - LEAST_GAIN
+        found = explore(problem, rules, start, judge, generator, 100, 1e-6)
+    assert (found.run.objective <= start.objective).all()
+    torch.testing.assert_close(problem.objective(found.run.variables), found.run.objective)
+    gained = found.run.objective < start.objective - LEAST_GAIN
     assert ((found.n_gains > 0) == gained).all()
     assert (found.n_rounds >= 1 if kind != "lstm" else found.n_rounds >= 0).all()
 
@@ -154,8 +154,8 @@ def test_all_moves_reach_the_planted_optimum(generator):
     planted = converge(problem, rules, truth, 200, 1e-8).objective
     start = converge(problem, rules, problem.init(generator), 200, 1e-8)
     assert (start.objective > planted + 0.01).any()
-    found = explore(problem, rules, start.variables, AllMoves(), generator, 200, 1e-8)
-    assert (found.objective <= planted + 1e-6).all()
+    found = explore(problem, rules, start, AllMoves(), generator, 200, 1e-8)
+    assert (found.run.objective <= planted + 1e-6).all()
 
 
 def test_gains_of_tried_moves_are_what_is_kept(generator):
@@ -166,5 +166,33 @@ def test_gains_of_tried_moves_are_what_is_kept(generator):
     assert reached.shape == (1, problem.n_moves)
     many = problem.repeat(problem.n_moves)
     torch.testing.assert_close(many.objective(found), reached[0])
-    explored = explore(problem, rules, start.variables, AllMoves(), generator, 200, 1e-8)
-    assert (explored.objective < reached.min() + 1e-3).all()
+    explored = explore(problem, rules, start, AllMoves(), generator, 200, 1e-8)
+    assert (explored.run.objective < reached.min() + 1e-3).all()
+
+
+def test_a_race_runs_the_better_half_to_the_end(generator):
+    problem, rules, _ = mixture(3)
+    start = converge(problem, rules, problem.init(generator), 200, 1e-8)
+    moves = torch.arange(6).expand(3, -1)
+    seeds = [torch.Generator().manual_seed(5) for _ in range(3)]
+    _, whole = try_moves(problem, rules, start.variables, moves, seeds[0], 12)
+    _, third = try_moves(problem, rules, start.variables, moves, seeds[1], 4)
+    found, raced = try_moves(problem, rules, start.variables, moves, seeds[2], 12, race=True)
+    better = third.argsort(1).argsort(1) < 3
+    torch.testing.assert_close(raced, torch.where(better, whole, third))
+    torch.testing.assert_close(
+        problem.take(torch.arange(3).repeat_interleave(6)).objective(found), raced.flatten()
+    )
+
+
+def test_the_runs_kept_are_told_as_they_ended(generator):
+    problem, rules, _ = mixture(8, spread=4.0)
+    start = converge(problem, rules, problem.init(generator), 200, 1e-8)
+    found = explore(problem, rules, start, AllMoves(), generator, 200, 1e-8)
+    gained = found.n_gains > 0
+    assert gained.any() and not gained.all()
+    assert (found.run.n_iter[~gained] == start.n_iter[~gained]).all()
+    # One more sweep of what is said to stand still changes nothing.
+    still = found.run.converged
+    again, _ = alternate(problem, rules, found.run.variables, 1)
+    assert ((problem.objective(again) - found.run.objective).abs()[still] < 1e-8).all()

@@ -30,6 +30,6 @@ def portfolio(samples, n_components, covariances, max_iter, tol, seed=0) -> torc
     best = take_tasks(together, chosen)
     run = converge(problem.repeat(POLISHED), rules, best, max_iter, tol)
     which = run.objective.reshape(POLISHED, -1).argmin(0)
-    best = take_tasks(run.variables, which * problem.n_tasks + torch.arange(problem.n_tasks))
+    best = take_tasks(run, which * problem.n_tasks + torch.arange(problem.n_tasks))
     found = explore(problem, rules, best, AllMoves(), generator, max_iter, tol, max_rounds=ROUNDS)
-    return found.objective
+    return found.run.objective

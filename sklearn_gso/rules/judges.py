@@ -90,7 +90,7 @@ class LSTMJudge(LearnedRule, Judge):
         For the weights.
     """
 
-    least_hope = 0.001  # chance of a gain in the next round, below which a task is left
+    least_hope = 0.005  # chance of a gain in the next round, below which a task is left
 
     def __init__(self, n_features, hidden_size=48, n_layers=2, generator=None):
         super().__init__(2 * n_features + 6, 2, hidden_size, n_layers, generator)
