@@ -68,12 +68,15 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
         for name in ("tol", "reg_covar"):
             self._check_number(name, "be a number >= 0", lambda value: 0 <= value < np.inf)
         self._check_choice("covariance_type", COVARIANCE_NDIM)
-        self._check_choice("init_params", {*STARTS, *_ALIASES})
+        if self.init_params is not None:
+            self._check_choice("init_params", {*STARTS, *_ALIASES})
         names = self.fixed if isinstance(self.fixed, list | tuple | set | frozenset) else (None,)
         if not all(isinstance(name, str) and name in PARAMETERS for name in names):
             raise ValueError(f"fixed must hold names among {PARAMETERS}, got {self.fixed!r}.")
 
-    def _start_kind(self) -> str:
+    def _start_kind(self, problem) -> str:
+        if self.init_params is None:
+            return "random" if "covariances" in problem.fixed else "matched"
         return _ALIASES.get(self.init_params, self.init_params)
 
     def _given(self, n_features, covariances) -> tuple[dict, tuple]:

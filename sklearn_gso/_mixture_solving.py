@@ -71,7 +71,7 @@ def best_of_starts(mixture, problem, given, generator) -> Converged:
         name: value.repeat(n_starts, *[1] * (value.ndim - 1)) for name, value in given.items()
     }
     rules = rules_for(problem, ClosedForm())
-    variables = STARTS[mixture._start_kind()](many, generator, repeated)
+    variables = STARTS[mixture._start_kind(problem)](many, generator, repeated)
     if n_starts > 1 and mixture._screens_starts:
         variables = short_runs(many, rules, variables, SHORT_RUN)
         chosen = _best_starts(many.objective(variables), n_starts)

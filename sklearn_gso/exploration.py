@@ -13,6 +13,7 @@ from .rules.judges import Judge, Rounds
 SHORT_RUN = 12
 # A fall of the objective that counts as one: short runs and rounding bring less.
 LEAST_GAIN = 1e-5
+_FEWEST_TO_RACE, _LEAST_TO_GO_ON = 7, 3
 # Finished tasks are dropped from the batch when they are this share of it.
 _SHARE_TO_DROP = 0.3
 # Doubles of a batch: below, the cost of an operation's call shows; above, that of memory.
@@ -142,7 +143,8 @@ def try_moves(
     n_short : int, default=12
         Outer steps of a run.
     race : bool, default=False
-        Let only the better half of a task's runs go on after a third of them.
+        Let only the best quarter of a task's runs, three at least, go on after a quarter of
+        the outer steps, if there are seven or more.
 
     Returns
     -------
@@ -152,7 +154,7 @@ def try_moves(
     """
     n_tasks, m = moves.shape
     each = torch.arange(n_tasks).repeat_interleave(m)
-    n_first = n_short // 3 if race and m > 1 else n_short
+    n_first = n_short // 4 if race and m >= _FEWEST_TO_RACE else n_short
     parts = []
     for runs in in_batches(problem, torch.arange(len(each))):
         many = problem.take(each[runs])
@@ -163,7 +165,7 @@ def try_moves(
     found, reached = _joined(parts)
     if n_first < n_short:
         ranking = reached.nan_to_num(nan=torch.inf).reshape(n_tasks, m)
-        better = ranking.topk((m + 1) // 2, dim=1, largest=False).indices
+        better = ranking.topk(max(_LEAST_TO_GO_ON, m // 4), dim=1, largest=False).indices
         better = (better + m * torch.arange(n_tasks)[:, None]).flatten()
         many = problem.take(each[better])
         further = short_runs(many, rules, take_tasks(found, better), n_short - n_first)
@@ -181,16 +183,16 @@ def explore(
     n_outer: int,
     tol: float,
     n_short: int = SHORT_RUN,
-    race: bool = True,
     max_rounds: int = 200,
 ) -> Explored:
     """From local optima, try the non-local moves that a judge puts first, and keep gains.
 
     In every round the moves with the highest scores are tried by a short run each, all
     tasks in one batch. A task keeps its best gain, is run to convergence and starts
-    afresh; moves that brought nothing are not tried again from the same optimum. A task
-    is left after ``judge.n_fruitless`` rounds without a gain, when there is nothing left
-    to try, or when the judge sees too little hope. The objective never rises.
+    afresh; moves that brought nothing are not tried again from the same optimum (but see
+    `Judge` for very few moves). A task is left after ``judge.n_fruitless`` rounds without a
+    gain, when there is nothing left to try, or when the judge sees too little hope. The
+    objective never rises.
 
     Parameters
     ----------
@@ -203,8 +205,8 @@ def explore(
         Of the moves' random part.
     n_outer, tol
         Of the runs to convergence after a gain.
-    n_short, race
-        As in `try_moves`, but ``race`` is true by default.
+    n_short : int, default=12
+        Outer steps of a short run.
     max_rounds : int, default=200
     """
     end, variables = map_tensors(torch.clone, run), run.variables
@@ -225,7 +227,7 @@ def explore(
         if not len(index):
             break
         n_rounds[index] += 1
-        found, reached = try_moves(problem, rules, variables, moves, generator, n_short, race)
+        found, reached = try_moves(problem, rules, variables, moves, generator, n_short, judge.race)
         gain = end.objective[index][:, None] - reached
         gain = gain.nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
         best, which = gain.max(1)
@@ -246,14 +248,17 @@ def explore(
 
 def _choose(scores, odds, rounds, judge) -> tuple[Tensor, Tensor]:
     """The moves to try (T, m), and which tasks are to be left."""
-    scores = scores.masked_fill(rounds.tried, -torch.inf)
-    n_tried = min(judge.n_tried or scores.shape[1], scores.shape[1])
+    number = rounds.number[:, 0]
+    n_moves = scores.shape[1]
+    n_tried = min(judge.n_tried or n_moves, n_moves)
+    again = (number < judge.n_repeated) & (n_tried == n_moves)
+    scores = scores.masked_fill(rounds.tried & ~again[:, None], -torch.inf)
     best, moves = scores.topk(n_tried, dim=1)
-    hopeless = (rounds.number[:, 0] >= judge.n_fruitless) | best[:, 0].isneginf()
+    hopeless = (number >= judge.n_fruitless) | best[:, 0].isneginf()
     if odds is not None:
         # Moves already tried are chosen last and add nothing.
         chance = torch.sigmoid(odds.take_along_dim(moves, 1)).masked_fill(best.isneginf(), 0)
-        hopeless |= 1 - (1 - chance).prod(1) < judge.least_hope
+        hopeless |= (1 - (1 - chance).prod(1) < judge.least_hope) & ~again
     return moves, hopeless
 
 

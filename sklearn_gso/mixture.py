@@ -1,5 +1,7 @@
 """Gaussian mixtures with scikit-learn's face: by EM, and by a learned judge of moves."""
 
+from functools import lru_cache
+
 from ._mixture_base import BaseMixture
 from ._mixture_meta_fit import meta_fit_judge, resolve_judge
 from ._mixture_solving import make_problem, task_batches
@@ -30,10 +32,11 @@ class EMGaussianMixture(BaseMixture):
     max_iter : int, default=100
     n_init : int, default=1
         Starts; the best is kept. With given means all starts are the same, so one is made.
-    init_params : {"random", "k-means++", "matched", "tempered"}, default="random"
+    init_params : {"random", "k-means++", "matched", "tempered"}, default=None
         "random": distinct samples as centres. "k-means++": samples far from each other.
         "matched": clusters, assigned to the known covariances (or weights), or with
-        covariances of their own. "tempered": deterministic annealing from "random".
+        covariances of their own. "tempered": deterministic annealing from "random". By
+        default "random" where covariances are known, "matched" where they are estimated.
         scikit-learn's "random_from_data" and "kmeans" stand for "random" and "matched".
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
@@ -98,7 +101,7 @@ class EMGaussianMixture(BaseMixture):
         reg_covar=1e-6,
         max_iter=100,
         n_init=1,
-        init_params="random",
+        init_params=None,
         weights_init=None,
         means_init=None,
         precisions_init=None,
@@ -213,7 +216,7 @@ class GSOGaussianMixture(BaseMixture):
         reg_covar=1e-6,
         max_iter=200,
         n_init=4,
-        init_params="random",
+        init_params=None,
         weights_init=None,
         means_init=None,
         precisions_init=None,
@@ -252,7 +255,7 @@ class GSOGaussianMixture(BaseMixture):
     def _judge(self, generator):
         if self.learned_optimizer_ is None:
             return RandomJudge(generator)
-        return self.learned_optimizer_.rules()["moves"]
+        return _built(self.learned_optimizer_)
 
     def _prepare(self, task):
         problem = make_problem(self, [task])
@@ -269,3 +272,9 @@ class GSOGaussianMixture(BaseMixture):
     def _keep(self, solved):
         super()._keep(solved)
         self.n_rounds_, self.n_gains_ = solved.n_rounds, solved.n_gains
+
+
+@lru_cache(maxsize=8)
+def _built(optimizer):
+    """The judge of an optimizer; both are immutable, and building takes milliseconds."""
+    return optimizer.rules()["moves"]

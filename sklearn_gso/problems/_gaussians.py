@@ -9,9 +9,6 @@ import math
 import torch
 from torch import Tensor
 
-# Share of a variance in the mean square below which their difference is computed directly.
-_LEAST_SHARE = 1e-7
-
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
 
@@ -29,14 +26,16 @@ def whiteners(covariances: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
         return covariances.rsqrt(), log_det
     # Of the symmetric part: Cholesky reads one triangle only, a gradient both.
     factor, failed = torch.linalg.cholesky_ex((covariances + covariances.mT) / 2)
+    if failed.any():
+        factor = factor.masked_fill((failed > 0)[..., None, None], torch.nan)
     identity = torch.eye(n_features, dtype=factor.dtype).expand_as(factor)
     whitener = torch.linalg.solve_triangular(factor, identity, upper=False)
-    log_det = 2 * factor.diagonal(dim1=2, dim2=3).log().sum(2)
-    bad = failed > 0
-    return (
-        whitener.masked_fill(bad[..., None, None], torch.nan),
-        log_det.masked_fill(bad, torch.nan),
-    )
+    return whitener, 2 * factor.diagonal(dim1=2, dim2=3).log().sum(2)
+
+
+def precisions(whitener: Tensor) -> Tensor:
+    """Inverse covariances from their factors, (T, K, D, D), or (T, K, D) of axis-parallel ones."""
+    return whitener.mT @ whitener if is_matrix(whitener) else whitener.square()
 
 
 def whiten(whitener: Tensor, points: Tensor) -> Tensor:
@@ -76,82 +75,3 @@ def fit_covariances(kind, points, means, weights, reg_covar, counts) -> Tensor:
 def log_normaliser(log_det: Tensor, n_features: int) -> Tensor:
     """Logarithm of the Gaussian density at its centre, equation (14)."""
     return -0.5 * (n_features * math.log(2 * math.pi) + log_det)
-
-
-class Monomials:
-    """Products of features, features and 1 of every sample: what quadratics are linear in.
-
-    With them a Gaussian's log density of all samples, and all weighted moments up to the
-    second, are one matrix product each.
-
-    Parameters
-    ----------
-    points : Tensor of shape (T, D, G)
-    products : bool
-        Of every pair of features; else squares alone, for axis-parallel Gaussians.
-    """
-
-    def __init__(self, points: Tensor, products: bool):
-        d = points.shape[1]
-        self.n_features = d
-        self.pairs = torch.triu_indices(d, d) if products else torch.arange(d).expand(2, -1)
-        ones = torch.ones_like(points[:, :1])
-        quadratic = points[:, self.pairs[0]] * points[:, self.pairs[1]]
-        self.values = torch.cat([quadratic, points, ones], dim=1)
-        self.largest = points.square().sum(1).amax(1)
-
-    def take(self, index) -> "Monomials":
-        other = object.__new__(type(self))
-        other.n_features, other.pairs = self.n_features, self.pairs
-        other.values, other.largest = self.values[index], self.largest[index]
-        return other
-
-    def rounding(self, whitener: Tensor) -> Tensor:
-        """Size of the largest terms of a squared distance, whose rounding it inherits."""
-        return (whitener.square().amax(dim=tuple(range(1, whitener.ndim))) * self.largest).max()
-
-    def log_density(self, offset, means, whitener) -> Tensor:
-        """``offset - |A (x - μ)|² / 2`` for all samples, (T, K, G); offset is (T, K, 1)."""
-        if is_matrix(whitener):
-            precision = whitener.mT @ whitener
-            pulled = (precision @ means[..., None])[..., 0]
-            once = self.pairs[0] == self.pairs[1]
-            quadratic = precision[:, :, self.pairs[0], self.pairs[1]] * torch.where(
-                once, -0.5, -1.0
-            )
-        else:
-            precision = whitener.square().expand(-1, -1, self.n_features)
-            pulled, quadratic = precision * means, -0.5 * precision
-        offset = offset - 0.5 * (pulled * means).sum(2, keepdim=True)
-        quadratic = quadratic.expand(-1, means.shape[1], -1)
-        return torch.cat([quadratic, pulled, offset], dim=2) @ self.values
-
-    def moments(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighted sums (T, K) of 1, (T, K, D) of the features, (T, K, pairs) of products."""
-        found = weights @ self.values.mT
-        n_pairs = self.pairs.shape[1]
-        return found[..., -1], found[..., n_pairs:-1], found[..., :n_pairs]
-
-    def covariances(self, kind, means, moments, reg_covar, counts) -> Tensor | None:
-        """As `fit_covariances`; None where differences of large sums would lose digits."""
-        total, sums, products = moments
-        first, second = self.pairs
-        scatter = (
-            products
-            - means[..., first] * sums[..., second]
-            - sums[..., first] * means[..., second]
-            + means[..., first] * means[..., second] * total[..., None]
-        )
-        own = first == second
-        if not (scatter[..., own] >= _LEAST_SHARE * products[..., own]).all():
-            return None
-        found = scatter / counts[..., None]
-        if kind in ("diag", "spherical"):
-            found = found + reg_covar
-            return found if kind == "diag" else found.mean(2, keepdim=True)
-        if kind == "tied":
-            found = scatter.sum(1, keepdim=True) / counts.sum(1)[:, None, None]
-        matrix = torch.empty(*found.shape[:2], self.n_features, self.n_features, dtype=found.dtype)
-        matrix[..., first, second] = found
-        matrix[..., second, first] = found
-        return matrix + reg_covar * torch.eye(self.n_features, dtype=found.dtype)

@@ -5,13 +5,14 @@ from torch import Tensor
 
 from ._gaussians import (
     COVARIANCE_TYPES,
-    Monomials,
     fit_covariances,
     log_normaliser,
+    precisions,
     squared_distances,
     whiteners,
 )
 from ._mixture_moves import component_features, list_moves, move_components, move_features
+from ._monomials import Monomials
 from .base import Problem
 
 PARAMETERS = ("weights", "means", "covariances")
@@ -78,6 +79,7 @@ class MixtureLikelihood(Problem):
     def _prepare(self):
         self.n_tasks, self.n_features, self.n_samples = self.points.shape
         self.total = self.sample_weight.sum((1, 2))
+        self._weighs_equally = bool((self.sample_weight == 1).all())
         self._forget()
         self._metric = self._expansion = self._monomials = None
         if "covariances" in self.fixed:
@@ -94,7 +96,7 @@ class MixtureLikelihood(Problem):
             return None
         base = log_normaliser(log_det, self.n_features)[..., None] - 0.5 * squares
         base = base.expand(-1, self.n_components, -1)
-        precision = whitener.mT @ whitener if whitener.ndim == 4 else whitener.square()
+        precision = precisions(whitener)
         ones = torch.ones_like(self.points[:, :1])
         return base, precision, torch.cat([self.points, ones], dim=1)
 
@@ -141,8 +143,10 @@ class MixtureLikelihood(Problem):
             return torch.baddbmm(base, torch.cat([pulled, offset], dim=2), points)
         whitener, log_det = self.metric(variables)
         offset = log_weights + log_normaliser(log_det, self.n_features)[..., None]
-        if self._monomials and self._monomials.rounding(whitener) < _LARGEST_EXPANDED:
-            return self._monomials.log_density(offset, means, whitener)
+        if self._monomials:
+            precision = precisions(whitener)
+            if self._monomials.rounding(precision) < _LARGEST_EXPANDED:
+                return self._monomials.log_density(offset, means, precision)
         return offset - 0.5 * squared_distances(self.points, means, whitener)
 
     def log_likelihood(self, variables) -> Tensor:
@@ -224,7 +228,7 @@ class MixtureLikelihood(Problem):
     def _take_prepared(self, source, index):
         """What was computed from the data is indexed like them."""
         self.n_tasks, self.n_features, self.n_samples = self.points.shape
-        self.total = source.total[index]
+        self.total, self._weighs_equally = source.total[index], source._weighs_equally
         self._forget()
         self._metric = source._metric and tuple(x[index] for x in source._metric)
         self._expansion = source._expansion and tuple(x[index] for x in source._expansion)
@@ -271,7 +275,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
         def compute():
             joint = self.log_joint(variables)
             peak = joint.amax(1, keepdim=True)
-            scaled = torch.exp(joint - peak)
+            scaled = (joint - peak).exp_()
             total = scaled.sum(1, keepdim=True)
             self._remember("values", (joint,), lambda: scaled / total)
             return joint, peak + total.log()
@@ -322,7 +326,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
                 power = torch.exp(-torch.as_tensor(temperature, dtype=logits.dtype))
                 power = power.mean(1, keepdim=True) if power.ndim else power
                 values = torch.softmax(power * logits, dim=1)
-            shares = self.sample_weight * values
+            shares = values if self._weighs_equally else self.sample_weight * values
             if self._monomials:
                 return shares, self._monomials.moments(shares)
             return shares, (shares.sum(2), shares @ self.points.mT, None)

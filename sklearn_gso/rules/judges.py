@@ -34,11 +34,15 @@ class Judge:
     """Orders the moves of each task.
 
     ``n_tried`` moves are tried in a round (None: all), ``n_fruitless`` rounds without a
-    gain end the search of a task.
+    gain end the search of a task. Where moves are so few that one round tries them all,
+    ``n_repeated`` rounds do so: moves have a random part. With ``race`` most runs of a
+    round are given up early.
     """
 
     n_tried: int | None = 8
     n_fruitless = 12
+    n_repeated = 2
+    race = True
 
     def init_state(self, n_tasks: int, n_moves: int) -> tuple:
         return ()
@@ -49,10 +53,12 @@ class Judge:
 
 
 class AllMoves(Judge):
-    """Tries every move in every round: swap-EM."""
+    """Tries every move in every round, each to the end: swap-EM."""
 
     n_tried = None
     n_fruitless = 1
+    n_repeated = 1
+    race = False
 
     def judge(self, features, rounds, state):
         return torch.zeros(features.shape[:2]), None, state
