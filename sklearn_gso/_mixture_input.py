@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight
 
 # Dimensions of the covariances of one mixture, by type.
 COVARIANCE_NDIM = {"full": 3, "tied": 2, "diag": 2, "spherical": 1}
@@ -85,7 +84,13 @@ def check_sample_weight(sample_weight, X):
     """Finite, non-negative weights that are not all zero, or None."""
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    weights = check_array(
+        sample_weight, dtype=np.float64, ensure_2d=False, copy=True, input_name="sample_weight"
+    )
+    if weights.ndim == 0:
+        weights = np.full(len(X), float(weights))
+    if weights.shape != (len(X),):
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(len(X),)}!")
     if (weights < 0).any():
         raise ValueError("Negative values in data passed to `sample_weight`.")
     if not weights.any():
