@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from benchmarks.mixture_step import OUTPUT as STEP_FILE
 from benchmarks.mixture_step import T_L, T, likelihood, standardised
@@ -275,6 +276,7 @@ def estimated():
 
 def main():
     torch.set_num_threads(1)
+    threadpool_limits(1)  # scikit-learn's too
     warnings.simplefilter("ignore", ConvergenceWarning)
     for part in (table_5, sets, larger, same_start, paper_step, real_data, estimated):
         start = time.perf_counter()

@@ -11,7 +11,7 @@ from ._solving import new_generator, to_tensor
 from .alternating import rules_for
 from .exploration import SHORT_RUN, Converged, Explored, converge, explore, short_runs
 from .mixture_starts import STARTS
-from .problems.base import take_tasks
+from .problems.base import map_tensors, take_tasks
 from .problems.gaussian_mixture import PARAMETERS, MixtureFreeEnergy, MixtureLikelihood
 from .rules import ClosedForm
 from .tasks import MEMORY_BOUND, batches
@@ -19,6 +19,9 @@ from .tasks import MEMORY_BOUND, batches
 # Samples; a component of less is called empty.
 _LEAST_MASS = 1e-6
 _LEAST_LOG = -1e300
+# Chances of a gain, as the judge sees it, above which an optimum is mistrusted: for the
+# first, second and third attempt more.
+_UNSURE = (0.95, 0.99, 0.99)
 
 
 class Solved(NamedTuple):
@@ -56,9 +59,12 @@ def _given(mixture, tasks) -> dict[str, torch.Tensor]:
     }
 
 
-def _best_starts(objective, n_starts):
-    """Number, in the batch of all starts, of each task's lowest objective."""
+def _best_starts(objective, n_starts, sound=None):
+    """Number, in the batch of all starts, of each task's lowest objective, sound ones first."""
     values = objective.nan_to_num(nan=torch.inf).reshape(n_starts, -1)
+    if sound is not None:
+        ranks = values.argsort(0).argsort(0)
+        values = ranks + n_starts * ~sound.reshape(n_starts, -1)
     return values.argmin(0) * values.shape[1] + torch.arange(values.shape[1])
 
 
@@ -74,7 +80,8 @@ def best_of_starts(mixture, problem, given, generator) -> Converged:
     variables = STARTS[mixture._start_kind(problem)](many, generator, repeated)
     if n_starts > 1 and mixture._screens_starts:
         variables = short_runs(many, rules, variables, SHORT_RUN)
-        chosen = _best_starts(many.objective(variables), n_starts)
+        sound = many.is_sound(variables)
+        chosen = _best_starts(many.objective(variables), n_starts, sound)
         variables, many, n_starts = take_tasks(variables, chosen), problem, 1
     run = converge(many, rules, variables, mixture.max_iter, mixture.tol)
     return take_tasks(run, _best_starts(run.objective, n_starts)) if n_starts > 1 else run
@@ -85,9 +92,40 @@ def improved(mixture, problem, run: Converged, generator) -> Explored:
     judge = mixture._judge(generator)
     none = torch.zeros(problem.n_tasks, dtype=torch.long)
     if judge is None or not problem.n_moves or not run.objective.isfinite().all():
-        return Explored(run, none, none)
+        return Explored(run, none, none, none.to(torch.float64))
     rules = rules_for(problem, ClosedForm())
     return explore(problem, rules, run, judge, generator, mixture.max_iter, mixture.tol)
+
+
+def best_known(mixture, problem, given, generator) -> Explored:
+    """Starts, moves, and the same again for the tasks whose judge still has hope."""
+
+    def attempt(problem, given):
+        run = best_of_starts(mixture, problem, given, generator)
+        return improved(mixture, problem, run, generator)
+
+    found = attempt(problem, given)
+    # Where covariances are estimated the likelihood has no bound, and hope no end.
+    if mixture.n_init == 1 or "means" in given or "covariances" not in problem.fixed:
+        return found
+    for most in _UNSURE:
+        unsure = (found.hope > most).nonzero()[:, 0]
+        if not len(unsure):
+            break
+        other = attempt(problem.take(unsure), {name: v[unsure] for name, v in given.items()})
+        better = (other.run.objective < found.run.objective[unsure]).nonzero()[:, 0]
+        n_rounds = found.n_rounds.index_add(0, unsure, other.n_rounds)
+        for old, new in zip(_tensors(found), _tensors(other), strict=True):
+            old.index_copy_(0, unsure[better], new[better])
+        found = found._replace(n_rounds=n_rounds)
+    return found
+
+
+def _tensors(tree) -> list:
+    """The tensors of a tree, in order."""
+    found: list = []
+    map_tensors(found.append, tree)
+    return found
 
 
 def log_joint(X, weights, means, covariances, kind) -> np.ndarray:
@@ -110,8 +148,8 @@ def solve_batch(mixture, tasks: list[Task], seed) -> list[Solved]:
     with torch.no_grad():
         problem = make_problem(mixture, tasks)
         generator = new_generator(seed)
-        run = best_of_starts(mixture, problem, _given(mixture, tasks), generator)
-        run, n_rounds, n_gains = improved(mixture, problem, run, generator)
+        found = best_known(mixture, problem, _given(mixture, tasks), generator)
+        run = found.run
         shares = problem.sample_weight * problem.responsibilities(run.variables)
         n_empty = (shares.sum(2) < _LEAST_MASS).sum(1)
     held = tasks[0].held
@@ -126,7 +164,7 @@ def solve_batch(mixture, tasks: list[Task], seed) -> list[Solved]:
             for name in PARAMETERS
         }
         numbers = (-run.objective[t], run.n_iter[t], run.converged[t], n_empty[t])
-        numbers += n_rounds[t], n_gains[t]
+        numbers += found.n_rounds[t], found.n_gains[t]
         solved.append(Solved(**parameters, **_named(x.item() for x in numbers)))
     return solved
 

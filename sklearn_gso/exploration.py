@@ -13,7 +13,7 @@ from .rules.judges import Judge, Rounds
 SHORT_RUN = 12
 # A fall of the objective that counts as one: short runs and rounding bring less.
 LEAST_GAIN = 1e-5
-_FEWEST_TO_RACE, _LEAST_TO_GO_ON = 7, 3
+_FEWEST_TO_RACE, _LEAST_TO_GO_ON = 7, 4
 # Finished tasks are dropped from the batch when they are this share of it.
 _SHARE_TO_DROP = 0.3
 # Doubles of a batch: below, the cost of an operation's call shows; above, that of memory.
@@ -119,11 +119,15 @@ class Explored(NamedTuple):
     run : Converged
         The last run to convergence of each task.
     n_rounds, n_gains : Tensor of shape (T,)
+    hope : Tensor of shape (T,)
+        Chance of a gain that the judge saw at the final optimum before it tried any move;
+        0 if it tells none.
     """
 
     run: Converged
     n_rounds: Tensor
     n_gains: Tensor
+    hope: Tensor
 
 
 def try_moves(
@@ -143,7 +147,7 @@ def try_moves(
     n_short : int, default=12
         Outer steps of a run.
     race : bool, default=False
-        Let only the best quarter of a task's runs, three at least, go on after a quarter of
+        Let only the best quarter of a task's runs, four at least, go on after a quarter of
         the outer steps, if there are seven or more.
 
     Returns
@@ -192,7 +196,7 @@ def explore(
     afresh; moves that brought nothing are not tried again from the same optimum (but see
     `Judge` for very few moves). A task is left after ``judge.n_fruitless`` rounds without a
     gain, when there is nothing left to try, or when the judge sees too little hope. The
-    objective never rises.
+    objective never rises. Of every optimum `Problem.rearranged` is tried as well.
 
     Parameters
     ----------
@@ -209,17 +213,21 @@ def explore(
         Outer steps of a short run.
     max_rounds : int, default=200
     """
+    run, n_gains = _rearranged(problem, rules, run, n_outer, tol)
     end, variables = map_tensors(torch.clone, run), run.variables
-    n_rounds, n_gains = torch.zeros((2, problem.n_tasks), dtype=torch.long)
+    n_rounds = torch.zeros_like(n_gains)
+    hopes = torch.zeros(problem.n_tasks, dtype=torch.float64)
     if not problem.n_moves:
-        return Explored(end, n_rounds, n_gains)
+        return Explored(end, n_rounds, n_gains, hopes)
     index = torch.arange(problem.n_tasks)
     state = judge.init_state(problem.n_tasks, problem.n_moves)
     rounds = Rounds.none(problem.n_tasks, problem.n_moves)
     for _ in range(max_rounds):
         features = problem.move_features(variables)
         scores, odds, state = judge.judge(features, rounds, state)
-        moves, hopeless = _choose(scores, odds, rounds, judge)
+        moves, hope, hopeless = _choose(scores, odds, rounds, judge)
+        fresh = rounds.number[:, 0] == 0
+        hopes[index[fresh]] = hope[fresh]
         keep = (~hopeless).nonzero()[:, 0]
         if len(keep) < len(index):
             problem, index, moves = problem.take(keep), index[keep], moves[keep]
@@ -228,38 +236,69 @@ def explore(
             break
         n_rounds[index] += 1
         found, reached = try_moves(problem, rules, variables, moves, generator, n_short, judge.race)
-        gain = end.objective[index][:, None] - reached
+        each = torch.arange(len(index)).repeat_interleave(moves.shape[1])
+        sound = problem.take(each).is_sound(found).reshape(moves.shape)
+        gain = torch.where(sound, end.objective[index][:, None] - reached, -1.0)
         gain = gain.nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
         best, which = gain.max(1)
         rounds = _noted(rounds, moves, gain)
         won = (best > LEAST_GAIN).nonzero()[:, 0]
         if len(won):
             chosen = take_tasks(found, won * moves.shape[1] + which[won])
-            run = converge(problem.take(won), rules, chosen, n_outer, tol)
-            kept = run.objective < end.objective[index[won]]
+            winners = problem.take(won)
+            run = converge(winners, rules, chosen, n_outer, tol)
+            run, further = _rearranged(winners, rules, run, n_outer, tol)
+            kept = (run.objective < end.objective[index[won]]) & winners.is_sound(run.variables)
             won, run = won[kept], take_tasks(run, kept)
-            n_gains[index[won]] += 1
-            fresh = judge.init_state(len(won), problem.n_moves)
-            news = (run.variables, fresh, Rounds.none(len(won), problem.n_moves))
+            n_gains[index[won]] += 1 + further[kept]
+            empty = judge.init_state(len(won), problem.n_moves)
+            news = (run.variables, empty, Rounds.none(len(won), problem.n_moves))
             variables, state, rounds = _put((variables, state, rounds), won, news)
             _put(end, index[won], run, in_place=True)
-    return Explored(end, n_rounds, n_gains)
+    return Explored(end, n_rounds, n_gains, hopes)
 
 
-def _choose(scores, odds, rounds, judge) -> tuple[Tensor, Tensor]:
-    """The moves to try (T, m), and which tasks are to be left."""
+def _rearranged(problem, rules, run, n_outer, tol) -> tuple[Converged, Tensor]:
+    """The runs again from where `Problem.rearranged` puts them, and how often that gained."""
+    n_gains = torch.zeros(problem.n_tasks, dtype=torch.long)
+    active = torch.arange(problem.n_tasks)
+    run = map_tensors(torch.clone, run)
+    while len(active):
+        part = problem.take(active)
+        variables, changed = part.rearranged(take_tasks(run.variables, active))
+        changed = changed.nonzero()[:, 0]
+        active = active[changed]
+        if not len(active):
+            break
+        part = part.take(changed)
+        tried = short_runs(part, rules, take_tasks(variables, changed), SHORT_RUN)
+        gains = (run.objective[active] - part.objective(tried) > LEAST_GAIN).nonzero()[:, 0]
+        active = active[gains]
+        if len(active):
+            other = converge(part.take(gains), rules, take_tasks(tried, gains), n_outer, tol)
+            _put(run, active, other, in_place=True)
+            n_gains[active] += 1
+    return run, n_gains
+
+
+def _choose(scores, odds, rounds, judge) -> tuple[Tensor, Tensor, Tensor]:
+    """The moves to try (T, m), the chance of a gain, and which tasks are to be left."""
     number = rounds.number[:, 0]
     n_moves = scores.shape[1]
     n_tried = min(judge.n_tried or n_moves, n_moves)
     again = (number < judge.n_repeated) & (n_tried == n_moves)
     scores = scores.masked_fill(rounds.tried & ~again[:, None], -torch.inf)
     best, moves = scores.topk(n_tried, dim=1)
-    hopeless = (number >= judge.n_fruitless) | best[:, 0].isneginf()
-    if odds is not None:
-        # Moves already tried are chosen last and add nothing.
-        chance = torch.sigmoid(odds.take_along_dim(moves, 1)).masked_fill(best.isneginf(), 0)
-        hopeless |= (1 - (1 - chance).prod(1) < judge.least_hope) & ~again
-    return moves, hopeless
+    if n_tried == n_moves and judge.n_repeated > 1:
+        times = 3 * judge.n_tried // n_moves
+        best, moves = best.repeat(1, times), moves.repeat(1, times)
+    exhausted = (number >= judge.n_fruitless) | best[:, 0].isneginf()
+    if odds is None:
+        return moves, torch.zeros_like(number), exhausted
+    # Moves already tried are chosen last and add nothing.
+    chance = torch.sigmoid(odds.take_along_dim(moves, 1)).masked_fill(best.isneginf(), 0)
+    hope = 1 - (1 - chance).prod(1)
+    return moves, hope.to(number.dtype), exhausted | ((hope < judge.least_hope) & ~again)
 
 
 def _noted(rounds, moves, gain) -> Rounds:

@@ -1,11 +1,11 @@
 """Where runs on a mixture start, for all tasks of a batch at once."""
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from .alternating import alternate, rules_for
 from .problems._gaussians import fit_covariances, is_matrix, scatters, whiten, whiteners
+from .problems._mixture_assignment import best_assignment
 from .problems.base import Variables
 from .problems.gaussian_mixture import MixtureFreeEnergy
 from .rules.classical import ClosedForm, geometric_continuation
@@ -81,7 +81,7 @@ def matched(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
         return _begin(problem, given, known)
     means, shares = _clusters(problem, generator)
     counts = shares.sum(2)
-    order = _assignment(problem, means, shares, counts)
+    order = best_assignment(problem, means, shares)
     means = means.take_along_dim(order[..., None], 1)
     shares = shares.take_along_dim(order[..., None], 1)
     counts = counts.take_along_dim(order, 1)
@@ -163,34 +163,6 @@ def _clusters(problem, generator) -> tuple[Tensor, Tensor]:
     start = clusters.start_from(_distant_means(problem, generator))
     found, _ = alternate(clusters, rules_for(clusters, ClosedForm()), start, _CLUSTER_SWEEPS)
     return found["means"], problem.sample_weight * clusters.responsibilities(found)
-
-
-def _assignment(problem, means, shares, counts) -> Tensor:
-    """The cluster of each component, (T, K)."""
-    if not problem.fixed.keys() & {"weights", "covariances"}:
-        return torch.arange(problem.n_components).expand(problem.n_tasks, -1)
-    cost = torch.zeros(
-        problem.n_tasks, problem.n_components, problem.n_components, dtype=means.dtype
-    )
-    if "weights" in problem.fixed:
-        log_weights = torch.log_softmax(problem.fixed["weights"], dim=1)
-        cost = cost - 2 * counts[:, None] * log_weights
-    if "covariances" in problem.fixed:
-        cost = cost + _misfit(problem, means, shares, counts)
-    cost = cost.nan_to_num(nan=0.0, posinf=1e300, neginf=-1e300)
-    rows = [linear_sum_assignment(matrix)[1] for matrix in cost.numpy()]
-    return torch.stack([torch.from_numpy(row) for row in rows])
-
-
-def _misfit(problem, means, shares, counts) -> Tensor:
-    """How badly component j's covariance describes cluster k's scatter, (T, j, k)."""
-    whitener, log_det = problem.metric({})
-    scatter = scatters(problem.points, means, shares).flatten(2)
-    if whitener.ndim == 4:
-        precision = whitener.mT @ whitener
-    else:
-        precision = torch.diag_embed(whitener.square().expand(-1, -1, problem.n_features))
-    return precision.flatten(2) @ scatter.mT + log_det[..., None] * counts[:, None]
 
 
 def _cluster_covariances(problem, means, shares, counts) -> Tensor:

@@ -39,7 +39,7 @@ def move_components(problem, variables, move: Tensor, generator) -> dict:
 
     A component that goes elsewhere takes half of the other's weight, and its covariance
     where covariances are variable. Where it goes is drawn from the other's samples, the
-    far ones more often.
+    badly explained ones more often.
     """
     first, second, exchange = (x[move] for x in problem.moves)
     task = torch.arange(problem.n_tasks)
@@ -64,10 +64,14 @@ def move_components(problem, variables, move: Tensor, generator) -> dict:
 
 
 def _distant_samples(problem, variables, component, generator) -> Tensor:
-    """A sample of one component of each task, weighted by its distance: (T, D)."""
+    """A sample of one component of each task, badly explained ones more often: (T, D)."""
     task = torch.arange(problem.n_tasks)
     shares = problem.sample_weight[:, 0] * problem.responsibilities(variables)[task, component]
     squares = _distances(problem, variables)[task, component]
+    if "covariances" in problem.fixed:
+        # In many dimensions all samples are far: what counts is what is farther than
+        # expected. A covariance that is estimated has made itself expect them all.
+        squares = (squares - problem.n_features).clamp(min=0).square()
     weights = shares * squares + 1e-300
     total = weights.cumsum(1)
     draw = torch.rand(problem.n_tasks, 1, generator=generator, dtype=total.dtype)

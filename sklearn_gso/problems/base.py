@@ -143,6 +143,14 @@ class Problem(ABC):
         """The variables after one move, given by number for each task, (T,)."""
         raise NotImplementedError(f"{type(self).__name__} offers no non-local moves.")
 
+    def rearranged(self, variables: Variables) -> tuple[Variables, Tensor]:
+        """The variables after the one move always worth a try, and which tasks it changes, (T,)."""
+        return variables, torch.zeros(self.n_tasks, dtype=torch.bool)
+
+    def is_sound(self, variables: Variables) -> Tensor:
+        """Tasks at whose variables a low objective is worth something, (T,)."""
+        return torch.ones(self.n_tasks, dtype=torch.bool)
+
     def take(self, index: Tensor) -> "Problem":
         """The problem of some of the tasks, by number; a task may be taken more than once."""
         raise NotImplementedError(f"{type(self).__name__} cannot take some of its tasks.")

@@ -6,12 +6,19 @@ from torch import Tensor
 from ._gaussians import (
     COVARIANCE_TYPES,
     fit_covariances,
+    has_variances_above,
     log_normaliser,
     precisions,
     squared_distances,
     whiteners,
 )
-from ._mixture_moves import component_features, list_moves, move_components, move_features
+from ._mixture_assignment import rearrange_components
+from ._mixture_moves import (
+    component_features,
+    list_moves,
+    move_components,
+    move_features,
+)
 from ._monomials import Monomials
 from .base import Problem
 
@@ -352,3 +359,16 @@ class MixtureFreeEnergy(MixtureLikelihood):
 
     def moved(self, variables, move, generator):
         return move_components(self, variables, move, generator)
+
+    def is_sound(self, variables):
+        """Whether no component has collapsed: the likelihood has no bound there.
+
+        That is, no estimated covariance is held up by ``reg_covar`` alone.
+        """
+        if "covariances" in self.fixed:
+            return super().is_sound(variables)
+        floor = 2 * self.reg_covar
+        return has_variances_above(variables["covariances"], floor).all(1)
+
+    def rearranged(self, variables):
+        return rearrange_components(self, variables)
