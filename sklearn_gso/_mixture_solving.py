@@ -59,12 +59,12 @@ def _given(mixture, tasks) -> dict[str, torch.Tensor]:
     }
 
 
-def _best_starts(objective, n_starts, sound=None):
+def _best_starts(objective, n_starts, n_collapsed=None):
     """Number, in the batch of all starts, of each task's lowest objective, sound ones first."""
     values = objective.nan_to_num(nan=torch.inf).reshape(n_starts, -1)
-    if sound is not None:
+    if n_collapsed is not None:
         ranks = values.argsort(0).argsort(0)
-        values = ranks + n_starts * ~sound.reshape(n_starts, -1)
+        values = ranks + n_starts * n_collapsed.reshape(n_starts, -1)
     return values.argmin(0) * values.shape[1] + torch.arange(values.shape[1])
 
 
@@ -80,8 +80,8 @@ def best_of_starts(mixture, problem, given, generator) -> Converged:
     variables = STARTS[mixture._start_kind(problem)](many, generator, repeated)
     if n_starts > 1 and mixture._screens_starts:
         variables = short_runs(many, rules, variables, SHORT_RUN)
-        sound = many.is_sound(variables)
-        chosen = _best_starts(many.objective(variables), n_starts, sound)
+        collapsed = many.n_collapsed(variables)
+        chosen = _best_starts(many.objective(variables), n_starts, collapsed)
         variables, many, n_starts = take_tasks(variables, chosen), problem, 1
     run = converge(many, rules, variables, mixture.max_iter, mixture.tol)
     return take_tasks(run, _best_starts(run.objective, n_starts)) if n_starts > 1 else run

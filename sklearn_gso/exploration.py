@@ -237,7 +237,8 @@ def explore(
         n_rounds[index] += 1
         found, reached = try_moves(problem, rules, variables, moves, generator, n_short, judge.race)
         each = torch.arange(len(index)).repeat_interleave(moves.shape[1])
-        sound = problem.take(each).is_sound(found).reshape(moves.shape)
+        collapsed = problem.take(each).n_collapsed(found).reshape(moves.shape)
+        sound = collapsed <= problem.n_collapsed(variables)[:, None]
         gain = torch.where(sound, end.objective[index][:, None] - reached, -1.0)
         gain = gain.nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
         best, which = gain.max(1)
@@ -248,7 +249,9 @@ def explore(
             winners = problem.take(won)
             run = converge(winners, rules, chosen, n_outer, tol)
             run, further = _rearranged(winners, rules, run, n_outer, tol)
-            kept = (run.objective < end.objective[index[won]]) & winners.is_sound(run.variables)
+            before = winners.n_collapsed(take_tasks(variables, won))
+            kept = run.objective < end.objective[index[won]]
+            kept &= winners.n_collapsed(run.variables) <= before
             won, run = won[kept], take_tasks(run, kept)
             n_gains[index[won]] += 1 + further[kept]
             empty = judge.init_state(len(won), problem.n_moves)

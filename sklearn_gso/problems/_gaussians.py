@@ -72,14 +72,6 @@ def fit_covariances(kind, points, means, weights, reg_covar, counts) -> Tensor:
     return found + reg_covar * torch.eye(points.shape[1], dtype=points.dtype)
 
 
-def has_variances_above(covariances: Tensor, floor: float) -> Tensor:
-    """Whether every direction of each covariance has a variance above ``floor``, (T, K)."""
-    if not is_matrix(covariances):
-        return (covariances > floor).all(2)
-    identity = torch.eye(covariances.shape[-1], dtype=covariances.dtype)
-    return torch.linalg.cholesky_ex(covariances - floor * identity).info == 0
-
-
 def log_normaliser(log_det: Tensor, n_features: int) -> Tensor:
     """Logarithm of the Gaussian density at its centre, equation (14)."""
     return -0.5 * (n_features * math.log(2 * math.pi) + log_det)

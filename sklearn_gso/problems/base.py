@@ -147,9 +147,9 @@ class Problem(ABC):
         """The variables after the one move always worth a try, and which tasks it changes, (T,)."""
         return variables, torch.zeros(self.n_tasks, dtype=torch.bool)
 
-    def is_sound(self, variables: Variables) -> Tensor:
-        """Tasks at whose variables a low objective is worth something, (T,)."""
-        return torch.ones(self.n_tasks, dtype=torch.bool)
+    def n_collapsed(self, variables: Variables) -> Tensor:
+        """How much of each task's low objective is worth nothing, (T,); moves add nothing to it."""
+        return torch.zeros(self.n_tasks, dtype=torch.long)
 
     def take(self, index: Tensor) -> "Problem":
         """The problem of some of the tasks, by number; a task may be taken more than once."""

@@ -6,7 +6,6 @@ from torch import Tensor
 from ._gaussians import (
     COVARIANCE_TYPES,
     fit_covariances,
-    has_variances_above,
     log_normaliser,
     precisions,
     squared_distances,
@@ -360,15 +359,13 @@ class MixtureFreeEnergy(MixtureLikelihood):
     def moved(self, variables, move, generator):
         return move_components(self, variables, move, generator)
 
-    def is_sound(self, variables):
-        """Whether no component has collapsed: the likelihood has no bound there.
-
-        That is, no estimated covariance is held up by ``reg_covar`` alone.
-        """
-        if "covariances" in self.fixed:
-            return super().is_sound(variables)
-        floor = 2 * self.reg_covar
-        return has_variances_above(variables["covariances"], floor).all(1)
+    def n_collapsed(self, variables):
+        """Components of less samples than their covariance needs: no bound holds them."""
+        if "covariances" in self.fixed or self.covariance_type == "tied":
+            return super().n_collapsed(variables)
+        least = self.n_features + 1 if self.covariance_type == "full" else 2
+        counts = self.responsibilities(variables) * self.sample_weight
+        return (counts.sum(2) < least).sum(1)
 
     def rearranged(self, variables):
         return rearrange_components(self, variables)
