@@ -45,7 +45,7 @@ _ILL_DEFINED = (
 class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimator):
     """Fit of one data set or of a collection of them."""
 
-    _private_state = ("_seed", "_covariances", "_held")
+    _private_state = ("_seed", "_covariances", "_held", "_fitted_type")
     _screens_starts = False
 
     # What a mixture is made of ----------------------------------------------------
@@ -150,7 +150,8 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
         ndim = COVARIANCE_NDIM[self.covariance_type]
         shared = all(c is covariances for c in per_task(covariances, len(arrays), ndim, ""))
         state = {"n_tasks_in_": len(tasks), "_seed": seed, "_held": tasks[0].held}
-        self._become({**state, "_covariances": covariances if shared else _PER_TASK, **learned})
+        kept = np.array(covariances) if shared and covariances is not None else None
+        self._become({**state, "_covariances": kept if shared else _PER_TASK, **learned})
         return self
 
     def _fit_one(self, X, covariances, sample_weight):
@@ -159,14 +160,15 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
         weights = check_sample_weight(sample_weight, array)
         task = self._task(array, weights, self.covariances if covariances is None else covariances)
         if self.warm_start and hasattr(self, "means_"):
-            task = task._replace(given={**self._last(task), **task.given})
+            known = {name: task.given[name] for name in task.held}
+            task = task._replace(given={**task.given, **self._last(task), **known})
         seed = draw_seed(self.random_state)
         vars(twin).update(self._prepare(task))
         solved = solve_batch(twin, [task], seed)
         _check_finite(solved)
         self._warn(solved, [task])
         twin._keep(solved[0])
-        twin._seed, twin._held = seed, task.held
+        twin._seed, twin._held, twin._fitted_type = seed, task.held, self.covariance_type
         if self.verbose:
             print(
                 f"{type(self).__name__}: lower bound {solved[0].lower_bound:.6f} after "
@@ -182,9 +184,7 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
                 f"warm_start goes on from means of shape {self.means_.shape}, which do not fit "
                 f"n_components={self.n_components} and {len(task.centre)} features."
             )
-        if self.covariances_.ndim != COVARIANCE_NDIM[self.covariance_type] or (
-            self.covariance_type == "diag" and self.covariances_.shape != self.means_.shape
-        ):
+        if self._fitted_type != self.covariance_type:
             raise ValueError("warm_start needs the covariance_type of the fit before.")
         return {name: getattr(self, name + "_") for name in PARAMETERS}
 

@@ -114,6 +114,11 @@ def per_task(values, n_tasks, ndim, name) -> list:
         raise ValueError(
             f"{name} must hold one array for each of {n_tasks} tasks, got {len(values)}."
         )
+    missing = [i for i, value in enumerate(values) if value is None]
+    if missing:
+        raise ValueError(
+            f"{name} must be given for every task or for none; task {missing[0]} has none."
+        )
     return list(values)
 
 

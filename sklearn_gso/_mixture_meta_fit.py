@@ -60,7 +60,7 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
     ----------
     estimator : GSOGaussianMixture
         Its ``optimizer``, ``n_epochs`` (passes over the tasks; 0 trains nothing),
-        ``learning_rate``, ``hidden_size``, ``max_iter``, ``tol`` and ``verbose``.
+        ``learning_rate``, ``hidden_size`` and ``verbose``.
     problems : list of MixtureFreeEnergy
         Batches of tasks.
     seed : int
@@ -112,11 +112,5 @@ def _gathered(estimator, problems, generator):
             rules = rules_for(problem, ClosedForm())
             # Small batches give tables of their own to draw from.
             for batch in torch.arange(problem.n_tasks).split(4):
-                tables += gather(
-                    problem.take(batch),
-                    rules,
-                    generator,
-                    n_outer=estimator.max_iter,
-                    tol=max(estimator.tol, 1e-5),
-                )
+                tables += gather(problem.take(batch), rules, generator)
     return tables

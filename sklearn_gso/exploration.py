@@ -111,6 +111,18 @@ def short_runs(problem: Problem, rules: Rules, variables: Variables, n_outer: in
     return _joined(parts)
 
 
+def gains_of(problem: Problem, run: Converged, found: Variables, reached: Tensor) -> Tensor:
+    """Falls of the objective from a run's end to what `try_moves` reached, (T, m).
+
+    -1 for what is not finite, and for what collapsed on the way.
+    """
+    each = torch.arange(problem.n_tasks).repeat_interleave(reached.shape[1])
+    collapsed = problem.take(each).n_collapsed(found).reshape(reached.shape)
+    sound = collapsed <= problem.n_collapsed(run.variables)[:, None]
+    gain = torch.where(sound, run.objective[:, None] - reached, -1.0)
+    return gain.nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
+
+
 class Explored(NamedTuple):
     """What non-local moves brought.
 
@@ -236,11 +248,7 @@ def explore(
             break
         n_rounds[index] += 1
         found, reached = try_moves(problem, rules, variables, moves, generator, n_short, judge.race)
-        each = torch.arange(len(index)).repeat_interleave(moves.shape[1])
-        collapsed = problem.take(each).n_collapsed(found).reshape(moves.shape)
-        sound = collapsed <= problem.n_collapsed(variables)[:, None]
-        gain = torch.where(sound, end.objective[index][:, None] - reached, -1.0)
-        gain = gain.nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
+        gain = gains_of(problem, take_tasks(end, index), found, reached)
         best, which = gain.max(1)
         rounds = _noted(rounds, moves, gain)
         won = (best > LEAST_GAIN).nonzero()[:, 0]
@@ -305,11 +313,10 @@ def _choose(scores, odds, rounds, judge) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _noted(rounds, moves, gain) -> Rounds:
-    return Rounds(
-        rounds.tried.scatter(1, moves, True),
-        rounds.gain.scatter(1, moves, gain),
-        rounds.number + 1,
-    )
+    # Of a move that was tried more than once the best outcome counts.
+    best = torch.full_like(rounds.gain, -torch.inf).scatter_reduce(1, moves, gain, "amax")
+    known = torch.where(best.isfinite(), best, rounds.gain)
+    return Rounds(rounds.tried.scatter(1, moves, True), known, rounds.number + 1)
 
 
 def _put(tree, index, values, in_place=False):

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from .alternating import alternate
-from .exploration import LEAST_GAIN, SHORT_RUN, converge, try_moves
+from .exploration import LEAST_GAIN, SHORT_RUN, converge, gains_of, try_moves
 from .problems.base import Problem, take_tasks
 from .rules.base import Rules
 from .rules.judges import Judge, LSTMJudge, Rounds
@@ -38,8 +38,8 @@ def gather(
     generator: torch.Generator,
     n_optima: int = 3,
     *,
-    n_outer: int = 100,
-    tol: float = 1e-5,
+    n_outer: int = 500,
+    tol: float = 1e-7,
     most_moves: int = 64,
 ) -> list[Table]:
     """Tables of a chain of local optima: from a random start, on by random gains.
@@ -53,7 +53,8 @@ def gather(
     n_optima : int, default=3
         Length of the chain.
     n_outer, tol
-        Of the runs to a local optimum.
+        Of the runs to a local optimum. Had they further to go, moves that lead back would
+        look like gains.
     most_moves : int, default=64
         So many of the moves, drawn afresh at each optimum, are tried.
     """
@@ -64,7 +65,7 @@ def gather(
         order = torch.rand(problem.n_tasks, problem.n_moves, generator=generator).argsort(1)
         moves = order[:, :most_moves]
         found, reached = try_moves(problem, rules, run.variables, moves, generator)
-        gain = (run.objective[:, None] - reached).nan_to_num(nan=-1.0, posinf=-1.0, neginf=-1.0)
+        gain = gains_of(problem, run, found, reached)
         gains = torch.full_like(order, torch.nan, dtype=gain.dtype).scatter(1, moves, gain)
         tables.append(Table(problem.move_features(run.variables), gains))
         # Any gain will do to go on from: the best one alone would skip the harder optima.

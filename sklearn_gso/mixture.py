@@ -150,7 +150,7 @@ class GSOGaussianMixture(BaseMixture):
     learning_rate : float, default=None
         Of that training; by default 3e-3.
     hidden_size : int, default=None
-        LSTM units of a new judge, by default 32; an optimizer brings its own.
+        LSTM units of a new judge, by default 48; an optimizer brings its own.
     covariance_type, covariances, fixed, reg_covar, init_params
         As for `EMGaussianMixture`.
     tol : float, default=1e-6

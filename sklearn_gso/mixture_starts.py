@@ -98,8 +98,10 @@ def tempered(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
     begin to part at the highest temperature: if they could grow, hot components would
     coincide and never part again.
     """
-    schedule = geometric_continuation(_HIGHEST_TEMPERATURE, 1.0, control="temperature")
     start = random(problem, generator, given)
+    if _known_means(problem, given) is not None:
+        return start
+    schedule = geometric_continuation(_HIGHEST_TEMPERATURE, 1.0, control="temperature")
     annealed, begin = problem, start
     if "covariances" in start:
         volume = problem.n_components ** (2 / problem.n_features)

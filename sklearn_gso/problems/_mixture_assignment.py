@@ -38,6 +38,9 @@ def rearrange_components(problem, variables) -> tuple[dict, Tensor]:
     order = best_assignment(problem, means, shares, handicap)
     changed = ~alike.take_along_dim(order[..., None], 2).flatten(1).all(1)
     means, weights = (x.take_along_dim(order[..., None], 1) for x in (means, weights))
+    if "covariances" in variables and problem.covariance_type != "tied":
+        shape = (*order.shape, *[1] * (covariances.ndim - 2))
+        covariances = covariances.take_along_dim(order.reshape(shape), 1)
     return problem.start_from(means, weights, covariances), changed
 
 

@@ -1,8 +1,8 @@
 """Non-local moves of a mixture's components, and what tells whether they are worth a try.
 
 Two kinds: "component j goes to a sample of component k", for every ordered pair, and
-"j and k change places", for every pair where covariances are given (else it is but a new
-numbering).
+"j and k change places", for every pair where covariances or weights are given (else it is
+but a new numbering).
 """
 
 import math
@@ -59,7 +59,9 @@ def move_components(problem, variables, move: Tensor, generator) -> dict:
     log_weights[task, first] = new
     if "covariances" in variables and problem.covariance_type != "tied":
         covariances = covariances.clone()
+        own = covariances[task, first]
         covariances[task, first] = covariances[task, second]
+        covariances[task[exchange], second[exchange]] = own[exchange]
     return problem.start_from(means, log_weights, covariances)
 
 

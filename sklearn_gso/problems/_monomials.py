@@ -7,6 +7,8 @@ from ._gaussians import is_matrix
 
 # Share of a sum of squares below which what is left of it by a difference is not trusted.
 _LEAST_SHARE = 1e-7
+# Share of a mean square above which regularisation makes up for lost digits.
+_ENOUGH = 1e-8
 
 
 class Monomials:
@@ -65,6 +67,16 @@ class Monomials:
         found = weights @ self.values.mT
         return found[..., -1], found[..., self.n_pairs : -1], found[..., : self.n_pairs]
 
+    def _has_lost_digits(self, scatter, raw, counts, reg_covar) -> bool:
+        """Whether some direction keeps too small a share of its sum of squares."""
+        whole = raw.diagonal(dim1=2, dim2=3)
+        if reg_covar >= _ENOUGH * (whole / counts[..., None]).max():
+            return False  # what is lost is lost in what is added
+        scale = whole.clamp(min=torch.finfo(whole.dtype).tiny).rsqrt()
+        correlation = scatter * scale[..., None] * scale[..., None, :]
+        failed = torch.linalg.cholesky_ex(correlation - _LEAST_SHARE * self.identity).info
+        return bool((failed != 0).any())
+
     def covariances(self, kind, means, moments, reg_covar, counts) -> Tensor | None:
         """As `fit_covariances`; None where differences of large sums would lose digits."""
         total, sums, products = moments
@@ -73,13 +85,12 @@ class Monomials:
             raw = products.index_select(2, self.number).unflatten(2, (self.n_features, -1))
             scatter = raw - means[..., None] * sums[..., None, :]
             scatter -= drift[..., None] * means[..., None, :]
-            kept, whole = scatter.diagonal(dim1=2, dim2=3), raw.diagonal(dim1=2, dim2=3)
+            if self._has_lost_digits(scatter, raw, counts, reg_covar):
+                return None
         else:
-            scatter, whole = products - means * sums - drift * means, products
-            kept = scatter
-        if not (kept >= _LEAST_SHARE * whole).all():
-            return None
-        if not self.products:
+            scatter = products - means * sums - drift * means
+            if not (scatter >= _LEAST_SHARE * products).all():
+                return None
             found = scatter / counts[..., None] + reg_covar
             return found if kind == "diag" else found.mean(2, keepdim=True)
         if kind == "tied":

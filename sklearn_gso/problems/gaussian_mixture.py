@@ -347,7 +347,8 @@ class MixtureFreeEnergy(MixtureLikelihood):
     @property
     def moves(self):
         """Numbers of the components that each non-local move concerns."""
-        return list_moves(self.n_components, exchanges="covariances" in self.fixed)
+        tell = self.fixed.keys() & {"weights", "covariances"}
+        return list_moves(self.n_components, exchanges=bool(tell))
 
     @property
     def n_moves(self):
@@ -360,12 +361,11 @@ class MixtureFreeEnergy(MixtureLikelihood):
         return move_components(self, variables, move, generator)
 
     def n_collapsed(self, variables):
-        """Components of less samples than their covariance needs: no bound holds them."""
+        """Components of less distinct samples than their covariance needs: it has no bound."""
         if "covariances" in self.fixed or self.covariance_type == "tied":
             return super().n_collapsed(variables)
         least = self.n_features + 1 if self.covariance_type == "full" else 2
-        counts = self.responsibilities(variables) * self.sample_weight
-        return (counts.sum(2) < least).sum(1)
+        return (self.responsibilities(variables).sum(2) < least).sum(1)
 
     def rearranged(self, variables):
         return rearrange_components(self, variables)
