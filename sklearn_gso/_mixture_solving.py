@@ -20,8 +20,9 @@ from .tasks import MEMORY_BOUND, batches
 _LEAST_MASS = 1e-6
 _LEAST_LOG = -1e300
 # Chances of a gain, as the judge sees it, above which an optimum is mistrusted: for the
-# first, second and third attempt more.
-_UNSURE = (0.95, 0.99, 0.99)
+# first, second and third attempt more. A search of more rounds than _LONG has had its time.
+_UNSURE = (0.8, 0.95, 0.99)
+_LONG = 20
 
 
 class Solved(NamedTuple):
@@ -109,7 +110,7 @@ def best_known(mixture, problem, given, generator) -> Explored:
     if mixture.n_init == 1 or "means" in given or "covariances" not in problem.fixed:
         return found
     for most in _UNSURE:
-        unsure = (found.hope > most).nonzero()[:, 0]
+        unsure = ((found.hope > most) & (found.n_rounds <= _LONG)).nonzero()[:, 0]
         if not len(unsure):
             break
         other = attempt(problem.take(unsure), {name: v[unsure] for name, v in given.items()})

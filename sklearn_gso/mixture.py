@@ -158,8 +158,8 @@ class GSOGaussianMixture(BaseMixture):
         Of each run to convergence.
     n_init : int, default=4
         Starts; the best after a short run goes on. Where the judge, at the end, still
-        expects a gain (with more than 95 %; later 99 %), as many are made again, three
-        times at most. With ``n_init=1`` for both the result is never worse than that of
+        expects a gain after a short search, as many are made again, three times at most.
+        With ``n_init=1`` for both the result is never worse than that of
         `EMGaussianMixture` of the same ``random_state``, ``init_params``, ``tol`` and
         ``max_iter``.
     weights_init, means_init, precisions_init, warm_start, random_state, n_jobs
