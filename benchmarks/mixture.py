@@ -66,7 +66,7 @@ LARGER = {
 class SwapEM(GSOGaussianMixture):
     """Tries every move in every round."""
 
-    def _judge(self, generator):
+    def _judge(self, generator, problem):
         return AllMoves()
 
 

@@ -50,7 +50,7 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
 
     # What a mixture is made of ----------------------------------------------------
 
-    def _judge(self, generator):
+    def _judge(self, generator, problem):
         """Who orders the non-local moves; None: there are none."""
         return None
 

@@ -90,7 +90,7 @@ def best_of_starts(mixture, problem, given, generator) -> Converged:
 
 def improved(mixture, problem, run: Converged, generator) -> Explored:
     """Non-local moves from where a run ended."""
-    judge = mixture._judge(generator)
+    judge = mixture._judge(generator, problem)
     none = torch.zeros(problem.n_tasks, dtype=torch.long)
     if judge is None or not problem.n_moves or not run.objective.isfinite().all():
         return Explored(run, none, none, none.to(torch.float64))

@@ -301,7 +301,7 @@ def _choose(scores, odds, rounds, judge) -> tuple[Tensor, Tensor, Tensor]:
     scores = scores.masked_fill(rounds.tried & ~again[:, None], -torch.inf)
     best, moves = scores.topk(n_tried, dim=1)
     if n_tried == n_moves and judge.n_repeated > 1:
-        times = 3 * judge.n_tried // n_moves
+        times = 5 * judge.n_tried // (2 * n_moves)
         best, moves = best.repeat(1, times), moves.repeat(1, times)
     exhausted = (number >= judge.n_fruitless) | best[:, 0].isneginf()
     if odds is None:

@@ -8,6 +8,9 @@ from ._mixture_solving import make_problem, task_batches
 from .meta_training import History
 from .rules.judges import RandomJudge
 
+# Estimated covariances adapt to most optima: a round costs more and brings less.
+_LEAST_HOPE_ESTIMATED = 0.05
+
 
 class EMGaussianMixture(BaseMixture):
     """Gaussian mixture by expectation maximisation.
@@ -256,10 +259,10 @@ class GSOGaussianMixture(BaseMixture):
         self._check_integers(("hidden_size",), optional=("hidden_size",))
         self._check_number("learning_rate", "be positive", lambda value: value > 0, optional=True)
 
-    def _judge(self, generator):
+    def _judge(self, generator, problem):
         if self.learned_optimizer_ is None:
             return RandomJudge(generator)
-        return _built(self.learned_optimizer_)
+        return _built(self.learned_optimizer_, "covariances" not in problem.fixed)
 
     def _prepare(self, task):
         problem = make_problem(self, [task])
@@ -279,6 +282,9 @@ class GSOGaussianMixture(BaseMixture):
 
 
 @lru_cache(maxsize=8)
-def _built(optimizer):
+def _built(optimizer, estimated):
     """The judge of an optimizer; both are immutable, and building takes milliseconds."""
-    return optimizer.rules()["moves"]
+    judge = optimizer.rules()["moves"]
+    if estimated:
+        judge.least_hope = _LEAST_HOPE_ESTIMATED
+    return judge

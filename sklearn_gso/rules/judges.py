@@ -40,7 +40,7 @@ class Judge:
     """
 
     n_tried: int | None = 8
-    n_fruitless = 12
+    n_fruitless = 18
     n_repeated = 2
     race = True
 
