@@ -1,7 +1,6 @@
 """Training the rules of a completer on a collection of tasks."""
 
 import numbers
-import os
 import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,7 +10,7 @@ import torch
 
 from ._solving import new_generator, to_tensor
 from .alternating import rules_for
-from .learned_optimizer import LearnedOptimizer
+from .learned_optimizer import LearnedOptimizer, find_optimizer, mismatch
 from .meta_training import make_episode, meta_train
 from .rules import LSTMControl, LSTMStep
 
@@ -103,38 +102,13 @@ def resolve(optimizer, kind: str, problem) -> LearnedOptimizer | None:
     ValueError
         If it was trained for another rule or problem, or is no optimizer.
     """
-    if optimizer is None or isinstance(optimizer, LearnedOptimizer):
-        found = optimizer
-    elif isinstance(optimizer, str) and optimizer == "pretrained":
-        found = LearnedOptimizer.load_pretrained()
-        return found if not _mismatch(found, kind, problem) else None
-    elif isinstance(optimizer, str) and optimizer in LearnedOptimizer.pretrained_names():
-        found = LearnedOptimizer.load_pretrained(optimizer)
-    elif isinstance(optimizer, str | os.PathLike):
-        found = LearnedOptimizer.load(optimizer)
-    else:
-        raise ValueError(
-            "optimizer must be a LearnedOptimizer, the name of a pretrained one, a path or None, "
-            f"got {type(optimizer).__name__}."
-        )
-    mismatch = found is not None and _mismatch(found, kind, problem)
-    if mismatch:
-        raise ValueError(f"the optimizer does not fit this completer: {mismatch}")
-    return found
-
-
-def _mismatch(optimizer, kind, problem) -> str:
-    description = optimizer.description
-    wanted = {
-        "rule": RECIPES[kind].rule.__name__,
-        "problem": type(problem).__name__,
-        "feature_version": problem.feature_version,
-    }
-    return "; ".join(
-        f"its {key} is {description[key]!r}, wanted {value!r}"
-        for key, value in wanted.items()
-        if description[key] != value
-    )
+    found = find_optimizer(optimizer, "completer")
+    wrong = found is not None and mismatch(found, RECIPES[kind].rule, problem)
+    if not wrong:
+        return found
+    if isinstance(optimizer, str) and optimizer == "pretrained":
+        return None
+    raise ValueError(f"the optimizer does not fit this completer: {wrong}")
 
 
 def fresh_rules(completer, problem, generator) -> dict:

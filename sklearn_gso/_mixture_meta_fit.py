@@ -1,14 +1,12 @@
 """Training the judge of a mixture estimator on a collection of data sets."""
 
-import os
-
 import numpy as np
 import torch
 
 from ._solving import new_generator
 from .alternating import rules_for
 from .judge_training import gather, train_judge
-from .learned_optimizer import LearnedOptimizer
+from .learned_optimizer import LearnedOptimizer, find_optimizer, mismatch
 from .rules import ClosedForm, LSTMJudge
 
 _STEPS_PER_EPOCH = 30
@@ -23,31 +21,10 @@ def resolve_judge(optimizer, problem) -> LearnedOptimizer | None:
     ValueError
         If it is no judge of this problem's moves, or no optimizer at all.
     """
-    if optimizer is None or isinstance(optimizer, LearnedOptimizer):
-        found = optimizer
-    elif isinstance(optimizer, str) and optimizer == "pretrained":
-        found = LearnedOptimizer.load_pretrained("mixture")
-    elif isinstance(optimizer, str | os.PathLike):
-        found = LearnedOptimizer.load(optimizer)
-    else:
-        raise ValueError(
-            "optimizer must be a LearnedOptimizer, 'pretrained', a path or None, "
-            f"got {type(optimizer).__name__}."
-        )
-    if found is None:
-        return None
-    wanted = {
-        "rule": LSTMJudge.__name__,
-        "problem": type(problem).__name__,
-        "feature_version": problem.feature_version,
-    }
-    wrong = [
-        f"its {key} is {found.description[key]!r}, wanted {value!r}"
-        for key, value in wanted.items()
-        if found.description[key] != value
-    ]
+    found = find_optimizer(optimizer, "mixture")
+    wrong = found is not None and mismatch(found, LSTMJudge, problem)
     if wrong:
-        raise ValueError(f"the optimizer does not fit this mixture: {'; '.join(wrong)}")
+        raise ValueError(f"the optimizer does not fit this mixture: {wrong}")
     return found
 
 

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
 from ._mixture_input import Task, from_engine, to_engine
-from ._solving import new_generator, to_tensor
+from ._solving import in_chunks, new_generator, to_tensor
 from .alternating import rules_for
 from .exploration import SHORT_RUN, Converged, Explored, converge, explore, short_runs
 from .mixture_starts import STARTS
@@ -189,12 +188,4 @@ def solve_tasks(mixture, tasks: list[Task], seed) -> list[Solved]:
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
     if len(tasks) == 1:
         seeds = [seed]  # as a fit on one matrix
-    found = Parallel(n_jobs=mixture.n_jobs)(
-        delayed(solve_batch)(mixture, [tasks[i] for i in chunk], own)
-        for chunk, own in zip(chunks, seeds, strict=True)
-    )
-    solved = [None] * len(tasks)
-    for chunk, batch in zip(chunks, found, strict=True):
-        for i, one in zip(chunk, batch, strict=True):
-            solved[i] = one
-    return solved
+    return in_chunks(solve_batch, mixture, tasks, chunks, seeds)

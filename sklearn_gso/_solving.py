@@ -75,12 +75,17 @@ def solve_collection(completer, arrays, seed) -> list[np.ndarray]:
 
     chunks = batches(arrays, cost)
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
-    completed = Parallel(n_jobs=completer.n_jobs)(
-        delayed(_completed_batch)(completer, [arrays[i] for i in chunk], own)
+    return in_chunks(_completed_batch, completer, arrays, chunks, seeds)
+
+
+def in_chunks(solve, estimator, items, chunks, seeds) -> list:
+    """``solve(estimator, items, seed)`` of every chunk, the results in the order of the items."""
+    found = Parallel(n_jobs=estimator.n_jobs)(
+        delayed(solve)(estimator, [items[i] for i in chunk], own)
         for chunk, own in zip(chunks, seeds, strict=True)
     )
-    solved = [None] * len(arrays)
-    for chunk, batch in zip(chunks, completed, strict=True):
-        for i, matrix in zip(chunk, batch, strict=True):
-            solved[i] = matrix
+    solved = [None] * len(items)
+    for chunk, batch in zip(chunks, found, strict=True):
+        for i, one in zip(chunk, batch, strict=True):
+            solved[i] = one
     return solved

@@ -260,3 +260,47 @@ def _pretrained(name):
     """Read once: it is immutable."""
     with resources.as_file(_PRETRAINED / f"{name}{_SUFFIX}") as path:
         return LearnedOptimizer.load(path)
+
+
+def find_optimizer(optimizer, pretrained: str) -> LearnedOptimizer | None:
+    """The learned optimizer that a constructor parameter of an estimator stands for.
+
+    Parameters
+    ----------
+    optimizer : LearnedOptimizer, str, path-like or None
+        A name of `LearnedOptimizer.pretrained_names`, "pretrained", or a path.
+    pretrained : str
+        The name that "pretrained" stands for.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if optimizer is None or isinstance(optimizer, LearnedOptimizer):
+        return optimizer
+    if isinstance(optimizer, str) and optimizer == "pretrained":
+        return LearnedOptimizer.load_pretrained(pretrained)
+    if isinstance(optimizer, str) and optimizer in LearnedOptimizer.pretrained_names():
+        return LearnedOptimizer.load_pretrained(optimizer)
+    if isinstance(optimizer, str | os.PathLike):
+        return LearnedOptimizer.load(optimizer)
+    raise ValueError(
+        "optimizer must be a LearnedOptimizer, the name of a pretrained one, a path or None, "
+        f"got {type(optimizer).__name__}."
+    )
+
+
+def mismatch(optimizer: LearnedOptimizer, rule: type, problem) -> str:
+    """Why an optimizer cannot move a problem by a rule; empty if it can."""
+    description = optimizer.description
+    wanted = {
+        "rule": rule.__name__,
+        "problem": type(problem).__name__,
+        "feature_version": problem.feature_version,
+    }
+    return "; ".join(
+        f"its {key} is {description[key]!r}, wanted {value!r}"
+        for key, value in wanted.items()
+        if description[key] != value
+    )
