@@ -14,8 +14,8 @@ from ._solving import draw_seed, solve_batch, solve_collection, to_tensor
 from .datasets import hide_entries
 from .metrics import relative_error
 from .problems import MatrixCompletion
-from .problems.base import Variables, map_tensors
-from .search import SAFEGUARDS
+from .problems.base import Variables, map_tensors, point, take_tasks
+from .search import SAFEGUARDS, mean_by_shares
 from .tasks import (
     as_tasks,
     check_collection,
@@ -36,6 +36,8 @@ _TASK_CHECKS = {**_CHECKS, "ensure_min_features": 2}
 _OPTIONAL_INTEGERS = ("max_iter", "t_l", "t_u", "n_components", "hidden_size")
 _DEFAULT_COMPONENTS = 10
 _SCORED_FRACTION = 0.1
+# Starts that count for less are not kept for new rows.
+_LEAST_SHARE = 1e-3
 
 
 def _not_meta_fitted(completer):
@@ -48,12 +50,12 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
     """Fit and transform of one matrix or of a collection of them."""
 
     safeguard = "step"
-    _private_state = ("_seed", "_fixed", "_scale")
+    _private_state = ("_seed", "_fixed", "_scale", "_shares")
 
     # What a completer is made of ------------------------------------------------
 
     @abstractmethod
-    def _problem(self, values: torch.Tensor, scale=None) -> MatrixCompletion:
+    def _problem(self, values: torch.Tensor, n_components: int, scale=None) -> MatrixCompletion:
         """The problem of a batch; ``scale`` are units fixed by an earlier fit."""
 
     @abstractmethod
@@ -78,9 +80,10 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         self._check_number("alpha", "be a positive number", lambda v: 0 < v < np.inf)
         self._check_choice("safeguard", SAFEGUARDS)
 
-    def _components_for(self, shape) -> int:
+    def _components_for(self, array) -> int:
+        """Components for a matrix, NaN where it is not observed."""
         if self.n_components is None:
-            return min(_DEFAULT_COMPONENTS, *shape)
+            return min(_DEFAULT_COMPONENTS, *array.shape)
         return int(self.n_components)
 
     def _check_components(self, shapes):
@@ -138,21 +141,26 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         twin = self._twin()  # fitted in our place, so that nothing is half-fitted
         validate_data(twin, X, skip_check_array=True)
         vars(twin).update(self._prepare(array, seed))
-        problem, solution = solve_batch(twin, [array], seed)
-        twin._keep(problem, solution)
+        twin._keep(solve_batch(twin, [array], seed))
         twin._seed = seed
         self._become(vars(twin))
         return self
 
-    def _keep(self, problem, solution):
-        """What new rows need, as numpy arrays."""
-        variables = solution.variables
+    def _keep(self, found):
+        """What new rows need, as numpy arrays: every start that counts, the best one first."""
+        shares = found.shares[:, 0]
+        order = shares.argsort(descending=True, stable=True)
+        order = order[shares[order] >= _LEAST_SHARE]
+        problem, solution = found.problem, take_tasks(found.solution, order)
+        self._shares = (shares[order] / shares[order].sum()).numpy()
         self._fixed = map_tensors(
-            lambda tensor: tensor.numpy(), {n: b for n, b in variables.items() if n != "U"}
+            lambda tensor: tensor.numpy(),
+            {name: block for name, block in solution.variables.items() if name != "U"},
         )
-        self._scale = problem.scale.numpy()
-        right = variables["V"] if isinstance(variables["V"], torch.Tensor) else variables["V"].mean
+        self._scale = problem.scale[order].numpy()
+        right = point(solution.variables["V"])
         self.components_ = (problem.scale[0] * right[0]).numpy().T.copy()
+        self.n_components_ = len(self.components_)
         self.n_iter_ = self._n_outer()
         self.n_guarded_ = int(solution.n_guarded[0])
         self.objective_ = float(solution.objective[0])
@@ -233,10 +241,12 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         return [self._complete_rows(array) for array in arrays]
 
     def _complete_rows(self, array):
-        problem = self._problem(to_tensor([array]), scale=torch.tensor(self._scale))
+        values = to_tensor([array] * len(self._shares))
+        problem = self._problem(values, self.n_components_, scale=torch.tensor(self._scale))
         variables: Variables = map_tensors(lambda a: torch.from_numpy(a.copy()), self._fixed)
         variables["U"] = problem.minimize_block(variables, "U")
-        return problem.reconstruct(variables)[0].numpy()
+        shares = torch.tensor(self._shares)[:, None]
+        return mean_by_shares(shares, problem.reconstruct(variables))[0].numpy()
 
     def score(self, X, y=None):
         """Minus the mean relative error on entries that are hidden from this call.

@@ -152,9 +152,11 @@ class _Episodes:
     def _batches(self, indices):
         groups: dict[tuple, list] = {}
         for i in self.rng.permutation(indices):
-            groups.setdefault(self.tasks[i].shape, []).append(i)
+            task = self.tasks[i]
+            kind = task.shape, self.completer._components_for(task)
+            groups.setdefault(kind, []).append(i)
         found = []
-        for shape, group in groups.items():
+        for (shape, _), group in groups.items():
             size = self._batch_size(shape)
             found += [group[i : i + size] for i in range(0, len(group), size)]
         return [found[i] for i in self.rng.permutation(len(found))]
@@ -174,7 +176,8 @@ class _Episodes:
         return [self.episode(self.queue.pop())]
 
     def episode(self, batch):
-        problem = self.completer._problem(to_tensor([self.tasks[i] for i in batch]))
+        k = self.completer._components_for(self.tasks[batch[0]])
+        problem = self.completer._problem(to_tensor([self.tasks[i] for i in batch]), k)
         judge = None
         if self.truths is not None:
             truth = to_tensor([self.truths[i] for i in batch])
@@ -207,7 +210,7 @@ def meta_fit(completer, tasks, truths, seed) -> dict:
         ``learned_optimizer_`` and ``history_``.
     """
     recipe, generator = RECIPES[completer.rule], new_generator(seed)
-    problem = completer._problem(to_tensor(tasks[:1]))
+    problem = completer._problem(to_tensor(tasks[:1]), completer._components_for(tasks[0]))
     start = resolve(completer.optimizer, completer.rule, problem)
     if start is None:
         rules = fresh_rules(completer, problem, generator)

@@ -5,7 +5,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.utils import check_random_state
 
-from .search import minimize_from_starts
+from .search import mean_by_shares, minimize_from_starts
 from .tasks import batches
 
 
@@ -26,11 +26,11 @@ def to_tensor(arrays) -> torch.Tensor:
 
 
 def solve_batch(completer, values, seed):
-    """Solve tasks of equal shape; a plain function, for joblib."""
-    problem = completer._problem(to_tensor(values))
+    """Solve tasks of equal shape from all starts; a plain function, for joblib."""
+    problem = completer._problem(to_tensor(values), completer._components_for(values[0]))
     generator = new_generator(seed)
     rules, n_inner = completer._rules(problem, generator)
-    solution = minimize_from_starts(
+    found = minimize_from_starts(
         problem,
         rules,
         completer.n_init,
@@ -39,12 +39,14 @@ def solve_batch(completer, values, seed):
         n_inner,
         completer.safeguard,
     )
-    if problem.has_empty_rows:
-        settled = problem.settle_empty_rows(solution.variables)
-        solution = solution._replace(variables=settled, objective=problem.objective(settled))
-    if not all(map(_is_finite, solution.variables.values())):
+    many = found.problem
+    if many.has_empty_rows:
+        settled = many.settle_empty_rows(found.solution.variables)
+        solution = found.solution._replace(variables=settled, objective=many.objective(settled))
+        found = found._replace(solution=solution)
+    if not all(map(_is_finite, found.best.variables.values())):
         raise ValueError(f"{type(completer).__name__} {_why_not_finite(completer, rules)}")
-    return problem, solution
+    return found
 
 
 def _why_not_finite(completer, rules):
@@ -62,18 +64,18 @@ def _is_finite(block):
 
 
 def _completed_batch(completer, values, seed):
-    problem, solution = solve_batch(completer, values, seed)
-    return problem.reconstruct(solution.variables).numpy()
+    found = solve_batch(completer, values, seed)
+    estimates = found.problem.reconstruct(found.solution.variables)
+    return mean_by_shares(found.shares, estimates).numpy()
 
 
 def solve_collection(completer, arrays, seed) -> list[np.ndarray]:
     """Complete matrices in batches of equal shape; the same for any ``n_jobs``."""
 
-    def cost(shape):
-        k = completer._components_for(shape)
+    def cost(shape, k):
         return completer.n_init * (4 * shape[0] * shape[1] + 3 * sum(shape) * (k + 1) ** 2)
 
-    chunks = batches(arrays, cost)
+    chunks = batches(arrays, cost, lambda array: (array.shape, completer._components_for(array)))
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
     return in_chunks(_completed_batch, completer, arrays, chunks, seeds)
 

@@ -11,9 +11,8 @@ from .rules import ClosedForm, GradientDescent, geometric_continuation
 class _ClassicalCompleter(BaseCompleter):
     """Algorithm 1 on equation (11), in the units of the data."""
 
-    def _problem(self, values, scale=None):
-        k = self._components_for(values.shape[1:])
-        return MatrixCompletion(values, k, alpha=self.alpha)
+    def _problem(self, values, n_components, scale=None):
+        return MatrixCompletion(values, n_components, alpha=self.alpha)
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -51,6 +50,7 @@ class ALSMatrixCompleter(_ClassicalCompleter):
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Vᵀ, after a fit on one matrix.
+    n_components_ : int
     objective_ : float
         Equation (11) at the solution.
     n_iter_ : int
@@ -133,6 +133,7 @@ class SGDMatrixCompleter(_ClassicalCompleter):
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Vᵀ, after a fit on one matrix.
+    n_components_ : int
     objective_ : float
         Equation (11) at the solution.
     n_iter_ : int

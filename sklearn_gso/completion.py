@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
+
 from ._base import BaseCompleter
 from ._meta_fit import RECIPES, check_loss_weights, check_rule_options, meta_fit, resolve
 from ._solving import to_tensor
 from .alternating import rules_for
-from .problems import EmpiricalBayesCompletion, MatrixCompletion
+from .problems import EmpiricalBayesCompletion, MatrixCompletion, identifiable_components
 from .rules import ClosedForm
 from .training import History
 
@@ -26,7 +28,8 @@ class GSOMatrixCompleter(BaseCompleter):
     n_components : int, default=None
         Columns of the factors, the paper's k_m; at most min(n_samples,
         n_features). By default 10, or less for smaller matrices. With
-        ``prior="empirical_bayes"`` an upper bound is enough.
+        ``prior="empirical_bayes"`` an upper bound is enough, and no more components are
+        used than so many observed entries can determine: k (p + q - k) of them.
     optimizer : LearnedOptimizer, str, path-like or None, default="pretrained"
         The trained rule to start from: an object, the name of one that comes with
         the package (`LearnedOptimizer.pretrained_names`), or else a file written by
@@ -76,9 +79,11 @@ class GSOMatrixCompleter(BaseCompleter):
         blocks; by default for "control" only). ``restart_iterate`` fights the default
         safeguard, which refuses outer steps that lose what was gained, as a restart
         does: combine it with ``safeguard="none"``.
-    n_init : int, default=2
-        Random starts of each instance; the lowest objective is kept. About one
-        start in twenty is lost near the information limit.
+    n_init : int, default=4
+        Random starts of each instance. With ``prior="empirical_bayes"`` their estimates
+        are averaged, weighted by the fourth power of the noise precision that each
+        found: a start that recovers the matrix takes all, starts that explain a table
+        equally well share. Else the lowest objective is kept.
     safeguard : {"step", "run", "none"}, default="step"
         "step": an outer step whose objective is not finite, or gives back more than
         a tenth of the descent so far, is replaced by the classical one; the last
@@ -99,10 +104,12 @@ class GSOMatrixCompleter(BaseCompleter):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components, n_features)
-        Vᵀ, after a fit on one matrix.
+    components_ : ndarray of shape (n_components_, n_features)
+        Vᵀ of the start that weighs most, after a fit on one matrix.
+    n_components_ : int
+        Components used.
     objective_ : float
-        Objective reached, in units of the scaled data, after a fit on one matrix.
+        Objective reached by that start, in units of the scaled data.
     n_iter_ : int
         Outer steps of that fit.
     n_guarded_ : int
@@ -162,7 +169,7 @@ class GSOMatrixCompleter(BaseCompleter):
         learning_rate=None,
         hidden_size=None,
         rule_options=None,
-        n_init=2,
+        n_init=4,
         safeguard="step",
         validation_fraction=0.1,
         random_state=None,
@@ -212,10 +219,19 @@ class GSOMatrixCompleter(BaseCompleter):
     def _n_outer(self):
         return self.max_iter or RECIPES[self.rule].max_iter
 
-    def _problem(self, values, scale=None):
-        k = self._components_for(values.shape[1:])
+    def _estimates_priors(self):
+        return self.rule == "control" and self.prior == "empirical_bayes"
+
+    def _components_for(self, array):
+        k = super()._components_for(array)
+        if not self._estimates_priors():
+            return k
+        return identifiable_components(np.count_nonzero(~np.isnan(array)), array.shape, k)
+
+    def _problem(self, values, n_components, scale=None):
+        k = n_components
         scale = "rms" if scale is None else scale
-        if self.rule == "control" and self.prior == "empirical_bayes":
+        if self._estimates_priors():
             return EmpiricalBayesCompletion(values, k, scale=scale)
         # A start whose product has the size of the scaled data.
         return MatrixCompletion(values, k, alpha=self.alpha, scale=scale, init_scale=k**-0.25)
@@ -237,7 +253,11 @@ class GSOMatrixCompleter(BaseCompleter):
         return {"learned_optimizer_": found}
 
     def _given_optimizer(self, array):
-        found = resolve(self.optimizer, self.rule, self._problem(to_tensor([array])))
+        found = resolve(
+            self.optimizer,
+            self.rule,
+            self._problem(to_tensor([array]), self._components_for(array)),
+        )
         if found is None and self.rule == "step" and self.n_epochs == 0:
             raise ValueError("rule='step' needs a trained optimizer or n_epochs >= 1.")
         return found

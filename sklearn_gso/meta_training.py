@@ -30,6 +30,8 @@ class Episode(NamedTuple):
         Outer steps of the run, the paper's T.
     reference : Tensor of shape (n_outer, T) or None
         Root of the judge's error of the classical rule after each sweep.
+    weight : float
+        Of this episode's loss among the others that are added up.
     """
 
     problem: Problem
@@ -37,6 +39,7 @@ class Episode(NamedTuple):
     variables: Variables
     n_outer: int
     reference: Tensor | None = None
+    weight: float = 1.0
 
 
 def make_episode(problem, rules, generator, n_outer, *, judge=None, n_inner=None) -> Episode:
@@ -122,8 +125,8 @@ def validate(episodes, rules, n_inner=None) -> float:
             else:
                 unit = torch.ones(episode.n_outer)
                 loss = sweep_loss(episode, variables, episode.n_outer - 1, unit)
-            values.append(float(loss))
-    return sum(values) / len(values)
+            values.append(episode.weight * float(loss))
+    return sum(values) / sum(episode.weight for episode in episodes)
 
 
 def learned_modules(rules: Rules) -> list[nn.Module]:
@@ -141,7 +144,7 @@ def meta_step(trainer, rules, episodes, n_inner, window, weights) -> list[float]
             for i, episode in enumerate(episodes):
                 if runs[i][2] < episode.n_outer:
                     loss, runs[i] = run_window(episode, rules, runs[i], n_inner, window, weights)
-                    yield loss / len(episodes)
+                    yield episode.weight * loss / len(episodes)
 
         loss = trainer.update(terms())
         if loss is None:

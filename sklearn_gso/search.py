@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .alternating import alternate, init_states
 from .problems.base import Problem, Variables, map_tensors, where_tasks
@@ -16,6 +16,7 @@ SAFEGUARDS = ("step", "run", "none")
 # what the objective measures: demanding a new best at every step turns an error of
 # .011 into .046 on uniform factors of rank 10 (benchmarks/LOG.md).
 _SLACK = 0.1
+_SHARE_POWER = 4
 
 
 class Solution(NamedTuple):
@@ -127,6 +128,39 @@ def _within_bound(value, first, best) -> Tensor:
     return value.isfinite() & (value <= best.nan_to_num(nan=torch.inf) + slack)
 
 
+class Starts(NamedTuple):
+    """Runs from several starts, the tasks ``n_init`` times over.
+
+    Attributes
+    ----------
+    problem : Problem
+        Of ``n_init * T`` tasks.
+    solution : Solution
+        Where each run ended.
+    shares : Tensor of shape (n_init, T)
+        Of each run in the answer to its task; they sum to 1 over the runs.
+    """
+
+    problem: Problem
+    solution: Solution
+    shares: Tensor
+
+    @property
+    def best(self) -> Solution:
+        """The runs of the largest share, one a task."""
+        n_tasks = self.shares.shape[1]
+        chosen = self.shares.argmax(0) * n_tasks + torch.arange(n_tasks)
+        return map_tensors(lambda tensor: tensor[chosen], self.solution)
+
+
+def mean_by_shares(shares: Tensor, values: Tensor) -> Tensor:
+    """Mean over the runs of what each has, ``(n_init * T, ...)``, by shares of (n_init, T)."""
+    values = values.unflatten(0, shares.shape)
+    shares = shares.reshape(*shares.shape, *[1] * (values.ndim - 2))
+    # A run that is not finite has no share; 0 times NaN must not have one either.
+    return torch.where(shares > 0, shares * values, 0.0).sum(0)
+
+
 def minimize_from_starts(
     problem: Problem,
     rules: Rules,
@@ -135,13 +169,30 @@ def minimize_from_starts(
     n_outer: int,
     n_inner: int | None = None,
     safeguard: str = "step",
-) -> Solution:
-    """`minimize` from ``n_init`` random starts in one batch; the lowest objective wins."""
+) -> Starts:
+    """`minimize` from ``n_init`` random starts in one batch, and what each counts for."""
     many = problem.repeat(n_init) if n_init > 1 else problem
     found = minimize(many, rules, many.init(generator), n_outer, n_inner, safeguard)
-    if n_init == 1:
-        return found
-    values = found.objective.reshape(n_init, -1)
-    values = torch.where(values.isfinite(), values, torch.inf)
-    chosen = values.argmin(0) * problem.n_tasks + torch.arange(problem.n_tasks)
-    return map_tensors(lambda tensor: tensor[chosen], found)
+    left = many.unexplained(found.variables)
+    return Starts(many, found, _shares(n_init, found.objective, left))
+
+
+def _shares(n_init, objective, unexplained) -> Tensor:
+    """Shares of the starts in the answer, (n_init, T).
+
+    Where the model says how much each run leaves unexplained, by the fourth power of
+    that: runs that recover the truth leave nothing and take all, while runs that explain
+    a table equally well, in different ways, are averaged, which is better than the best
+    of them (benchmarks/LOG.md). Else the lowest objective takes all.
+    """
+    objective = objective.reshape(n_init, -1)
+    objective = torch.where(objective.isfinite(), objective, torch.inf)
+    if unexplained is None or n_init == 1:
+        return nn.functional.one_hot(objective.argmin(0), n_init).T.to(objective.dtype)
+    left = unexplained.reshape(n_init, -1)
+    usable = objective.isfinite() & left.isfinite()
+    left = torch.where(usable, left, torch.inf)
+    least = left.amin(0)
+    shares = torch.where(usable, (least / left) ** _SHARE_POWER, 0.0)
+    shares[0, ~usable.any(0)] = 1.0
+    return shares / shares.sum(0)

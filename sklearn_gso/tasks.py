@@ -156,20 +156,22 @@ def warn_empty(arrays, columns=True):
         )
 
 
-def batches(tasks: list[np.ndarray], cost) -> list[list[int]]:
-    """Indices of tasks of equal shape, in chunks that fit the memory bound.
+def batches(tasks: list[np.ndarray], cost, kind=lambda task: (task.shape,)) -> list[list[int]]:
+    """Indices of tasks of one kind, by default shape, in chunks that fit the memory bound.
 
     Parameters
     ----------
     tasks : list of ndarray
     cost : callable
-        From a shape to the number of doubles that a task of it needs.
+        From a kind to the number of doubles that a task of it needs.
+    kind : callable, optional
+        From a task to the tuple that those solved together have in common.
     """
-    by_shape: dict[tuple, list[int]] = {}
+    by_kind: dict[tuple, list[int]] = {}
     for i, task in enumerate(tasks):
-        by_shape.setdefault(task.shape, []).append(i)
+        by_kind.setdefault(kind(task), []).append(i)
     chunks = []
-    for shape, indices in by_shape.items():
-        size = max(1, int(MEMORY_BOUND // cost(shape)))
+    for shared, indices in by_kind.items():
+        size = max(1, int(MEMORY_BOUND // cost(*shared)))
         chunks += [indices[i : i + size] for i in range(0, len(indices), size)]
     return chunks

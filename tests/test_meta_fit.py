@@ -125,7 +125,7 @@ def test_pretrained_optimizers_go_by_name(easy_tasks, tmp_path, monkeypatch):
     assert GSOMatrixCompleter(2, optimizer="mine", random_state=0).fit(X).objective_ == (
         default.objective_
     )
-    problem = default._problem(_meta_fit.to_tensor([X]))
+    problem = default._problem(_meta_fit.to_tensor([X]), 2)
     for name in names:
         found = LearnedOptimizer.load_pretrained(name)
         if found.description["problem"] == type(problem).__name__:

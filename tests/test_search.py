@@ -106,7 +106,7 @@ def test_more_starts_are_never_worse(noisy_values):
     starts = many.init(generator)
     each = minimize(many, rules, starts, 8).objective.reshape(5, 3)
     generator = torch.Generator().manual_seed(0)
-    found = minimize_from_starts(problem, rules, 5, generator, 8)
+    found = minimize_from_starts(problem, rules, 5, generator, 8).best
     torch.testing.assert_close(found.objective, each.amin(0))
     torch.testing.assert_close(problem.objective(found.variables), found.objective)
     shapes = map_tensors(lambda t: t.shape[0], found.variables)

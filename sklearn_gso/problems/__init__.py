@@ -1,7 +1,7 @@
 """What is minimised, one problem a file."""
 
 from .base import Problem
-from .empirical_bayes import EmpiricalBayesCompletion
+from .empirical_bayes import EmpiricalBayesCompletion, identifiable_components
 from .gaussian_mixture import MixtureFreeEnergy, MixtureLikelihood
 from .matrix_completion import MatrixCompletion
 
@@ -11,4 +11,5 @@ __all__ = [
     "MixtureFreeEnergy",
     "MixtureLikelihood",
     "Problem",
+    "identifiable_components",
 ]

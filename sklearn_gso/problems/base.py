@@ -125,6 +125,10 @@ class Problem(ABC):
         """How badly the variables explain this problem's data, (T,), without priors."""
         return self.objective(variables)
 
+    def unexplained(self, variables: Variables) -> Tensor | None:
+        """Variance of what the model leaves unexplained, (T,); None where it estimates none."""
+        return None
+
     @property
     def task_size(self) -> int:
         """Doubles that a pass over one task works on; batches are cut to stay in cache."""

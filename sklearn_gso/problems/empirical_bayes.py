@@ -192,6 +192,9 @@ class EmpiricalBayesCompletion(MatrixCompletion):
             + self.prior_weight * (trace - log_det_prior)
         )
 
+    def unexplained(self, variables):
+        return 1 / variables["noise"][:, 0, 0]
+
     def row_features(self, variables, name):
         posterior, prior = variables[name], variables["prior_" + name]
         k = self.n_components
@@ -214,6 +217,17 @@ class EmpiricalBayesCompletion(MatrixCompletion):
             ],
             dim=2,
         )
+
+
+def identifiable_components(n_observed: int, shape: tuple[int, int], n_components: int) -> int:
+    """The most components, up to ``n_components``, that so many entries can determine.
+
+    A p x q matrix of rank k has k (p + q - k) degrees of freedom; more components than
+    there are observed entries for only slow the others down and lose to them.
+    """
+    total = sum(shape)
+    root = math.sqrt(max(0.0, total**2 - 4.0 * n_observed))
+    return max(1, min(n_components, int((total - root) / 2)))
 
 
 def _outer(rows: Tensor) -> Tensor:
