@@ -1,6 +1,5 @@
 """What is kept of meta-training: weights and a description, in a file that runs no code."""
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -11,23 +10,16 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_bytes
 
+from ._descriptions import check_description, plain
+from ._files import digest, read_arrays, unreadable, write_arrays
 from .rules.judges import LSTMJudge
 from .rules.learned import LSTMControl, LSTMStep
 
 FORMAT_VERSION = 1
 _PRETRAINED, _SUFFIX = resources.files("sklearn_gso") / "pretrained", ".safetensors"
 _RULES = {"LSTMControl": LSTMControl, "LSTMJudge": LSTMJudge, "LSTMStep": LSTMStep}
-_REQUIRED = ("rule", "arguments", "blocks", "shared", "problem", "feature_version")
-
-
-def _plain(value):
-    """Numpy numbers, as parameter searches draw them, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no place in a description")
+_WHAT = "learned optimizer"
 
 
 class LearnedOptimizer:
@@ -53,17 +45,14 @@ class LearnedOptimizer:
     __slots__ = ("_weights", "_description")
 
     def __init__(self, weights: Mapping, description: Mapping):
-        missing = [key for key in _REQUIRED if key not in description]
-        if missing:
-            raise ValueError(f"the description of a learned optimizer lacks {missing}")
+        frozen = {name: np.array(weights[name], dtype=np.float32) for name in sorted(weights)}
+        for array in frozen.values():
+            array.flags.writeable = False
+        check_description(description, frozen)
         if description["rule"] not in _RULES:
             raise ValueError(f"unknown rule {description['rule']!r}; known: {sorted(_RULES)}")
-        frozen = {}
-        for name in sorted(weights):
-            frozen[name] = np.array(weights[name], dtype=np.float32)
-            frozen[name].flags.writeable = False
         object.__setattr__(self, "_weights", frozen)
-        described = json.dumps(dict(description), sort_keys=True, default=_plain)
+        described = json.dumps(dict(description), sort_keys=True, default=plain)
         object.__setattr__(self, "_description", described)
         self.rules()
 
@@ -108,11 +97,7 @@ class LearnedOptimizer:
 
     def digest(self) -> str:
         """SHA-256 of weights and description."""
-        sha = hashlib.sha256(self._description.encode())
-        for name, array in self._weights.items():
-            sha.update(f"{name}{array.shape}".encode())
-            sha.update(array.tobytes())
-        return sha.hexdigest()
+        return digest(self._description, self._weights)
 
     @classmethod
     def from_rules(cls, rules: Mapping, problem, **about) -> "LearnedOptimizer":
@@ -178,29 +163,13 @@ class LearnedOptimizer:
         """Write a safetensors file with the description in its header.
 
         The file appears whole or not at all: it is written beside, synced and
-        renamed. Read it with `load`.
+        renamed, and its folder synced. Read it with `load`.
 
         Parameters
         ----------
         path : str or path-like
         """
-        path = Path(path)
-        header = {
-            "format_version": str(FORMAT_VERSION),
-            "description": self._description,
-            "sha256": self.digest(),
-        }
-        data = to_bytes(self._weights, metadata=header)
-        name = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            with open(name, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            name.unlink(missing_ok=True)
-            raise
+        write_arrays(path, self._weights, self._description, FORMAT_VERSION)
 
     @classmethod
     def load(cls, path) -> "LearnedOptimizer":
@@ -210,23 +179,19 @@ class LearnedOptimizer:
         ------
         FileNotFoundError
         ValueError
-            If the file is truncated, altered, foreign, or of a newer format.
+            If the file is truncated, altered, foreign, or of a newer format; the message
+            names the file.
         """
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"no learned optimizer at {path}")
+        weights, description = read_arrays(path, _WHAT, FORMAT_VERSION)
         try:
-            with safe_open(path, framework="numpy") as file:
-                header = file.metadata() or {}
-                version = int(header["format_version"])
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if version > FORMAT_VERSION:
-                raise ValueError(f"format version {version} is newer than {FORMAT_VERSION}")
-            optimizer = cls(weights, json.loads(header["description"]))
-        except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is no readable learned optimizer: {error}") from error
-        if optimizer.digest() != header.get("sha256"):
-            raise ValueError(f"{path} is no readable learned optimizer: its checksum is wrong")
+            optimizer = cls(weights, json.loads(description))
+        except Exception as error:  # whatever a description made up by others can provoke
+            raise unreadable(path, _WHAT, error) from error
+        if optimizer.digest() != digest(description, weights):
+            raise unreadable(path, _WHAT, ValueError("it was not written by `save`"))
         return optimizer
 
     @classmethod

@@ -12,6 +12,8 @@ ROOT = Path(sklearn_gso.__file__).parent
 # Row of each module or package of modules; smaller is lower.
 LAYERS = {
     "_version": 0,
+    "_files": 1,
+    "_descriptions": 1,
     "tasks": 1,
     "metrics": 1,
     "datasets": 1,
