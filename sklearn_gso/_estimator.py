@@ -1,6 +1,9 @@
 """What all estimators share: checked parameters, and fits that change nothing if they fail."""
 
 import numbers
+import os
+
+from .checkpoints import Checkpoint, data_digest
 
 
 class FittedInPlaceOf:
@@ -48,3 +51,21 @@ class FittedInPlaceOf:
         value = getattr(self, name)
         if not isinstance(value, str) or value not in choices:
             raise ValueError(f"{name} must be one of {sorted(choices)}, got {value!r}.")
+
+    def _check_checkpoint(self):
+        """Raise unless training can be written to a path, and repeated."""
+        if self.checkpoint is None:
+            return
+        if not isinstance(self.checkpoint, str | os.PathLike):
+            raise ValueError(f"checkpoint must be a path or None, got {self.checkpoint!r}.")
+        if self.random_state is None:
+            raise ValueError("checkpoint needs a random_state, or no fit could go on from it.")
+
+    def _open_checkpoint(self, trained_by, data, **settings) -> Checkpoint | None:
+        """Where a training with these parameters, on these arrays, goes on."""
+        if self.checkpoint is None:
+            return None
+        values = {name: getattr(self, name) for name in trained_by}
+        settings |= {k: v.tolist() if hasattr(v, "tolist") else v for k, v in values.items()}
+        settings |= {"estimator": type(self).__name__, "data": data_digest(data)}
+        return Checkpoint(self.checkpoint, settings)

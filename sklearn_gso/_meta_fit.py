@@ -10,6 +10,7 @@ import torch
 
 from ._solving import new_generator, to_tensor
 from .alternating import rules_for
+from .checkpoints import Draws
 from .learned_optimizer import LearnedOptimizer, find_optimizer, mismatch
 from .meta_training import make_episode, meta_train
 from .rules import LSTMControl, LSTMStep
@@ -20,6 +21,24 @@ _FEWEST_TO_SPLIT = 4
 # hold so many in all, 4 GB.
 _DOUBLES_PER_ENTRY = 17
 _GRAPH_BOUND = 5e8
+# The parameters that training depends on; a checkpoint belongs to their values.
+_TRAINED_BY = (
+    "n_components",
+    "rule",
+    "prior",
+    "alpha",
+    "max_iter",
+    "t_l",
+    "t_u",
+    "meta_loss",
+    "loss_weights",
+    "n_epochs",
+    "batch_size",
+    "learning_rate",
+    "hidden_size",
+    "rule_options",
+    "validation_fraction",
+)
 
 
 class Recipe(NamedTuple):
@@ -170,6 +189,15 @@ class _Episodes:
         needed = _DOUBLES_PER_ENTRY * shape[0] * shape[1] * n_sweeps
         return min(completer.batch_size, max(1, int(_GRAPH_BOUND // needed)))
 
+    def state_dict(self):
+        draws = [Draws(self.generator).state_dict(), Draws(self.rng).state_dict()]
+        return {"draws": draws, "queue": self.queue}
+
+    def load_state_dict(self, state):
+        for generator, drawn in zip((self.generator, self.rng), state["draws"], strict=True):
+            Draws(generator).load_state_dict(drawn)
+        self.queue = state["queue"]
+
     def __call__(self, step):
         if not self.queue:
             self.queue = self._batches(self.training)
@@ -212,6 +240,13 @@ def meta_fit(completer, tasks, truths, seed) -> dict:
     recipe, generator = RECIPES[completer.rule], new_generator(seed)
     problem = completer._problem(to_tensor(tasks[:1]), completer._components_for(tasks[0]))
     start = resolve(completer.optimizer, completer.rule, problem)
+    checkpoint = completer._open_checkpoint(
+        _TRAINED_BY,
+        [*tasks, *(truths or ())],
+        random_state=seed,
+        optimizer=start and start.digest(),
+        y=truths is not None,
+    )
     if start is None:
         rules = fresh_rules(completer, problem, generator)
     else:
@@ -219,6 +254,8 @@ def meta_fit(completer, tasks, truths, seed) -> dict:
         for rule in rules.values():
             rule.requires_grad_(True)
     episodes = _Episodes(completer, tasks, truths, rules, seed)
+    if checkpoint:
+        checkpoint.parts |= {"draws": Draws(generator), "episodes": episodes}
     history = meta_train(
         episodes,
         rules_for(problem, rules),
@@ -232,6 +269,7 @@ def meta_fit(completer, tasks, truths, seed) -> dict:
         anneal=recipe.anneal,
         averaging=0.9,
         verbose=bool(completer.verbose),
+        checkpoint=checkpoint,
     )
     if history.n_skipped and 2 * history.n_skipped >= len(history):
         warnings.warn(

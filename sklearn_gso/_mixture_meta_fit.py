@@ -5,12 +5,22 @@ import torch
 
 from ._solving import new_generator
 from .alternating import rules_for
-from .judge_training import gather, train_judge
+from .checkpoints import Draws
+from .judge_training import Table, gather, train_judge
 from .learned_optimizer import LearnedOptimizer, find_optimizer, mismatch
 from .rules import ClosedForm, LSTMJudge
 
 _STEPS_PER_EPOCH = 30
 _FEWEST_TO_SPLIT = 4
+# The parameters that training depends on; a checkpoint belongs to their values.
+_TRAINED_BY = (
+    "n_components",
+    "n_epochs",
+    "learning_rate",
+    "hidden_size",
+    "covariance_type",
+    "reg_covar",
+)
 
 
 def resolve_judge(optimizer, problem) -> LearnedOptimizer | None:
@@ -37,7 +47,7 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
     ----------
     estimator : GSOGaussianMixture
         Its ``optimizer``, ``n_epochs`` (passes over the tasks; 0 trains nothing),
-        ``learning_rate``, ``hidden_size`` and ``verbose``.
+        ``learning_rate``, ``hidden_size``, ``checkpoint`` and ``verbose``.
     problems : list of MixtureFreeEnergy
         Batches of tasks.
     seed : int
@@ -51,8 +61,15 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
     if estimator.n_epochs == 0:
         return {"learned_optimizer_": start, "history_": []}
     generator = new_generator(seed)
+    checkpoint = estimator._open_checkpoint(
+        _TRAINED_BY,
+        [t for p in problems for t in (p.points, p.sample_weight, *p.fixed.values())],
+        random_state=seed,
+        optimizer=start and start.digest(),
+        fixed=sorted(problems[0].fixed),
+    )
     with torch.no_grad():
-        tables = _gathered(estimator, problems, generator)
+        tables = _gathered(problems, generator, checkpoint)
     tables = [tables[i] for i in np.random.RandomState(seed).permutation(len(tables))]
     n_validation = max(1, len(tables) // 8) if len(tables) >= _FEWEST_TO_SPLIT else 0
     if start is None:
@@ -68,6 +85,7 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
         validation=tables[:n_validation],
         learning_rate=estimator.learning_rate or 3e-3,
         verbose=bool(estimator.verbose),
+        checkpoint=checkpoint,
     )
     optimizer = LearnedOptimizer.from_rules(
         {"moves": judge},
@@ -80,14 +98,40 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
     return {"learned_optimizer_": optimizer, "history_": history}
 
 
-def _gathered(estimator, problems, generator):
+class _Gathering:
+    """Tables of the first batches, and where the generator stood after them."""
+
+    def __init__(self, generator):
+        self.generator, self.n_done, self.tables = Draws(generator), 0, []
+        self.drawn = self.generator.state_dict()
+
+    def add(self, tables):
+        self.tables += tables
+        self.n_done += 1
+        self.drawn = self.generator.state_dict()
+
+    def state_dict(self):
+        tables = [list(table) for table in self.tables]
+        return {"n_done": self.n_done, "tables": tables, "draws": self.drawn}
+
+    def load_state_dict(self, state):
+        self.n_done, self.drawn = state["n_done"], state["draws"]
+        self.tables = [Table(*map(torch.tensor, table)) for table in state["tables"]]
+        self.generator.load_state_dict(self.drawn)
+
+
+def _gathered(problems, generator, checkpoint) -> list[Table]:
     """Tables of all batches; a second pass where they are few."""
-    tables = []
     n_tasks = sum(problem.n_tasks for problem in problems)
-    for _ in range(1 if n_tasks >= 50 else 2):
-        for problem in problems:
-            rules = rules_for(problem, ClosedForm())
-            # Small batches give tables of their own to draw from.
-            for batch in torch.arange(problem.n_tasks).split(4):
-                tables += gather(problem.take(batch), rules, generator)
-    return tables
+    # Small batches give tables of their own to draw from.
+    once = [(p, batch) for p in problems for batch in torch.arange(p.n_tasks).split(4)]
+    batches = once * (1 if n_tasks >= 50 else 2)
+    found = _Gathering(generator)
+    if checkpoint:
+        checkpoint.restore("gathering", found)
+    for problem, batch in batches[found.n_done :]:
+        rules = rules_for(problem, ClosedForm())
+        found.add(gather(problem.take(batch), rules, generator))
+        if checkpoint:
+            checkpoint.write(now=False)
+    return found.tables

@@ -95,6 +95,10 @@ class GSOMatrixCompleter(BaseCompleter):
         none promises a lower error on unseen entries.
     validation_fraction : float, default=0.1
         Share of the collection that is set aside to choose the best checkpoint.
+    checkpoint : path-like, default=None
+        File for the state of training, written every few seconds; needs a
+        ``random_state``. Where a fit was killed or interrupted, the same fit goes on from
+        there and ends as if nothing had happened. A file of another training is refused.
     random_state : int, RandomState instance or None, default=None
         Seeds starts, masks and weights.
     n_jobs : int or None, default=None
@@ -172,6 +176,7 @@ class GSOMatrixCompleter(BaseCompleter):
         n_init=4,
         safeguard="step",
         validation_fraction=0.1,
+        checkpoint=None,
         random_state=None,
         n_jobs=None,
         verbose=0,
@@ -194,6 +199,7 @@ class GSOMatrixCompleter(BaseCompleter):
         self.n_init = n_init
         self.safeguard = safeguard
         self.validation_fraction = validation_fraction
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -212,6 +218,7 @@ class GSOMatrixCompleter(BaseCompleter):
             optional=True,
         )
         self._check_number("validation_fraction", "lie in [0, 1)", lambda v: 0 <= v < 1)
+        self._check_checkpoint()
         check_rule_options(self.rule, self.rule_options)
         if self.loss_weights is not None:
             check_loss_weights(self.loss_weights, self._n_outer())

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from .alternating import alternate
+from .checkpoints import Checkpoint, Draws
 from .exploration import LEAST_GAIN, SHORT_RUN, converge, gains_of, try_moves
 from .problems.base import Problem, take_tasks
 from .rules.base import Rules
@@ -139,6 +140,7 @@ def train_judge(
     n_together: int = 6,
     learning_rate: float = 3e-3,
     verbose: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train a judge in place; it ends with the averaged weights that validated best.
 
@@ -154,9 +156,13 @@ def train_judge(
     learning_rate : float, default=3e-3
         Of Adam; falls to zero along a cosine.
     verbose : bool, default=False
+    checkpoint : Checkpoint, optional
+        Where the training goes on if it was killed.
     """
     trainer = Trainer([judge], learning_rate, averaging=0.98, clip=1.0)
     seed = int(torch.randint(2**31, (1,), generator=generator))
+    if checkpoint:
+        checkpoint.parts["draws"] = Draws(generator)
 
     def step(_):
         picked = torch.randint(len(tables), (n_together,), generator=generator).tolist()
@@ -178,6 +184,7 @@ def train_judge(
         anneal=True,
         verbose=verbose,
         what="training the judge",
+        checkpoint=checkpoint,
     )
 
 

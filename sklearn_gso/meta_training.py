@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .alternating import alternate, init_states
+from .checkpoints import Checkpoint
 from .problems.base import Problem, Variables, map_tensors
 from .rules.base import Rules
 from .training import History, Trainer
@@ -168,6 +169,7 @@ def meta_train(
     averaging: float = 0.0,
     clip: float = 1.0,
     verbose: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train the learned ones among the rules on the global loss, Algorithm 2.
 
@@ -203,6 +205,9 @@ def meta_train(
         Largest norm of a gradient.
     verbose : bool, default=False
         Show a progress bar.
+    checkpoint : Checkpoint, optional
+        Where the training goes on if it was killed. Its parts must hold all that ``source``
+        draws from or changes.
 
     Returns
     -------
@@ -219,4 +224,5 @@ def meta_train(
         anneal=anneal,
         verbose=verbose,
         what="meta-training",
+        checkpoint=checkpoint,
     )

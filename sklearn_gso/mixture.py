@@ -154,6 +154,10 @@ class GSOGaussianMixture(BaseMixture):
         Of that training; by default 3e-3.
     hidden_size : int, default=None
         LSTM units of a new judge, by default 48; an optimizer brings its own.
+    checkpoint : path-like, default=None
+        File for the state of training, written every few seconds; needs a
+        ``random_state``. Where a fit was killed or interrupted, the same fit goes on from
+        there and ends as if nothing had happened. A file of another training is refused.
     covariance_type, covariances, fixed, reg_covar, init_params
         As for `EMGaussianMixture`.
     tol : float, default=1e-6
@@ -216,6 +220,7 @@ class GSOGaussianMixture(BaseMixture):
         n_epochs=10,
         learning_rate=None,
         hidden_size=None,
+        checkpoint=None,
         covariance_type="full",
         covariances=None,
         fixed=(),
@@ -237,6 +242,7 @@ class GSOGaussianMixture(BaseMixture):
         self.n_epochs = n_epochs
         self.learning_rate = learning_rate
         self.hidden_size = hidden_size
+        self.checkpoint = checkpoint
         self.covariance_type = covariance_type
         self.covariances = covariances
         self.fixed = fixed
@@ -255,6 +261,7 @@ class GSOGaussianMixture(BaseMixture):
 
     def _check_parameters(self):
         super()._check_parameters()
+        self._check_checkpoint()
         self._check_integers(("n_epochs",), least=0)
         self._check_integers(("hidden_size",), optional=("hidden_size",))
         self._check_number("learning_rate", "be positive", lambda value: value > 0, optional=True)

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from .checkpoints import Checkpoint
+
 
 class History(list):
     """A list of dicts, one for each meta-step, with how many were skipped."""
@@ -53,6 +55,33 @@ class Trainer:
         self.average = _Average(modules, averaging)
         self.best, self.best_value = self.snapshot(), math.inf
         self.history = History()
+        self.n_done = 0
+
+    def state_dict(self) -> dict:
+        """All that changes from step to step, for a `Checkpoint`."""
+        moments = self.adam.state_dict()["state"]
+        return {
+            "n_done": self.n_done,
+            "modules": [m.state_dict() for m in self.modules],
+            "average": self.average.average,
+            "n_averaged": self.average.n_updates,
+            "best": self.best,
+            "best_value": self.best_value,
+            "adam": [moments.get(i, {}) for i in range(len(self.parameters))],
+            "history": list(self.history),
+            "n_skipped": self.history.n_skipped,
+        }
+
+    def load_state_dict(self, state) -> None:
+        self.restore(_tensors(state["modules"]))
+        self.average.average = _tensors(state["average"])
+        self.average.n_updates = state["n_averaged"]
+        self.best, self.best_value = _tensors(state["best"]), state["best_value"]
+        moments = {i: one for i, one in enumerate(_tensors(state["adam"])) if one}
+        self.adam.load_state_dict({**self.adam.state_dict(), "state": moments})
+        self.history[:] = state["history"]
+        self.history.n_skipped = state["n_skipped"]
+        self.n_done = state["n_done"]
 
     def snapshot(self):
         return copy.deepcopy(self.average.average)
@@ -90,16 +119,33 @@ class Trainer:
         return value
 
     def run(
-        self, n_steps, step, validate=None, *, validate_every, anneal=False, verbose=False, what=""
+        self,
+        n_steps,
+        step,
+        validate=None,
+        *,
+        validate_every,
+        anneal=False,
+        verbose=False,
+        what="",
+        checkpoint: Checkpoint | None = None,
     ) -> History:
         """Call ``step(i)``, which returns the losses of its updates, ``n_steps`` times.
 
         The modules end with the averaged weights of the lowest ``validate()``, or with
-        the last ones without it. Ctrl-C ends the run early in the same way.
+        the last ones without it. Ctrl-C ends the run early in the same way. With a
+        checkpoint the run goes on where its file says, and its state is written there
+        every few seconds and at the end.
         """
-        bar = tqdm(range(n_steps), disable=not verbose, desc=what, unit="step")
+        if checkpoint:
+            checkpoint.parts["training"] = self
+            checkpoint.restore_all()
+        steps = range(self.n_done, n_steps)
+        bar = tqdm(
+            steps, disable=not verbose, desc=what, unit="step", initial=self.n_done, total=n_steps
+        )
         try:
-            if validate:
+            if validate and not self.n_done:
                 self.check(validate)
             for i in bar:
                 if anneal:
@@ -110,8 +156,16 @@ class Trainer:
                 if validate and ((i + 1) % validate_every == 0 or i + 1 == n_steps):
                     record["validation"] = self.check(validate)
                 self.history.append(record)
+                self.n_done = i + 1
+                if checkpoint:
+                    checkpoint.write(now=i + 1 == n_steps)
                 bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k != "step"})
         except KeyboardInterrupt:
             tqdm.write(f"{what} interrupted; keeping the best weights so far")
         self.restore(self.best if validate else self.snapshot())
         return self.history
+
+
+def _tensors(states) -> list[dict]:
+    """Copies, as tensors, of the arrays that a checkpoint holds."""
+    return [{key: torch.tensor(array) for key, array in one.items()} for one in states]

@@ -14,6 +14,7 @@ LAYERS = {
     "_version": 0,
     "_files": 1,
     "_descriptions": 1,
+    "checkpoints": 2,
     "tasks": 1,
     "metrics": 1,
     "datasets": 1,
