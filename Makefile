@@ -22,9 +22,7 @@ bench-mixture: $(READY)
 	$(BIN)/python -m benchmarks.mixture
 
 pretrain: $(READY)
-	$(BIN)/python -m sklearn_gso.pretrain --output .venv/first.safetensors
-	$(BIN)/python -m sklearn_gso.pretrain --start .venv/first.safetensors \
-		--output sklearn_gso/pretrained/completer.safetensors
+	$(BIN)/python -m sklearn_gso.pretrain --output sklearn_gso/pretrained/completer.safetensors
 	$(BIN)/python -m sklearn_gso.pretrain_mixture \
 		--output sklearn_gso/pretrained/mixture.safetensors
 

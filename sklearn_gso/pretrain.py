@@ -1,14 +1,13 @@
 """Train the completer's optimizer that ships with the package.
 
-Two phases, together about an hour on one core::
+About an hour on one core, from scratch or on from what ships::
 
-    python -m sklearn_gso.pretrain --output first.safetensors
-    python -m sklearn_gso.pretrain --start first.safetensors --output completer.safetensors
+    python -m sklearn_gso.pretrain --output completer.safetensors
+    python -m sklearn_gso.pretrain --start completer.safetensors --output next.safetensors
 
-The second adds tables that are mostly mean and noise, as many real ones are. Every Adam
-step adds up the gradients of one batch of each kind of task, and each task is judged
-relative to the untrained step on the same task from the same start: otherwise noiseless
-tasks, whose errors span ten decades, drown the rest.
+Every Adam step adds up the gradients of one batch of each of six kinds of tasks, and each
+task is judged relative to the untrained step on the same task from the same start:
+otherwise noiseless tasks, whose errors span ten decades, drown the rest.
 """
 
 import argparse
@@ -20,6 +19,7 @@ import torch
 
 from ._version import __version__
 from .alternating import rules_for
+from .checkpoints import Checkpoint, Draws
 from .datasets import make_low_rank_tasks, make_table_tasks
 from .learned_optimizer import LearnedOptimizer
 from .meta_training import make_episode, meta_train, validate
@@ -128,7 +128,15 @@ def draw_episode(kind, rules, rng, generator):
     return episode._replace(weight=KINDS[kind])
 
 
-def pretrain(minutes=60.0, n_steps=None, start=None, seed=_PRETRAINING_SEED, verbose=True, **new):
+def pretrain(
+    minutes=60.0,
+    n_steps=None,
+    start=None,
+    seed=_PRETRAINING_SEED,
+    verbose=True,
+    checkpoint=None,
+    **new,
+):
     """Train from scratch, or go on from ``start``.
 
     Parameters
@@ -139,6 +147,8 @@ def pretrain(minutes=60.0, n_steps=None, start=None, seed=_PRETRAINING_SEED, ver
     start : LearnedOptimizer, optional
     seed : int
     verbose : bool, default=True
+    checkpoint : path-like, optional
+        Where a training of ``n_steps`` that was killed goes on.
     **new
         Options of a new `LSTMControl`.
 
@@ -162,6 +172,10 @@ def pretrain(minutes=60.0, n_steps=None, start=None, seed=_PRETRAINING_SEED, ver
         kinds = rng.choice(list(KINDS), _KINDS_A_STEP, replace=False)
         return [draw_episode(kind, rules, rng, generator) for kind in kinds]
 
+    if checkpoint:
+        settings = {"n_steps": n_steps, "seed": seed, "start": start and start.digest(), "new": new}
+        parts = {"numpy": Draws(rng), "torch": Draws(generator)}
+        checkpoint = Checkpoint(checkpoint, settings, parts)
     n_steps = n_steps or _steps_within(minutes, source, rules)
     history = meta_train(
         source,
@@ -173,6 +187,7 @@ def pretrain(minutes=60.0, n_steps=None, start=None, seed=_PRETRAINING_SEED, ver
         anneal=True,
         averaging=0.98,
         verbose=verbose,
+        checkpoint=checkpoint,
     )
     return LearnedOptimizer.from_rules(
         {name: rule for name in problem.moved_names},
@@ -218,12 +233,22 @@ def main():
     parser.add_argument("--seed", type=int, default=_PRETRAINING_SEED)
     parser.add_argument("--hidden-size", type=int, default=24)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--checkpoint", default=None)
     parser.add_argument("--output", default="completer.safetensors")
     arguments = parser.parse_args()
+    if arguments.checkpoint and not arguments.steps:
+        parser.error("--checkpoint needs --steps: how many fit into a time differs from run to run")
     torch.set_num_threads(1)
     start = LearnedOptimizer.load(arguments.start) if arguments.start else None
     new = {} if start else {"hidden_size": arguments.hidden_size, "n_layers": arguments.layers}
-    optimizer = pretrain(arguments.minutes, arguments.steps, start, arguments.seed, **new)
+    optimizer = pretrain(
+        arguments.minutes,
+        arguments.steps,
+        start,
+        arguments.seed,
+        checkpoint=arguments.checkpoint,
+        **new,
+    )
     optimizer.save(arguments.output)
     print(optimizer.description)
 
