@@ -14,7 +14,7 @@ from ._solving import draw_seed, solve_batch, solve_collection, to_tensor
 from .datasets import hide_entries
 from .metrics import relative_error
 from .problems import MatrixCompletion
-from .problems.base import Variables, map_tensors, point, take_tasks
+from .problems.base import Variables, map_tensors, point
 from .search import SAFEGUARDS, mean_by_shares
 from .tasks import (
     as_tasks,
@@ -151,13 +151,18 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         shares = found.shares[:, 0]
         order = shares.argsort(descending=True, stable=True)
         order = order[shares[order] >= _LEAST_SHARE]
-        problem, solution = found.problem, take_tasks(found.solution, order)
+        runs = [found.runs[i] for i in order]
         self._shares = (shares[order] / shares[order].sum()).numpy()
-        self._fixed = map_tensors(
-            lambda tensor: tensor.numpy(),
-            {name: block for name, block in solution.variables.items() if name != "U"},
-        )
-        self._scale = problem.scale[order].numpy()
+        self._fixed = [
+            map_tensors(
+                lambda tensor: tensor.numpy(),
+                {name: block for name, block in run.variables.items() if name != "U"},
+            )
+            for run in runs
+        ]
+        solution = runs[0]
+        problem = found.problem
+        self._scale = problem.scale.numpy()
         right = point(solution.variables["V"])
         self.components_ = (problem.scale[0] * right[0]).numpy().T.copy()
         self.n_components_ = len(self.components_)
@@ -241,12 +246,17 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         return [self._complete_rows(array) for array in arrays]
 
     def _complete_rows(self, array):
-        values = to_tensor([array] * len(self._shares))
-        problem = self._problem(values, self.n_components_, scale=torch.tensor(self._scale))
-        variables: Variables = map_tensors(lambda a: torch.from_numpy(a.copy()), self._fixed)
-        variables["U"] = problem.minimize_block(variables, "U")
+        problem = self._problem(
+            to_tensor([array]), self.n_components_, scale=torch.from_numpy(self._scale.copy())
+        )
+
+        def estimate(fixed):
+            variables: Variables = map_tensors(lambda a: torch.from_numpy(a.copy()), fixed)
+            variables["U"] = problem.minimize_block(variables, "U")
+            return problem.reconstruct(variables)
+
         shares = torch.tensor(self._shares)[:, None]
-        return mean_by_shares(shares, problem.reconstruct(variables))[0].numpy()
+        return mean_by_shares(shares, map(estimate, self._fixed))[0].numpy()
 
     def score(self, X, y=None):
         """Minus the mean relative error on entries that are hidden from this call.

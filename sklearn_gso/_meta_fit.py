@@ -209,7 +209,7 @@ class _Episodes:
         judge = None
         if self.truths is not None:
             truth = to_tensor([self.truths[i] for i in batch])
-            judge = problem.with_values(_unseen(truth, problem.mask.bool()))
+            judge = problem.with_values(_unseen(truth, problem.observed.mask.bool()))
         elif self.loss == "heldout":
             problem, judge = problem.split(_HELDOUT_FRACTION, self.generator)
         return make_episode(

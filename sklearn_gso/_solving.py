@@ -5,7 +5,7 @@ import torch
 from joblib import Parallel, delayed
 from sklearn.utils import check_random_state
 
-from .search import mean_by_shares, minimize_from_starts
+from .search import minimize_from_starts
 from .tasks import batches
 
 
@@ -39,14 +39,16 @@ def solve_batch(completer, values, seed):
         n_inner,
         completer.safeguard,
     )
-    many = found.problem
-    if many.has_empty_rows:
-        settled = many.settle_empty_rows(found.solution.variables)
-        solution = found.solution._replace(variables=settled, objective=many.objective(settled))
-        found = found._replace(solution=solution)
+    if problem.has_empty_rows:
+        found = found._replace(runs=[_settled(problem, run) for run in found.runs])
     if not all(map(_is_finite, found.best.variables.values())):
         raise ValueError(f"{type(completer).__name__} {_why_not_finite(completer, rules)}")
     return found
+
+
+def _settled(problem, run):
+    variables = problem.settle_empty_rows(run.variables)
+    return run._replace(variables=variables, objective=problem.objective(variables))
 
 
 def _why_not_finite(completer, rules):
@@ -65,8 +67,7 @@ def _is_finite(block):
 
 def _completed_batch(completer, values, seed):
     found = solve_batch(completer, values, seed)
-    estimates = found.problem.reconstruct(found.solution.variables)
-    return mean_by_shares(found.shares, estimates).numpy()
+    return found.mean(found.problem.reconstruct).numpy()
 
 
 def solve_collection(completer, arrays, seed) -> list[np.ndarray]:

@@ -1,12 +1,13 @@
 """Around the loop: safeguarded runs, from many starts at once."""
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .alternating import alternate, init_states
-from .problems.base import Problem, Variables, map_tensors, where_tasks
+from .problems.base import Problem, Variables, take_tasks, where_tasks
 from .rules.base import Rules
 
 SAFEGUARDS = ("step", "run", "none")
@@ -129,36 +130,43 @@ def _within_bound(value, first, best) -> Tensor:
 
 
 class Starts(NamedTuple):
-    """Runs from several starts, the tasks ``n_init`` times over.
+    """Runs from several starts.
 
     Attributes
     ----------
     problem : Problem
-        Of ``n_init * T`` tasks.
-    solution : Solution
-        Where each run ended.
+        Of T tasks.
+    runs : list of Solution
+        Where each start ended.
     shares : Tensor of shape (n_init, T)
         Of each run in the answer to its task; they sum to 1 over the runs.
     """
 
     problem: Problem
-    solution: Solution
+    runs: list[Solution]
     shares: Tensor
 
     @property
     def best(self) -> Solution:
         """The runs of the largest share, one a task."""
-        n_tasks = self.shares.shape[1]
-        chosen = self.shares.argmax(0) * n_tasks + torch.arange(n_tasks)
-        return map_tensors(lambda tensor: tensor[chosen], self.solution)
+        found, largest = self.runs[0], self.shares.argmax(0)
+        for i, run in enumerate(self.runs[1:], start=1):
+            found = Solution(*where_tasks(largest == i, tuple(run), tuple(found)))
+        return found
+
+    def mean(self, function: Callable[[Variables], Tensor]) -> Tensor:
+        """Mean by shares of what a function finds in each run's variables, (T, ...)."""
+        return mean_by_shares(self.shares, (function(run.variables) for run in self.runs))
 
 
-def mean_by_shares(shares: Tensor, values: Tensor) -> Tensor:
-    """Mean over the runs of what each has, ``(n_init * T, ...)``, by shares of (n_init, T)."""
-    values = values.unflatten(0, shares.shape)
-    shares = shares.reshape(*shares.shape, *[1] * (values.ndim - 2))
-    # A run that is not finite has no share; 0 times NaN must not have one either.
-    return torch.where(shares > 0, shares * values, 0.0).sum(0)
+def mean_by_shares(shares: Tensor, values: Iterable[Tensor]) -> Tensor:
+    """Mean by shares (n_init, T) of what each run has, tensors of shape (T, ...)."""
+    total = torch.zeros((), dtype=shares.dtype)
+    for share, value in zip(shares, values, strict=True):
+        share = share.reshape(-1, *[1] * (value.ndim - 1))
+        # A run that is not finite has no share; 0 times NaN must not have one either.
+        total = total + torch.where(share > 0, share * value, 0.0)
+    return total
 
 
 def minimize_from_starts(
@@ -170,14 +178,26 @@ def minimize_from_starts(
     n_inner: int | None = None,
     safeguard: str = "step",
 ) -> Starts:
-    """`minimize` from ``n_init`` random starts in one batch, and what each counts for."""
+    """`minimize` from ``n_init`` random starts, and what each counts for.
+
+    The starts run in one batch, or one by one where the problem says so.
+    """
+    numbers = torch.arange(n_init * problem.n_tasks).reshape(n_init, -1)
     many = problem.repeat(n_init) if n_init > 1 else problem
-    found = minimize(many, rules, many.init(generator), n_outer, n_inner, safeguard)
-    left = many.unexplained(found.variables)
-    return Starts(many, found, _shares(n_init, found.objective, left))
+    start = many.init(generator)
+    if problem.one_start_at_a_time:
+        del many
+        runs = [
+            minimize(problem, rules, take_tasks(start, own), n_outer, n_inner, safeguard)
+            for own in numbers
+        ]
+    else:
+        found = minimize(many, rules, start, n_outer, n_inner, safeguard)
+        runs = [Solution(*take_tasks(tuple(found), own)) for own in numbers]
+    return Starts(problem, runs, _shares(problem, runs))
 
 
-def _shares(n_init, objective, unexplained) -> Tensor:
+def _shares(problem, runs) -> Tensor:
     """Shares of the starts in the answer, (n_init, T).
 
     Where the model says how much each run leaves unexplained, by the fourth power of
@@ -185,11 +205,12 @@ def _shares(n_init, objective, unexplained) -> Tensor:
     a table equally well, in different ways, are averaged, which is better than the best
     of them (benchmarks/LOG.md). Else the lowest objective takes all.
     """
-    objective = objective.reshape(n_init, -1)
+    objective = torch.stack([run.objective for run in runs])
     objective = torch.where(objective.isfinite(), objective, torch.inf)
-    if unexplained is None or n_init == 1:
-        return nn.functional.one_hot(objective.argmin(0), n_init).T.to(objective.dtype)
-    left = unexplained.reshape(n_init, -1)
+    found = [problem.unexplained(run.variables) for run in runs]
+    if len(runs) == 1 or found[0] is None:
+        return nn.functional.one_hot(objective.argmin(0), len(runs)).T.to(objective.dtype)
+    left = torch.stack(found)
     usable = objective.isfinite() & left.isfinite()
     left = torch.where(usable, left, torch.inf)
     least = left.amin(0)

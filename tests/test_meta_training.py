@@ -142,7 +142,7 @@ def test_meta_gradient_flows_through_the_solve(generator):
 def test_nan_losses_are_skipped_and_counted():
     source, rules = completion_source("truth")
     good = source(0)[0]
-    spoiled = good.problem.with_values(torch.full_like(good.problem.values, torch.inf))
+    spoiled = good.problem.with_values(torch.full_like(good.problem.observed.values, torch.inf))
     bad = Episode(good.problem, spoiled, good.variables, good.n_outer, good.reference)
     weights = {k: v.clone() for k, v in rules["U"].state_dict().items()}
     history = meta_train(lambda s: [bad], rules, 3)

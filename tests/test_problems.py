@@ -160,7 +160,7 @@ def test_free_energy_bounds_the_evidence(generator):
             v[name] = problem.minimize_block(v, name)
     grid = np.linspace(-8, 8, 401)
     step = grid[1] - grid[0]
-    r = problem.values[0, 0].numpy()
+    r = problem.observed.values[0, 0].numpy()
     normal = np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi)
     evidence = 0.0
     for u, pu in zip(grid, normal, strict=True):
@@ -176,9 +176,9 @@ def test_free_energy_bounds_the_evidence(generator):
 def test_split_and_judge_share_the_data(noisy_values, generator):
     problem = EmpiricalBayesCompletion(noisy_values, 2)
     kept, out = problem.split(0.3, generator)
-    assert torch.equal(kept.mask + out.mask, problem.mask)
-    assert torch.equal(kept.values + out.values, problem.values)
-    assert 0 < out.mask.sum() < kept.mask.sum()
+    assert torch.equal(kept.observed.mask + out.observed.mask, problem.observed.mask)
+    assert torch.equal(kept.observed.values + out.observed.values, problem.observed.values)
+    assert 0 < out.observed.mask.sum() < kept.observed.mask.sum()
     judge = problem.with_values(noisy_values)
     v = problem.init(generator)
     residual = (problem.reconstruct(v) - noisy_values).nan_to_num()

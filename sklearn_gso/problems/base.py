@@ -130,6 +130,11 @@ class Problem(ABC):
         return None
 
     @property
+    def one_start_at_a_time(self) -> bool:
+        """Whether several starts in one batch would cost memory and win no time."""
+        return False
+
+    @property
     def task_size(self) -> int:
         """Doubles that a pass over one task works on; batches are cut to stay in cache."""
         return 0

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ._linalg import log_determinant, solve_and_invert
+from ._observations import OTHER
 from .base import Problem, point
 from .matrix_completion import MatrixCompletion, _row_control
 
@@ -54,8 +55,9 @@ class EmpiricalBayesCompletion(MatrixCompletion):
 
     Parameters
     ----------
-    values : Tensor of shape (T, p, q)
-        The matrices; NaN marks a missing entry.
+    values : Tensor of shape (T, p, q), sparse matrix or list of sparse matrices
+        The matrices; NaN marks a missing entry. Of scipy's sparse ones the stored
+        entries are the observed ones; they are never made dense.
     n_components : int
         An upper bound of the rank.
     scale : "rms" or Tensor of shape (T, 1, 1), default="rms"
@@ -88,7 +90,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         return ("U", "V")
 
     def init(self, generator):
-        k, dtype = self.n_components, self.values.dtype
+        k, dtype = self.n_components, self._dtype
         variables = {}
         for name, mean in super().init(generator).items():
             identity = torch.eye(k, dtype=dtype).repeat(self.n_tasks, 1, 1)
@@ -100,12 +102,11 @@ class EmpiricalBayesCompletion(MatrixCompletion):
 
     def _sum_observed(self, name, moments) -> Tensor:
         """Sums over the entries observed in each row of (k, k) moments of the other factor."""
-        _, mask, _ = self._sides[name]
-        return (moments.flatten(1, 2) @ mask.mT).unflatten(1, moments.shape[1:3])
+        return self.observed.sums(name, moments.flatten(1, 2)).unflatten(1, moments.shape[1:3])
 
     def _gram(self, name, variables) -> Tensor:
         """Sums of the other factor's second moments, the block step's curvature."""
-        mean, covariance = variables[self._sides[name][2]]
+        mean, covariance = variables[OTHER[name]]
 
         def compute():
             return self._sum_observed(name, _outer(mean) + covariance)
@@ -124,16 +125,16 @@ class EmpiricalBayesCompletion(MatrixCompletion):
 
     def posterior(self, variables, name, controls) -> Posterior:
         """Gaussian posteriors of the rows of one factor, the other one fixed."""
-        values, _, other = self._sides[name]
         prior = variables["prior_" + name]
         noise = variables["noise"][:, 0] * torch.exp(_row_control(controls, "data"))
         # Everything in units of the row's noise: fewer passes over (k, k, rows).
         trust = torch.exp(_row_control(controls, "prior")) / noise
-        trust = trust.expand(len(values), values.shape[1])[:, None]
+        trust = trust.expand_as(self.row_counts[name])[:, None]
         matrix = torch.addcmul(
             self._gram(name, variables), prior.precision[..., None], trust[:, None]
         )
-        right = point(variables[other]).mT @ values.mT + (prior.precision @ prior.mean.mT) * trust
+        right = self.observed.project(name, point(variables[OTHER[name]]).mT)
+        right = right + (prior.precision @ prior.mean.mT) * trust
         inverse, solution = solve_and_invert(matrix, right)
         return Posterior(solution.mT, inverse / noise[:, None, None])
 
@@ -207,7 +208,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         return torch.stack(
             [
                 (count / k).clamp(min=0.1).log(),
-                count / point(variables[self._sides[name][2]]).shape[1],
+                count / point(variables[OTHER[name]]).shape[1],
                 (square + 1e-12).log() / 8,
                 (square * noise + 1e-4).log() / 4,
                 noise.log().expand_as(count) / 8,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ._linalg import solve_and_invert
+from ._observations import OTHER, Observations, observe
 from .base import Problem, point, with_point
 
 
@@ -21,8 +22,9 @@ class MatrixCompletion(Problem):
 
     Parameters
     ----------
-    values : Tensor of shape (T, p, q)
-        The matrices; NaN marks a missing entry.
+    values : Tensor of shape (T, p, q), sparse matrix or list of sparse matrices
+        The matrices; NaN marks a missing entry. Of scipy's sparse ones the stored
+        entries are the observed ones; they are never made dense.
     n_components : int
         Columns of U and V, the paper's k_m.
     alpha : float, default=1e-3
@@ -45,57 +47,52 @@ class MatrixCompletion(Problem):
     feature_version = 1
 
     def __init__(self, values, n_components, alpha=1e-3, scale=None, init_scale=1.0):
-        values, mask = _observed(values)
+        observed = observe(values)
         if scale is None:
-            scale = torch.ones_like(values[:, :1, :1])
+            scale = torch.ones(observed.shape[0], 1, 1, dtype=observed.counts["U"].dtype)
         elif isinstance(scale, str):
-            scale = _root_mean_square(values, mask)
-        self._set(values / scale, mask, scale, n_components, alpha, init_scale)
+            scale = observed.root_mean_square()
+        self._set(observed.divided(scale), scale, n_components, alpha, init_scale)
 
-    def _set(self, values, mask, scale, n_components, alpha, init_scale):
-        self.values, self.mask, self.scale = values, mask, scale
+    def _set(self, observed, scale, n_components, alpha, init_scale):
+        self.observed: Observations = observed
+        self.scale = scale
         self.n_components, self.alpha, self.init_scale = n_components, alpha, init_scale
-        self.n_tasks = len(values)
-        self.row_counts = {"U": mask.sum(2), "V": mask.sum(1)}
+        self.n_tasks = observed.shape[0]
+        self.row_counts = observed.counts
         self.n_observed = self.row_counts["U"].sum(1)
         self._forget()
-        # One orientation for each factor, so that no formula is written twice.
-        self._sides = {
-            "U": (values, mask, "V"),
-            "V": (values.mT, mask.mT, "U"),
-        }
 
-    def _with_data(self, values, mask, scale):
+    def _with_data(self, observed, scale):
         other = object.__new__(type(self))
-        other._set(values, mask, scale, self.n_components, self.alpha, self.init_scale)
+        other._set(observed, scale, self.n_components, self.alpha, self.init_scale)
         return other
 
+    @property
+    def one_start_at_a_time(self):
+        return self.observed.one_start_at_a_time
+
+    @property
+    def _dtype(self):
+        return self.n_observed.dtype
+
     def init(self, generator):
-        _, p, q = self.values.shape
+        _, p, q = self.observed.shape
 
         def start(rows):
             shape = (self.n_tasks, rows, self.n_components)
-            normal = torch.randn(shape, generator=generator, dtype=self.values.dtype)
+            normal = torch.randn(shape, generator=generator, dtype=self._dtype)
             return self.init_scale * normal
 
         return {"U": start(p), "V": start(q)}
 
-    def residual(self, variables, name="U") -> Tensor:
-        """``P_Ω(R - U Vᵀ)``, rows along the named factor: (T, rows, others)."""
-        u, v = point(variables["U"]), point(variables["V"])
-        found = torch.baddbmm(self.values, u, v.mT, alpha=-1).mul_(self.mask)
-        return found if name == "U" else found.mT
-
     def misfits(self, variables) -> dict[str, Tensor]:
         """Squared residuals summed over each row of each factor, (T, rows)."""
+        tensors = (point(variables["U"]), point(variables["V"]))
 
         def compute():
-            residual = self.residual(variables)
-            # Large batches pay more for fresh memory than for arithmetic.
-            squares = residual.square() if residual.requires_grad else residual.square_()
-            return {"U": squares.sum(2), "V": squares.sum(1)}
+            return self.observed.squares(self.observed.residual(*tensors))
 
-        tensors = (point(variables["U"]), point(variables["V"]))
         return self._remember("misfits", tensors, compute)
 
     def objective(self, variables):
@@ -104,17 +101,17 @@ class MatrixCompletion(Problem):
         return 0.5 * (misfit + self.alpha * squares)
 
     def gradient(self, variables, name):
-        other = variables[self._sides[name][2]]
-        return self.alpha * variables[name] - self.residual(variables, name) @ other
+        residual = self.observed.residual(variables["U"], variables["V"])
+        pull = self.observed.times(name, residual, variables[OTHER[name]])
+        return self.alpha * variables[name] - pull
 
     def minimize_block(self, variables, name, controls=None):
         controls = controls or {}
-        values, mask, other = self._sides[name]
-        factor = variables[other].mT
+        factor = variables[OTHER[name]].mT
         k = self.n_components
         gram = factor[:, :, None] * factor[:, None]
-        curvature = (gram.flatten(1, 2) @ mask.mT).unflatten(1, (k, k))
-        right = factor @ values.mT
+        curvature = self.observed.sums(name, gram.flatten(1, 2)).unflatten(1, (k, k))
+        right = self.observed.project(name, factor)
         ridge = self.alpha * torch.exp(_row_control(controls, "ridge"))
         diagonal = ridge
         if "pull" in controls:
@@ -122,7 +119,7 @@ class MatrixCompletion(Problem):
             pull = mean_curvature * torch.expm1(_row_control(controls, "pull")).clamp(min=0)
             diagonal = ridge + pull
             right = right + pull[:, None] * variables[name].mT
-        identity = torch.eye(k, dtype=values.dtype)[None, :, :, None]
+        identity = torch.eye(k, dtype=right.dtype)[None, :, :, None]
         matrix = curvature + identity * diagonal[:, None, None]
         return solve_and_invert(matrix, right)[1].mT
 
@@ -145,15 +142,15 @@ class MatrixCompletion(Problem):
         return variables
 
     def row_features(self, variables, name):
-        _, mask, other = self._sides[name]
+        other = point(variables[OTHER[name]])
         count = self.row_counts[name]
         misfit = (self.misfits(variables)[name] / count.clamp(min=1)).sqrt()
         size = point(variables[name]).square().mean(2).sqrt()
-        other_size = point(variables[other]).square().mean((1, 2)).sqrt()[:, None]
+        other_size = other.square().mean((1, 2)).sqrt()[:, None]
         return torch.stack(
             [
                 (count / self.n_components).clamp(min=0.1).log(),
-                count / mask.shape[2],
+                count / other.shape[1],
                 (misfit + 1e-8).log() / 4,
                 (size + 1e-3).log(),
                 ((size + 1e-3) / (other_size + 1e-3)).log(),
@@ -163,46 +160,28 @@ class MatrixCompletion(Problem):
         )
 
     def split(self, fraction, generator):
-        draw = torch.rand(self.mask.shape, generator=generator, dtype=self.mask.dtype)
-        out = self.mask * (draw < fraction)
-        kept = self.mask - out
-        parts = [self._with_data(self.values * m, m, self.scale) for m in (kept, out)]
+        parts = self.observed.split(fraction, generator)
+        parts = [self._with_data(part, self.scale) for part in parts]
         # Its share of the penalty makes the batch's gradient, scaled up, unbiased.
         parts[1].alpha = fraction * self.alpha
         return tuple(parts)
 
     def error(self, variables):
         """Squared residual over the squared norm of this problem's entries, (T,)."""
-        total = self.values.square().sum((1, 2))
+        total = self.observed.total_square()
         # No clamp: 1 / 1e-300 overflows in the gradient of a task without entries.
         return self.misfits(variables)["U"].sum(1) / torch.where(total > 0, total, 1.0)
 
     def with_values(self, values) -> "MatrixCompletion":
-        """The same problem, in the same units, with other values (NaN: missing)."""
-        values, mask = _observed(values)
-        return self._with_data(values / self.scale, mask, self.scale)
+        """The same problem, in the same units, with other values, given as at first."""
+        return self._with_data(observe(values).divided(self.scale), self.scale)
 
     def take(self, index):
-        return self._with_data(self.values[index], self.mask[index], self.scale[index])
+        return self._with_data(self.observed.take(index), self.scale[index])
 
     def reconstruct(self, variables) -> Tensor:
         """The completed matrices ``U Vᵀ`` in the units of the data, (T, p, q)."""
         return self.scale * (point(variables["U"]) @ point(variables["V"]).mT)
-
-
-def _observed(values) -> tuple[Tensor, Tensor]:
-    """Zero-filled values and the mask, 1 where an entry is observed."""
-    mask = ~torch.isnan(values)
-    return torch.where(mask, values, torch.zeros((), dtype=values.dtype)), mask.to(values.dtype)
-
-
-def _root_mean_square(values, mask) -> Tensor:
-    """Of the observed entries, (T, 1, 1); 1 for zero matrices. Squares never overflow."""
-    largest = values.abs().amax((1, 2), keepdim=True)
-    largest = torch.where(largest > 0, largest, 1.0)
-    mean = (values / largest).square().sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
-    scale = largest * torch.where(mean > 0, mean, 1.0).sqrt()[:, None, None]
-    return scale.clamp(min=torch.finfo(values.dtype).tiny)
 
 
 def _row_control(controls, name):

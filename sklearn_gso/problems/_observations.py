@@ -1,0 +1,350 @@
+"""What factor models ask of the entries they see, of dense tensors and of sparse ones.
+
+``name`` is the factor, "U" or "V", whose rows the answer belongs to. A residual is
+whatever `residual` returns: only its own observations can read it.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+OTHER = {"U": "V", "V": "U"}
+# Doubles gathered at once where entries meet both factors: they stay in cache.
+_CHUNK = 1 << 16
+
+
+class Observations(ABC):
+    """The observed entries of T matrices of one shape.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(T, p, q)``.
+    counts : dict of str to Tensor
+        Observed entries of each row of each factor, (T, p) and (T, q).
+    one_start_at_a_time : bool
+        Whether several starts would cost memory and win no time.
+    """
+
+    one_start_at_a_time = False
+    shape: tuple[int, int, int]
+    counts: dict[str, Tensor]
+
+    @abstractmethod
+    def sums(self, name: str, moments: Tensor) -> Tensor:
+        """Sums over each row's observed entries of (T, m, others) moments: (T, m, rows)."""
+
+    @abstractmethod
+    def project(self, name: str, factor: Tensor) -> Tensor:
+        """``factor @ values``, of (T, k, others): (T, k, rows)."""
+
+    @abstractmethod
+    def residual(self, u: Tensor, v: Tensor) -> Tensor:
+        """``P_Ω(R - U Vᵀ)``."""
+
+    @abstractmethod
+    def squares(self, residual: Tensor) -> dict[str, Tensor]:
+        """Squared residuals summed over each row of each factor. May spoil the residual."""
+
+    @abstractmethod
+    def times(self, name: str, residual: Tensor, other: Tensor) -> Tensor:
+        """The residual, rows along the named factor, times the other one: (T, rows, k)."""
+
+    @abstractmethod
+    def largest(self) -> Tensor:
+        """Largest modulus of each matrix, (T, 1, 1)."""
+
+    @abstractmethod
+    def total_square(self) -> Tensor:
+        """Sum of the squares of each matrix, (T,)."""
+
+    @abstractmethod
+    def divided(self, scale: Tensor) -> "Observations":
+        """The same entries in units of (T, 1, 1)."""
+
+    @abstractmethod
+    def split(self, fraction: float, generator) -> tuple["Observations", "Observations"]:
+        """The entries without, and only, a random share."""
+
+    @abstractmethod
+    def take(self, index: Tensor) -> "Observations":
+        """Some of the matrices, by number."""
+
+    def root_mean_square(self) -> Tensor:
+        """Of the observed entries, (T, 1, 1); 1 for zero matrices. Squares never overflow."""
+        largest = self.largest()
+        largest = torch.where(largest > 0, largest, 1.0)
+        n_observed = self.counts["U"].sum(1).clamp(min=1)
+        mean = self.divided(largest).total_square() / n_observed
+        scale = largest * torch.where(mean > 0, mean, 1.0).sqrt()[:, None, None]
+        return scale.clamp(min=torch.finfo(scale.dtype).tiny)
+
+
+class DenseObservations(Observations):
+    """Zero-filled values and a mask, 1 where an entry is observed, both (T, p, q)."""
+
+    def __init__(self, values: Tensor, mask: Tensor):
+        self.values, self.mask = values, mask
+        self.shape = tuple(values.shape)
+        self.counts = {"U": mask.sum(2), "V": mask.sum(1)}
+        # One orientation for each factor, so that no formula is written twice.
+        self._across = {"U": (values.mT, mask.mT), "V": (values, mask)}
+
+    @classmethod
+    def of(cls, values: Tensor) -> "DenseObservations":
+        """Of matrices in which NaN marks a missing entry."""
+        mask = ~torch.isnan(values)
+        filled = torch.where(mask, values, torch.zeros((), dtype=values.dtype))
+        return cls(filled, mask.to(values.dtype))
+
+    def sums(self, name, moments):
+        return moments @ self._across[name][1]
+
+    def project(self, name, factor):
+        return factor @ self._across[name][0]
+
+    def residual(self, u, v):
+        return torch.baddbmm(self.values, u, v.mT, alpha=-1).mul_(self.mask)
+
+    def squares(self, residual):
+        # Large batches pay more for fresh memory than for arithmetic.
+        squares = residual.square() if residual.requires_grad else residual.square_()
+        return {"U": squares.sum(2), "V": squares.sum(1)}
+
+    def times(self, name, residual, other):
+        return (residual if name == "U" else residual.mT) @ other
+
+    def largest(self):
+        return self.values.abs().amax((1, 2), keepdim=True)
+
+    def total_square(self):
+        return self.values.square().sum((1, 2))
+
+    def divided(self, scale):
+        return DenseObservations(self.values / scale, self.mask)
+
+    def split(self, fraction, generator):
+        draw = torch.rand(self.shape, generator=generator, dtype=self.mask.dtype)
+        out = self.mask * (draw < fraction)
+        kept = self.mask - out
+        return tuple(DenseObservations(self.values * m, m) for m in (kept, out))
+
+    def take(self, index):
+        return DenseObservations(self.values[index], self.mask[index])
+
+
+class SparseObservations(Observations):
+    """Stored entries only: T matrices along the diagonal of one CSR pattern.
+
+    No work and no memory grows with p q. Gradients flow as they do through dense ones.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_observed,)
+        Row after row.
+    columns : ndarray of int of shape (n_observed,)
+        Of the large matrix: task t begins at t q.
+    starts : ndarray of int of shape (T p + 1,)
+        Where the rows of the large matrix begin.
+    shape : tuple of int
+        ``(T, p, q)``.
+    """
+
+    one_start_at_a_time = True
+
+    def __init__(self, values, columns, starts, shape):
+        self.values, self.shape = values, tuple(shape)
+        self.pattern = _Pattern(columns, starts, (shape[0] * shape[1], shape[0] * shape[2]))
+        lengths = torch.from_numpy(np.diff(starts)).to(values.dtype)
+        by_column = np.bincount(columns, minlength=self.pattern.shape[1])
+        self.counts = {
+            "U": lengths.reshape(shape[0], shape[1]),
+            "V": torch.from_numpy(by_column).to(values.dtype).reshape(shape[0], shape[2]),
+        }
+
+    @classmethod
+    def of(cls, matrices) -> "SparseObservations":
+        """Of scipy matrices or arrays of one shape, in double precision; duplicates add up."""
+        found = [sparse.csr_array(matrix) for matrix in matrices]
+        for i, matrix in enumerate(found):
+            if not matrix.has_canonical_format:
+                found[i] = matrix.copy()  # the arrays may be the caller's
+                found[i].sum_duplicates()
+        return cls._along_diagonal(
+            [torch.from_numpy(np.require(m.data, np.float64, "W")) for m in found],
+            [m.indices for m in found],
+            [m.indptr for m in found],
+            found[0].shape,
+        )
+
+    @classmethod
+    def _along_diagonal(cls, values, columns, starts, shape):
+        if len(values) == 1:
+            return cls(values[0], columns[0], starts[0], (1, *shape))
+        n_before = np.cumsum([0, *map(len, columns)])
+        ends = [s[1:] + n for s, n in zip(starts, n_before, strict=False)]
+        return cls(
+            torch.cat(values),
+            np.concatenate([c + t * shape[1] for t, c in enumerate(columns)]),
+            np.concatenate([[0], *ends]),
+            (len(values), *shape),
+        )
+
+    def _flat(self, stacked: Tensor) -> Tensor:
+        """(T, m, n) as (T n, m), the rows of the large matrix first."""
+        return stacked.mT.reshape(-1, stacked.shape[1])
+
+    def _stacked(self, flat: Tensor) -> Tensor:
+        return flat.unflatten(0, (self.shape[0], -1)).mT.contiguous()
+
+    def _multiply(self, name, values, dense):
+        return _Multiply.apply(values, dense, self.pattern, name == "V")
+
+    def sums(self, name, moments):
+        ones = torch.ones_like(self.values)
+        return self._stacked(self._multiply(name, ones, self._flat(moments)))
+
+    def project(self, name, factor):
+        return self._stacked(self._multiply(name, self.values, self._flat(factor)))
+
+    def residual(self, u, v):
+        return self.values - _Meet.apply(u.flatten(0, 1), v.flatten(0, 1), self.pattern)
+
+    def squares(self, residual):
+        squares, one = residual.square(), residual.new_ones(1)
+        return {
+            name: self._multiply(name, squares, one.expand(self.pattern.shape[axis], 1)).reshape(
+                self.shape[0], -1
+            )
+            for name, axis in (("U", 1), ("V", 0))
+        }
+
+    def times(self, name, residual, other):
+        return self._multiply(name, residual, other.flatten(0, 1)).unflatten(0, (self.shape[0], -1))
+
+    def _of_each_task(self) -> list[Tensor]:
+        bounds = self.pattern.starts[:: self.shape[1]]
+        return [self.values[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+
+    def largest(self):
+        return torch.stack(
+            [v.abs().max() if len(v) else v.new_zeros(()) for v in self._of_each_task()]
+        )[:, None, None]
+
+    def total_square(self):
+        return torch.stack([values.square().sum() for values in self._of_each_task()])
+
+    def _with(self, values, columns=None, starts=None):
+        pattern = self.pattern
+        columns = pattern.columns if columns is None else columns
+        starts = pattern.starts if starts is None else starts
+        return SparseObservations(values, columns, starts, self.shape)
+
+    def divided(self, scale):
+        parts = zip(self._of_each_task(), scale[:, 0, 0], strict=True)
+        return self._with(torch.cat([values / unit for values, unit in parts]))
+
+    def split(self, fraction, generator):
+        draw = torch.rand(len(self.values), generator=generator, dtype=self.values.dtype)
+        out = (draw < fraction).numpy()
+        return tuple(self._only(chosen) for chosen in (~out, out))
+
+    def _only(self, chosen: np.ndarray) -> "SparseObservations":
+        """The entries where ``chosen``."""
+        pattern = self.pattern
+        n_before = np.concatenate([[0], np.cumsum(chosen)]).astype(pattern.starts.dtype)
+        values = self.values[torch.from_numpy(chosen)]
+        return self._with(values, pattern.columns[chosen], n_before[pattern.starts])
+
+    def take(self, index):
+        _, p, q = self.shape
+        parts = []
+        for task in torch.arange(self.shape[0])[index].tolist():
+            starts = self.pattern.starts[task * p : (task + 1) * p + 1]
+            own = slice(starts[0], starts[-1])
+            columns = self.pattern.columns[own] - task * q
+            parts.append((self.values[own], columns, starts - starts[0]))
+        return self._along_diagonal(*zip(*parts, strict=True), (p, q))
+
+
+class _Pattern:
+    """Where the entries of a large matrix lie, row after row."""
+
+    def __init__(self, columns, starts, shape):
+        self.columns, self.starts, self.shape = columns, starts, shape
+        self._rows = None
+
+    @property
+    def rows(self) -> np.ndarray:
+        if self._rows is None:
+            numbers = np.arange(self.shape[0], dtype=self.columns.dtype)
+            self._rows = np.repeat(numbers, np.diff(self.starts))
+        return self._rows
+
+    def matrix(self, values: Tensor):
+        data = values.detach().numpy()
+        return sparse.csr_array((data, self.columns, self.starts), shape=self.shape)
+
+
+class _Multiply(torch.autograd.Function):
+    """A sparse matrix, or its transpose, times a dense one."""
+
+    @staticmethod
+    def forward(ctx, values, dense, pattern, transposed):
+        ctx.save_for_backward(values, dense)
+        ctx.pattern, ctx.transposed = pattern, transposed
+        matrix = pattern.matrix(values)
+        return torch.from_numpy((matrix.T if transposed else matrix) @ dense.detach().numpy())
+
+    @staticmethod
+    def backward(ctx, grad):
+        values, dense = ctx.saved_tensors
+        by_values = by_dense = None
+        if ctx.needs_input_grad[0]:
+            pair = (dense, grad) if ctx.transposed else (grad, dense)
+            by_values = _Meet.apply(*pair, ctx.pattern)
+        if ctx.needs_input_grad[1]:
+            by_dense = _Multiply.apply(values, grad, ctx.pattern, not ctx.transposed)
+        return by_values, by_dense, None, None
+
+
+class _Meet(torch.autograd.Function):
+    """Inner products of a row of one factor and a row of the other, at each entry."""
+
+    @staticmethod
+    def forward(ctx, left, right, pattern):
+        ctx.save_for_backward(left, right)
+        ctx.pattern = pattern
+        rows, columns = torch.from_numpy(pattern.rows), torch.from_numpy(pattern.columns)
+        found = left.new_empty(len(rows))
+        size = max(1, _CHUNK // max(1, left.shape[1]))
+        for i in range(0, len(rows), size):
+            part = slice(i, i + size)
+            pair = left.index_select(0, rows[part]).mul_(right.index_select(0, columns[part]))
+            torch.sum(pair, 1, out=found[part])
+        return found
+
+    @staticmethod
+    def backward(ctx, grad):
+        left, right = ctx.saved_tensors
+        by_left = by_right = None
+        if ctx.needs_input_grad[0]:
+            by_left = _Multiply.apply(grad, right, ctx.pattern, False)
+        if ctx.needs_input_grad[1]:
+            by_right = _Multiply.apply(grad, left, ctx.pattern, True)
+        return by_left, by_right, None
+
+
+def observe(values) -> Observations:
+    """Observations as they are, or of a tensor (NaN: missing), or of scipy matrices."""
+    if isinstance(values, Observations):
+        return values
+    return DenseObservations.of(values) if isinstance(values, Tensor) else observe_stored(values)
+
+
+def observe_stored(matrices) -> SparseObservations:
+    """Of one scipy matrix or of a list of them: stored entries are the observed ones."""
+    return SparseObservations.of([matrices] if sparse.issparse(matrices) else matrices)
