@@ -44,8 +44,9 @@ def test_rows_without_data_come_from_the_prior(name, seed, holes):
 
 @pytest.mark.filterwarnings("ignore:.*have no observed entry")
 def test_objective_is_that_of_what_is_returned(holes):
-    problem, solution = solve_batch(SGDMatrixCompleter(2, max_iter=3), list(holes), seed=0)
-    value = problem.objective(solution.variables)
+    found = solve_batch(SGDMatrixCompleter(2, max_iter=3), list(holes), seed=0)
+    solution = found.best
+    value = found.problem.objective(solution.variables)
     np.testing.assert_allclose(solution.objective, value, rtol=1e-12)
     assert (solution.variables["V"][:, 3] == 0).all()
 
@@ -53,8 +54,8 @@ def test_objective_is_that_of_what_is_returned(holes):
 @pytest.mark.filterwarnings("ignore:.*have no observed entry")
 def test_empirical_bayes_fills_with_its_prior_mean(holes):
     completer = GSOMatrixCompleter(2, random_state=0).fit(holes[0])
-    prior = completer._fixed["prior_V"]
-    np.testing.assert_allclose(completer._fixed["V"].mean[0, 3], prior.mean[0, 0], rtol=1e-9)
+    prior = completer._fixed[0]["prior_V"]
+    np.testing.assert_allclose(completer._fixed[0]["V"].mean[0, 3], prior.mean[0, 0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("shape", ["one", "many"])

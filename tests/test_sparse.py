@@ -140,7 +140,7 @@ def test_the_pretrained_optimizer_reaches_the_same_objective():
         minimize_from_starts(p, rules_for(p, rules), 2, torch.Generator().manual_seed(0), 10)
         for p in both("bayes", 1)
     )
-    torch.testing.assert_close(dense.objective, thin.objective, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(dense.best.objective, thin.best.objective, rtol=1e-4, atol=1e-4)
 
 
 def test_a_split_shares_the_entries_out(kind, generator):
