@@ -21,8 +21,18 @@ ERRORS = (
     "n_components=[23] must be <= min",
     "overflowed: the entries of X are too large; scale them",
 )
-KINDS = ("normal", "low rank", "constant", "zero", "rank 0", "duplicated rows", "mixed units",
-         "integers", "one entry", "heavy tails")
+KINDS = (
+    "normal",
+    "low rank",
+    "constant",
+    "zero",
+    "rank 0",
+    "duplicated rows",
+    "mixed units",
+    "integers",
+    "one entry",
+    "heavy tails",
+)
 
 
 def draw_values(kind, shape, scale, rng):
