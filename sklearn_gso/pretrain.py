@@ -96,7 +96,8 @@ def _draw_low_rank(kind, shape, n_tasks, rng):
     k = max(1, min(k, min(shape) // 2, 20))
     fitted = min(rank, k)
     dof = fitted * (p + q - fitted) / (p * q)
-    if kind == "near the limit":
+    if kind == "near the limit" or (kind == "high rank" and rng.rand() < 0.5):
+        # As few entries, yet of a rank that cannot be fitted: to be told apart.
         rate = dof * rng.uniform(1.03, 1.5)
     elif kind == "high rank":
         rate = rng.uniform(0.1, 0.5)
@@ -182,7 +183,7 @@ def pretrain(
         rules,
         n_steps,
         validation=[episode for episodes in validation.values() for episode in episodes],
-        validate_every=25,
+        validate_every=40,
         learning_rate=1.5e-3 if start else 3e-3,
         anneal=True,
         averaging=0.98,
@@ -215,7 +216,7 @@ def _validation(rules):
     """Episodes of every kind, always the same ones."""
     rng = np.random.RandomState(_VALIDATION_SEED)
     generator = torch.Generator().manual_seed(_VALIDATION_SEED)
-    return {k: [draw_episode(k, rules, rng, generator) for _ in range(4)] for k in KINDS}
+    return {k: [draw_episode(k, rules, rng, generator) for _ in range(6)] for k in KINDS}
 
 
 def _steps_within(minutes, source, rules):
