@@ -51,12 +51,12 @@ def _weighted_solution(filled, tangent, strengths, epsilon, start):
     size = tangent.k * (tangent.p + tangent.q)
     right = tangent.adjoint(filled)
     operator = LinearOperator((size, size), matvec=normal)
-    x, _ = cg(operator, right, x0=start, rtol=1e-13, maxiter=1000)
+    x, _ = cg(operator, right, x0=start, rtol=1e-12, maxiter=300)
     # ε² Z with Z the multiplier; what is left over the tangent part sits on Ω.
     return tangent.matrix(x) + tangent.seen * (filled - tangent.matrix(x)), x
 
 
-def matrix_irls(X, rank, *, random_state=None, max_iter=200, tol=1e-10):
+def matrix_irls(X, rank, *, random_state=None, max_iter=100, tol=1e-10):
     """Until two estimates agree to ``tol``."""
     seen = (~np.isnan(X)).astype(float)
     filled = np.nan_to_num(X)

@@ -1,0 +1,60 @@
+"""The paper's tables and figures beside every peer: ``python -m benchmarks table1 … all``.
+
+Results are kept in benchmarks/results/results.csv (results-quick.csv with ``--quick``);
+what is there is not run again, so a killed run goes on where it was.
+"""
+
+import argparse
+import time
+import warnings
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from .cells import TABLES
+from .store import RESULTS, Store
+from .tables import run_table, show
+
+
+def _table(name):
+    def run(store, arguments):
+        run_table(
+            store,
+            name,
+            quick=arguments.quick,
+            only=arguments.only,
+            skip=arguments.skip,
+            n_instances=arguments.instances,
+            until=arguments.until,
+        )
+        show(store, name)
+
+    return run
+
+
+COMMANDS = {name: _table(name) for name in TABLES}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", choices=[*COMMANDS, "all"])
+    parser.add_argument("--quick", action="store_true", help="few instances and cells")
+    parser.add_argument("--instances", type=int, help="of each cell")
+    parser.add_argument("--only", nargs="+", default=(), help="methods, by part of their name")
+    parser.add_argument("--skip", nargs="+", default=())
+    parser.add_argument("--minutes", type=float, help="no new cell is begun after so many")
+    arguments = parser.parse_args()
+    arguments.until = arguments.minutes and time.time() + 60 * arguments.minutes
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    store = Store(RESULTS / ("results-quick.csv" if arguments.quick else "results.csv"))
+    with threadpool_limits(1):
+        for name in COMMANDS if arguments.what == "all" else [arguments.what]:
+            start = time.perf_counter()
+            COMMANDS[name](store, arguments)
+            print(f"-- {name}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Results as lines of one CSV that is only ever appended to.
+
+A line is one instance of one cell by one method. What is there is not run again, so a run
+that was killed goes on where it was; a line torn by the kill is dropped when read.
+"""
+
+import csv
+import io
+import os
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy
+import sklearn
+import torch
+
+import sklearn_gso
+
+FIELDS = (
+    "cell",
+    "method",
+    "settings",
+    "instance",
+    "error",
+    "seconds",
+    "threads",
+    "machine",
+    "versions",
+    "when",
+)
+KEY = FIELDS[:4]
+_PACKAGES = (sklearn_gso, torch, np, scipy, sklearn)
+RESULTS = Path(__file__).parent / "results"
+
+
+class Store:
+    """The results in one file.
+
+    Parameters
+    ----------
+    path : path-like
+        Made with its folder if it is not there.
+    """
+
+    def __init__(self, path=RESULTS / "results.csv"):
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.rows = list(self._read())
+        self._keys = {tuple(row[name] for name in KEY) for row in self.rows}
+
+    def _read(self):
+        if not self.path.exists():
+            return
+        whole, _, torn = self.path.read_text().rpartition("\n")
+        if torn:  # nothing must be appended to it
+            with open(self.path, "r+b") as file:
+                file.truncate(len(whole.encode()) + bool(whole))
+        for row in csv.DictReader(io.StringIO(whole)):
+            if all(row.get(name) is not None for name in FIELDS):
+                yield {**row, "error": float(row["error"]), "seconds": float(row["seconds"])}
+
+    def has(self, cell, method, settings, instance) -> bool:
+        return (cell, method, settings, str(instance)) in self._keys
+
+    def add(self, cell, method, settings, found, threads=1):
+        """Write instances, ``(number, error, seconds)`` each, in one go."""
+        common = {
+            "cell": cell,
+            "method": method,
+            "settings": settings,
+            "threads": str(threads),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "versions": ", ".join(f"{m.__name__} {m.__version__}" for m in _PACKAGES),
+            "when": time.strftime("%Y-%m-%d %H:%M"),
+        }
+        rows = [
+            {**common, "instance": str(i), "error": float(f"{error:.6g}"), "seconds": round(s, 5)}
+            for i, error, s in found
+        ]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+        if not self.path.exists() or not self.path.stat().st_size:
+            writer.writeheader()
+        writer.writerows(rows)
+        with open(self.path, "ab") as file:  # one write: several processes may append
+            file.write(text.getvalue().encode())
+        self.rows += rows
+        self._keys |= {tuple(row[name] for name in KEY) for row in rows}
+
+    def errors(self, cell, method, settings=None) -> dict[int, float]:
+        """Error by instance; of the settings that were stored last if none are named."""
+        return {i: row["error"] for i, row in self._found(cell, method, settings).items()}
+
+    def seconds(self, cell, method, settings=None) -> float:
+        """Median seconds an instance."""
+        found = [row["seconds"] for row in self._found(cell, method, settings).values()]
+        return float(np.median(found)) if found else float("nan")
+
+    def _found(self, cell, method, settings):
+        rows = [r for r in self.rows if r["cell"] == cell and r["method"] == method]
+        if rows and settings is None:
+            settings = rows[-1]["settings"]
+        return {int(r["instance"]): r for r in rows if r["settings"] == settings}

@@ -1,0 +1,94 @@
+"""Running and printing the tables of matrices."""
+
+import time
+
+import numpy as np
+
+from . import paper
+from .cells import TABLES
+from .methods import N_QUICK, methods, run_cell
+
+# On Gaussian tasks of ranks that cannot be recovered everybody is lost: fewer will do.
+_N_HOPELESS = 4
+_QUICK_CELLS = 4
+
+
+def is_hopeless(cell):
+    return cell.factors == "G" and cell.rank > 10
+
+
+def run_table(store, table, *, quick=False, only=(), skip=(), n_instances=None, until=None):
+    """Every cell by every method, the cheap ones first."""
+    cells = TABLES[table]
+    if quick:
+        cells = cells[:: max(1, len(cells) // _QUICK_CELLS)]
+    for name, method in methods().items():
+        if (only and not any(o in name for o in only)) or any(s in name for s in skip):
+            continue
+        for cell in cells:
+            if until and time.time() > until:
+                return
+            n = n_instances or (min(N_QUICK, method.n_instances) if quick else method.n_instances)
+            if is_hopeless(cell):
+                n = min(n, _N_HOPELESS)
+            run_cell(store, name, method, cell, n)
+
+
+def summary(store, cell, name, method) -> dict | None:
+    """Mean, median, share recovered and seconds of one method on one cell."""
+    found = store.errors(cell.data, name, method.settings(cell))
+    if not found:
+        return None
+    errors = np.array(list(found.values()))
+    return {
+        "n": len(errors),
+        "mean": errors.mean(),
+        "median": np.median(errors),
+        "recovered": np.mean(errors < 1e-4),
+        "seconds": store.seconds(cell.data, name, method.settings(cell)),
+    }
+
+
+def number(value) -> str:
+    """Three digits below one, scientific below a thousandth."""
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.3f}" if value >= 1e-3 else f"{value:.0e}"
+
+
+def column(cell, table) -> str:
+    if table == "table1":
+        return f"{cell.factors} {cell.rate:g}"
+    if table in ("table2", "table4"):
+        return f"{cell.factors} r{cell.rank}" + (f" k{cell.k}" if table == "table4" else "")
+    if table == "table3":
+        return f"{cell.factors} k{cell.k}"
+    if table == "noise":
+        return f"{cell.factors} {cell.noise:g}"
+    return f"ρ {cell.rate * 1e4 / 975:.1f}"
+
+
+def lines(store, table, what="mean", factors=None) -> list[list[str]]:
+    """A header and one line for each method that has been run."""
+    cells = [c for c in TABLES[table] if factors in (None, c.factors)]
+    printed = paper.MATRICES.get(table, {})
+    out = [["", *(column(cell, table) for cell in cells)]]
+    for name, figures in printed.items():
+        own = [figures.get((c.factors, c.rate, c.rank, c.k)) for c in cells]
+        if what == "mean" and any(f is not None for f in own):
+            out.append([f"paper: {name}", *("–" if f is None else number(f) for f in own)])
+    for name, method in methods().items():
+        found = [summary(store, cell, name, method) for cell in cells]
+        if any(found):
+            out.append([name, *("–" if f is None else number(f[what]) for f in found)])
+    return out
+
+
+def show(store, table):
+    for factors in "PG":
+        for what in ("mean", "median", "recovered", "seconds"):
+            found = lines(store, table, what, factors)
+            if len(found) > 1 and len(found[0]) > 1:
+                print(f"\n{table}, {factors}: {what}")
+                for line in found:
+                    print(f"{line[0]:34}" + "".join(f"{cell:>10}" for cell in line[1:]))
