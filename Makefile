@@ -14,6 +14,7 @@ test: $(READY) lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks.quick

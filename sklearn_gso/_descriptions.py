@@ -19,7 +19,7 @@ def _is_flag(value) -> bool:
 
 
 def _is_size(value) -> bool:
-    return isinstance(value, numbers.Integral) and not _is_flag(value) and value >= 1
+    return isinstance(value, numbers.Integral) and not _is_flag(value) and int(value) >= 1
 
 
 def _is_number(value) -> bool:

@@ -46,7 +46,7 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
     Parameters
     ----------
     estimator : GSOGaussianMixture
-        Its ``optimizer``, ``n_epochs`` (passes over the tasks; 0 trains nothing),
+        Its ``optimizer``, ``n_epochs`` (passes over the tasks),
         ``learning_rate``, ``hidden_size``, ``checkpoint`` and ``verbose``.
     problems : list of MixtureFreeEnergy
         Batches of tasks.
@@ -58,8 +58,6 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
         ``learned_optimizer_`` and ``history_``.
     """
     start = resolve_judge(estimator.optimizer, problems[0])
-    if estimator.n_epochs == 0:
-        return {"learned_optimizer_": start, "history_": []}
     generator = new_generator(seed)
     checkpoint = estimator._open_checkpoint(
         _TRAINED_BY,
