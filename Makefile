@@ -9,7 +9,7 @@ demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 lint: $(READY)
 	$(BIN)/ruff check .
