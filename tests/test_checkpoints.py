@@ -215,6 +215,12 @@ def test_checkpoints_of_other_trainings_are_refused(make, change, named, tmp_pat
     assert path.read_bytes() == before
 
 
+def test_numbers_in_any_container(tmp_path):
+    path, X = tmp_path / "state", data(control())
+    control(path, n_epochs=1, loss_weights=range(1, 5)).fit(X)
+    control(path, n_epochs=1, loss_weights=np.arange(1, 5)).fit(X)  # the same training
+
+
 def test_what_solving_needs_may_change(tmp_path):
     path, X = tmp_path / "state", data(control())
     first = control(path, n_epochs=1).fit(X)
