@@ -3,17 +3,27 @@ PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: demo test lint bench-quick bench-mixture bench-ready pretrain examples clean
+.PHONY: demo test test-oldest lint bench-quick bench-mixture bench-ready pretrain examples clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
+
+# The same tests with the oldest scikit-learn that is supported.
+test-oldest: .venv-oldest/.ready
+	.venv-oldest/bin/python -m pytest
+
+.venv-oldest/.ready: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e ".[dev,plot]"
+	touch .venv-oldest/.ready
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks.quick
@@ -44,4 +54,4 @@ bench-ready: .venv/.bench-ready
 	touch .venv/.bench-ready
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-oldest build *.egg-info

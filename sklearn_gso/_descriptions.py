@@ -8,9 +8,13 @@ import numpy as np
 
 
 def plain(value):
-    """Numpy numbers, as parameter searches draw them, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
+    """Numpy's numbers and arrays, and containers like Python's own, for JSON."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, range):
+        return list(value)
     raise TypeError(f"{type(value).__name__} has no place in a description")
 
 
@@ -19,7 +23,7 @@ def _is_flag(value) -> bool:
 
 
 def _is_size(value) -> bool:
-    return isinstance(value, numbers.Integral) and not _is_flag(value) and value >= 1
+    return isinstance(value, numbers.Integral) and not _is_flag(value) and int(value) >= 1
 
 
 def _is_number(value) -> bool:

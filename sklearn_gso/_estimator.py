@@ -65,7 +65,6 @@ class FittedInPlaceOf:
         """Where a training with these parameters, on these arrays, goes on."""
         if self.checkpoint is None:
             return None
-        values = {name: getattr(self, name) for name in trained_by}
-        settings |= {k: v.tolist() if hasattr(v, "tolist") else v for k, v in values.items()}
+        settings |= {name: getattr(self, name) for name in trained_by}
         settings |= {"estimator": type(self).__name__, "data": data_digest(data)}
         return Checkpoint(self.checkpoint, settings)

@@ -85,7 +85,12 @@ def check_sample_weight(sample_weight, X):
     if sample_weight is None:
         return None
     weights = check_array(
-        sample_weight, dtype=np.float64, ensure_2d=False, copy=True, input_name="sample_weight"
+        sample_weight,
+        dtype=np.float64,
+        ensure_2d=False,
+        ensure_min_samples=0,
+        copy=True,
+        input_name="sample_weight",
     )
     if weights.ndim == 0:
         weights = np.full(len(X), float(weights))
@@ -179,7 +184,13 @@ def _is_positive_definite(matrix) -> bool:
 def _as_array(values, name, shape, words) -> np.ndarray:
     """A finite double-precision copy of the right shape."""
     array = check_array(
-        values, dtype=np.float64, ensure_2d=False, allow_nd=True, copy=True, input_name=name
+        values,
+        dtype=np.float64,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_min_samples=0,
+        copy=True,
+        input_name=name,
     )
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {words} = {shape}, got {array.shape}.")

@@ -2,13 +2,16 @@
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from ._solving import new_generator
 from .alternating import rules_for
 from .checkpoints import Draws
 from .judge_training import Table, gather, train_judge
 from .learned_optimizer import LearnedOptimizer, find_optimizer, mismatch
+from .problems._mixture_moves import N_FEATURES
 from .rules import ClosedForm, LSTMJudge
+from .training import History
 
 _STEPS_PER_EPOCH = 30
 _FEWEST_TO_SPLIT = 4
@@ -41,12 +44,13 @@ def resolve_judge(optimizer, problem) -> LearnedOptimizer | None:
 def meta_fit_judge(estimator, problems, seed) -> dict:
     """Train a judge, from the estimator's optimizer or from a new network.
 
-    No ground truth: at local optima of every task, short runs tell what moves bring.
+    No ground truth: at local optima of every task, short runs tell what moves bring. Ctrl-C
+    ends training early; before it has begun, the judge stays as it was.
 
     Parameters
     ----------
     estimator : GSOGaussianMixture
-        Its ``optimizer``, ``n_epochs`` (passes over the tasks; 0 trains nothing),
+        Its ``optimizer``, ``n_epochs`` (passes over the tasks),
         ``learning_rate``, ``hidden_size``, ``checkpoint`` and ``verbose``.
     problems : list of MixtureFreeEnergy
         Batches of tasks.
@@ -58,8 +62,6 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
         ``learned_optimizer_`` and ``history_``.
     """
     start = resolve_judge(estimator.optimizer, problems[0])
-    if estimator.n_epochs == 0:
-        return {"learned_optimizer_": start, "history_": []}
     generator = new_generator(seed)
     checkpoint = estimator._open_checkpoint(
         _TRAINED_BY,
@@ -68,25 +70,30 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
         optimizer=start and start.digest(),
         fixed=sorted(problems[0].fixed),
     )
-    with torch.no_grad():
-        tables = _gathered(problems, generator, checkpoint)
-    tables = [tables[i] for i in np.random.RandomState(seed).permutation(len(tables))]
-    n_validation = max(1, len(tables) // 8) if len(tables) >= _FEWEST_TO_SPLIT else 0
+    try:
+        with torch.no_grad():
+            tables = _gathered(problems, generator, checkpoint)
+    except KeyboardInterrupt:
+        tqdm.write("gathering interrupted; keeping the judge as it was")
+        tables = []
     if start is None:
-        n_features = tables[0].features.shape[2]
-        judge = LSTMJudge(n_features, estimator.hidden_size or 48, generator=generator)
+        judge = LSTMJudge(N_FEATURES, estimator.hidden_size or 48, generator=generator)
     else:
         judge = start.rules()["moves"].requires_grad_(True)
-    history = train_judge(
-        judge,
-        tables[n_validation:],
-        estimator.n_epochs * _STEPS_PER_EPOCH,
-        generator,
-        validation=tables[:n_validation],
-        learning_rate=estimator.learning_rate or 3e-3,
-        verbose=bool(estimator.verbose),
-        checkpoint=checkpoint,
-    )
+    history = History()
+    if tables:
+        tables = [tables[i] for i in np.random.RandomState(seed).permutation(len(tables))]
+        n_validation = max(1, len(tables) // 8) if len(tables) >= _FEWEST_TO_SPLIT else 0
+        history = train_judge(
+            judge,
+            tables[n_validation:],
+            estimator.n_epochs * _STEPS_PER_EPOCH,
+            generator,
+            validation=tables[:n_validation],
+            learning_rate=estimator.learning_rate or 3e-3,
+            verbose=bool(estimator.verbose),
+            checkpoint=checkpoint,
+        )
     optimizer = LearnedOptimizer.from_rules(
         {"moves": judge},
         problems[0],

@@ -1,5 +1,6 @@
 """Learning which non-local moves are worth a short run, from what such runs brought."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -101,7 +102,7 @@ def table_loss(judge: LSTMJudge, table: Table, generator: torch.Generator, n_rou
         losses.append(_round_loss(scores, odds, gains, open_moves)[going].mean())
         noise = -torch.log(-torch.log(torch.rand(scores.shape, generator=generator) + 1e-9) + 1e-9)
         tickets = (scores.detach() + noise).masked_fill(~open_moves, -torch.inf)
-        tried = tickets.topk(min(judge.n_tried, n_moves), dim=1).indices
+        tried = tickets.topk(min(judge.n_tried or n_moves, n_moves), dim=1).indices
         rounds = Rounds(
             rounds.tried.scatter(1, tried, True) & known,
             torch.where(known, rounds.gain.scatter(1, tried, gains.gather(1, tried)), 0.0),
@@ -135,7 +136,7 @@ def train_judge(
     n_steps: int,
     generator: torch.Generator,
     *,
-    validation: list[Table] = (),
+    validation: Sequence[Table] = (),
     validate_every: int = 25,
     n_together: int = 6,
     learning_rate: float = 3e-3,
@@ -151,7 +152,7 @@ def train_judge(
         Each step adds up the losses of ``n_together`` of them.
     n_steps : int
     generator : torch.Generator
-    validation : list of Table
+    validation : sequence of Table
     validate_every, n_together : int, default=25, 6
     learning_rate : float, default=3e-3
         Of Adam; falls to zero along a cosine.

@@ -43,6 +43,8 @@ class LearnedOptimizer:
     """
 
     __slots__ = ("_weights", "_description")
+    _weights: dict[str, np.ndarray]
+    _description: str
 
     def __init__(self, weights: Mapping, description: Mapping):
         frozen = {name: np.array(weights[name], dtype=np.float32) for name in sorted(weights)}
@@ -105,7 +107,7 @@ class LearnedOptimizer:
 
         Parameters
         ----------
-        rules : dict of str to LearnedRule
+        rules : dict of str to Network
             For the blocks that they move.
         problem : Problem
             Of the kind they were trained on.

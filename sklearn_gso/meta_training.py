@@ -74,6 +74,7 @@ def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None)
     if episode.judge is None:
         weight = 1.0 if weights is None else weights[sweep]
         return weight * episode.problem.objective(variables).mean()
+    assert episode.reference is not None  # it comes with a judge
     last = episode.n_outer
     weight = 3 * ((sweep + 1) / last) ** 2 / last if weights is None else weights[sweep]
     # The tiny constant keeps the derivative of the root finite at zero error.

@@ -33,8 +33,12 @@ def relative_error(truth, completed, where=None) -> float:
     counts = ~np.isnan(truth)
     if where is not None:
         counts &= np.asarray(where, dtype=bool)
-    largest = np.abs(truth[counts]).max(initial=0.0)
-    unit = largest if largest > 0 else 1.0  # squares neither overflow nor vanish
-    norm = np.linalg.norm(truth[counts] / unit)
-    deviation = np.linalg.norm(truth[counts] / unit - completed[counts] / unit)
-    return float(deviation / (norm if norm > 0 else 1.0))
+    unit, norm = _norm(truth[counts])
+    largest, deviation = _norm(truth[counts] / unit - completed[counts] / unit)
+    return float(largest * (deviation / norm)) if norm else float(largest * deviation)
+
+
+def _norm(values) -> tuple[float, float]:
+    """A unit, and the norm in it: squares neither overflow nor vanish."""
+    unit = min(float(np.abs(values).max(initial=0.0)), np.finfo(float).max) or 1.0
+    return unit, float(np.linalg.norm(values / unit))

@@ -1,12 +1,13 @@
 """Gaussian mixtures with scikit-learn's face: by EM, and by a learned judge of moves."""
 
+import math
 from functools import lru_cache
 
 from ._mixture_base import BaseMixture
 from ._mixture_meta_fit import meta_fit_judge, resolve_judge
 from ._mixture_solving import make_problem, task_batches
-from .meta_training import History
 from .rules.judges import RandomJudge
+from .training import History
 
 # Estimated covariances adapt to most optima: a round costs more and brings less.
 _LEAST_HOPE_ESTIMATED = 0.05
@@ -264,7 +265,9 @@ class GSOGaussianMixture(BaseMixture):
         self._check_checkpoint()
         self._check_integers(("n_epochs",), least=0)
         self._check_integers(("hidden_size",), optional=("hidden_size",))
-        self._check_number("learning_rate", "be positive", lambda value: value > 0, optional=True)
+        self._check_number(
+            "learning_rate", "be positive", lambda value: 0 < value < math.inf, optional=True
+        )
 
     def _judge(self, generator, problem):
         if self.learned_optimizer_ is None:

@@ -6,7 +6,7 @@ from torch import Tensor
 from .alternating import alternate, rules_for
 from .problems._gaussians import fit_covariances, is_matrix, scatters, whiten, whiteners
 from .problems._mixture_assignment import best_assignment
-from .problems.base import Variables
+from .problems.base import Variables, point
 from .problems.gaussian_mixture import MixtureFreeEnergy
 from .rules.classical import ClosedForm, geometric_continuation
 
@@ -108,7 +108,7 @@ def tempered(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
         small = problem.common_covariances() * (volume / _HIGHEST_TEMPERATURE)
         annealed = problem.with_fixed({**problem.fixed, "covariances": small})
         begin = annealed.start_from(*(problem.parameter(start, n) for n in ("means", "weights")))
-    rules = dict.fromkeys(annealed.block_names, ClosedForm(schedule))
+    rules = rules_for(annealed, ClosedForm(schedule))
     found, _ = alternate(annealed, rules, begin, TEMPERED_SWEEPS)
     if annealed is problem:
         return found
@@ -145,7 +145,8 @@ def _distant_means(problem, generator) -> Tensor:
     whitener, _ = whiteners(pooled_covariance(problem), problem.n_features)
     points = whiten(whitener, problem.points[:, None])[:, 0]
     weight = problem.sample_weight[:, 0]
-    chance, nearest, chosen = weight, torch.inf, []
+    chance, nearest = weight, torch.full_like(weight, torch.inf)
+    chosen: list[Tensor] = []
     for _ in range(problem.n_components):
         # An overflow is to be reported as such, later, not as a bad distribution here.
         chance = torch.where(chance.isfinite().all(1, keepdim=True), chance, weight)
@@ -164,7 +165,7 @@ def _clusters(problem, generator) -> tuple[Tensor, Tensor]:
     clusters = problem.with_fixed(fixed, covariance_type="tied")
     start = clusters.start_from(_distant_means(problem, generator))
     found, _ = alternate(clusters, rules_for(clusters, ClosedForm()), start, _CLUSTER_SWEEPS)
-    return found["means"], problem.sample_weight * clusters.responsibilities(found)
+    return point(found["means"]), problem.sample_weight * clusters.responsibilities(found)
 
 
 def _cluster_covariances(problem, means, shares, counts) -> Tensor:

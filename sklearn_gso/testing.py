@@ -119,9 +119,9 @@ def check_independent_tasks(problem, variables, generator):
         "the objective of one task depends on another task",
     )
     for name in closed_blocks(problem, variables):
-        pair = [point(problem.minimize_block(v, name))[1:] for v in (variables, disturbed)]
+        old, new = (point(problem.minimize_block(v, name))[1:] for v in (variables, disturbed))
         _require(
-            torch.allclose(*pair, rtol=1e-10, atol=1e-12),
+            torch.allclose(old, new, rtol=1e-10, atol=1e-12),
             problem,
             f"minimize_block of {name!r} mixes the tasks",
         )

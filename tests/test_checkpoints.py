@@ -1,5 +1,6 @@
 """Training that is killed goes on: the result is that of the uninterrupted one."""
 
+import functools
 import json
 import multiprocessing
 import os
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_gso import GSOGaussianMixture, GSOMatrixCompleter, checkpoints
+from sklearn_gso import GSOGaussianMixture, GSOMatrixCompleter, LearnedOptimizer, checkpoints
 from sklearn_gso._files import read_arrays, write_arrays
 from sklearn_gso.checkpoints import Checkpoint, Draws
 from sklearn_gso.datasets import make_low_rank_tasks, make_mixture_tasks
@@ -214,6 +215,12 @@ def test_checkpoints_of_other_trainings_are_refused(make, change, named, tmp_pat
     assert path.read_bytes() == before
 
 
+def test_numbers_in_any_container(tmp_path):
+    path, X = tmp_path / "state", data(control())
+    control(path, n_epochs=1, loss_weights=range(1, 5)).fit(X)
+    control(path, n_epochs=1, loss_weights=np.arange(1, 5)).fit(X)  # the same training
+
+
 def test_what_solving_needs_may_change(tmp_path):
     path, X = tmp_path / "state", data(control())
     first = control(path, n_epochs=1).fit(X)
@@ -282,22 +289,31 @@ def test_generators_go_on(tmp_path):
     np.testing.assert_array_equal(parts["numpy"].generator.normal(size=9), wanted[1])
 
 
-def interrupted(folder):
+def interrupted(make, folder):
     """Train for ever, be interrupted, say what is left."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
-    estimator = control(folder / "state", n_epochs=10**6)
+    checkpoints._SECONDS = 0.2
+    estimator = make(folder / "state", n_epochs=10**6)
     estimator.fit(data(estimator))
     np.savez(folder / "outcome.npz", **outcome(estimator))
 
 
-def test_ctrl_c_returns_the_best_so_far_and_leaves_a_checkpoint(tmp_path, monkeypatch):
+def has_trained(path):
+    """Whether there is a checkpoint of more than what is learned from."""
+    if not path.exists():
+        return False
+    return "training" in json.loads(read_arrays(path, "checkpoint", 1)[1])["states"]
+
+
+@pytest.mark.parametrize("make", [control, step, judge])
+def test_ctrl_c_returns_the_best_so_far_and_leaves_a_checkpoint(make, tmp_path, monkeypatch):
     """A real signal. Going on from the checkpoint to the same step gives the same weights."""
-    child = PROCESSES.Process(target=interrupted, args=(tmp_path,))
+    child = PROCESSES.Process(target=interrupted, args=(make, tmp_path))
     child.start()
     end = time.monotonic() + PATIENCE
-    while not (tmp_path / "state").exists() and time.monotonic() < end:
-        time.sleep(0.01)
+    while not has_trained(tmp_path / "state") and time.monotonic() < end:
+        time.sleep(0.05)
     time.sleep(0.5)
     while child.is_alive() and time.monotonic() < end:
         os.kill(child.pid, signal.SIGINT)  # Python loses one that arrives in a finaliser
@@ -314,5 +330,31 @@ def test_ctrl_c_returns_the_best_so_far_and_leaves_a_checkpoint(tmp_path, monkey
         return original(self, terms)
 
     monkeypatch.setattr(Trainer, "update", stopped)
-    estimator = control(tmp_path / "state", n_epochs=10**6)
+    estimator = make(tmp_path / "state", n_epochs=10**6)
     assert_same(outcome(estimator.fit(data(estimator))), found)
+
+
+@pytest.mark.parametrize("optimizer", [None, "pretrained"])
+def test_ctrl_c_before_the_training_keeps_the_judge(optimizer, tmp_path, monkeypatch):
+    """And what was gathered, for the next time."""
+    from sklearn_gso import _mixture_meta_fit
+
+    monkeypatch.setattr(checkpoints, "_SECONDS", 0.0)
+    make = functools.partial(judge, optimizer=optimizer)
+    original, calls, X = _mixture_meta_fit.gather, [], data(judge())
+
+    def stopped(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(_mixture_meta_fit, "gather", stopped)
+    left = make(tmp_path / "state").fit(X)
+    assert left.history_ == [] and left.history_.n_skipped == 0
+    assert np.isfinite(left.score(X))
+    if optimizer:
+        given, kept = LearnedOptimizer.load_pretrained("mixture"), left.learned_optimizer_
+        assert all(np.array_equal(kept.weights[name], given.weights[name]) for name in kept.weights)
+    assert_same(outcome(make(tmp_path / "state").fit(X)), outcome(make().fit(X)))
+    assert len(calls) == 3 + 4 + 6  # interrupted, the rest of six, all of them

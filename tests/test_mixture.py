@@ -336,6 +336,12 @@ def test_bad_sample_weights(mixture, weight, message, X):
         mixture().fit(X, sample_weight=weight)
 
 
+@each_mixture
+def test_one_weight_for_all_is_none(mixture, X):
+    plain, weighted = mixture().fit(X), mixture().fit(X, sample_weight=3)
+    np.testing.assert_array_equal(plain.means_, weighted.means_)
+
+
 # Invariance -------------------------------------------------------------------------------
 
 
@@ -549,6 +555,8 @@ def test_wrong_shapes_are_named(mixture, kind, X):
             mixture(covariance_type=kind, covariances=wrong).fit(X)
     with pytest.raises(ValueError, match=r"covariances must have shape"):
         mixture(covariance_type=kind, covariances=np.ones((1, 3, 3, 2, 2))).fit(X)
+    with pytest.raises(ValueError, match=r"covariances must have shape .* got \(\)"):
+        mixture(covariance_type=kind, covariances=3.0).fit(X)
     with pytest.raises(ValueError, match="[Cc]omplex"):
         mixture(covariance_type=kind, covariances=identity(kind, 3, 2) * 1j).fit(X)
 

@@ -123,13 +123,13 @@ def make_digits_tasks(
         raise ValueError(f"half must be 'train' or 'test', got {half!r}")
     rng = check_random_state(random_state)
     images, labels = load_digits(return_X_y=True)
-    truth = []
+    tasks = []
     for i in range(n_tasks):
         members = images[labels == i % 10]
         middle = len(members) // 2
         members = members[:middle] if half == "train" else members[middle:]
-        truth.append(members[rng.permutation(len(members))[:n_images]])
-    truth = np.stack(truth)
+        tasks.append(members[rng.permutation(len(members))[:n_images]])
+    truth = np.stack(tasks)
     return hide_entries(truth, fraction_hidden, rng), truth
 
 

@@ -91,7 +91,7 @@ def log_determinant(matrix: Tensor) -> Tensor:
     """Log determinants of ``(T, k, k, n)`` positive definite matrices: ``(T, n)``."""
     if matrix.shape[1] > _LARGEST_VECTORISED:
         return torch.linalg.slogdet(matrix.permute(0, 3, 1, 2)).logabsdet
-    total = 0.0
+    total = matrix.new_zeros(())
     while matrix.shape[1]:
         pivot = matrix[:, 0, 0]
         total = total + pivot.log()

@@ -88,7 +88,8 @@ class DenseObservations(Observations):
 
     def __init__(self, values: Tensor, mask: Tensor):
         self.values, self.mask = values, mask
-        self.shape = tuple(values.shape)
+        n_tasks, p, q = values.shape
+        self.shape = n_tasks, p, q
         self.counts = {"U": mask.sum(2), "V": mask.sum(1)}
         # One orientation for each factor, so that no formula is written twice.
         self._across = {"U": (values.mT, mask.mT), "V": (values, mask)}
@@ -267,7 +268,8 @@ class SparseObservations(Observations):
             own = slice(starts[0], starts[-1])
             columns = self.pattern.columns[own] - task * q
             parts.append((self.values[own], columns, starts - starts[0]))
-        return self._along_diagonal(*zip(*parts, strict=True), (p, q))
+        values, columns, starts = zip(*parts, strict=True)
+        return self._along_diagonal(values, columns, starts, (p, q))
 
 
 class _Pattern:

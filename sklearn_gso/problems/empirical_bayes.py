@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ._linalg import log_determinant, solve_and_invert
 from ._observations import OTHER
-from .base import Problem, point
+from .base import Problem, Variables, point
 from .matrix_completion import MatrixCompletion, _row_control
 
 # In units of the data's mean square. The bias that it leaves in the factors is
@@ -91,7 +91,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
 
     def init(self, generator):
         k, dtype = self.n_components, self._dtype
-        variables = {}
+        variables: Variables = {}
         for name, mean in super().init(generator).items():
             identity = torch.eye(k, dtype=dtype).repeat(self.n_tasks, 1, 1)
             covariance = self.init_scale**2 * identity[..., None]

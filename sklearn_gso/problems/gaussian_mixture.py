@@ -83,6 +83,7 @@ class MixtureLikelihood(Problem):
         self._prepare()
 
     def _prepare(self):
+        self.block_names = self._blocks()
         self.n_tasks, self.n_features, self.n_samples = self.points.shape
         self.total = self.sample_weight.sum((1, 2))
         self._weighs_equally = bool((self.sample_weight == 1).all())
@@ -106,8 +107,7 @@ class MixtureLikelihood(Problem):
         ones = torch.ones_like(self.points[:, :1])
         return base, precision, torch.cat([self.points, ones], dim=1)
 
-    @property
-    def block_names(self):
+    def _blocks(self) -> tuple[str, ...]:
         return tuple(name for name in PARAMETERS if name not in self.fixed)
 
     @property
@@ -125,7 +125,8 @@ class MixtureLikelihood(Problem):
         return self.fixed[name] if name in self.fixed else variables[name]
 
     def parameters(self, variables) -> tuple[Tensor, Tensor, Tensor]:
-        return tuple(self.parameter(variables, name) for name in PARAMETERS)
+        weights, means, covariances = (self.parameter(variables, name) for name in PARAMETERS)
+        return weights, means, covariances
 
     def metric(self, variables) -> tuple[Tensor, Tensor]:
         """Whiteners and log determinants of the covariances."""
@@ -233,6 +234,7 @@ class MixtureLikelihood(Problem):
 
     def _take_prepared(self, source, index):
         """What was computed from the data is indexed like them."""
+        self.block_names = source.block_names
         self.n_tasks, self.n_features, self.n_samples = self.points.shape
         self.total, self._weighs_equally = source.total[index], source._weighs_equally
         self._forget()
@@ -266,9 +268,8 @@ class MixtureFreeEnergy(MixtureLikelihood):
     control_names = ("temperature",)
     gradient = Problem.gradient  # with the responsibilities held
 
-    @property
-    def block_names(self):
-        return (*super().block_names, "responsibilities")
+    def _blocks(self):
+        return (*super()._blocks(), "responsibilities")
 
     def start_from(self, means, weights=None, covariances=None):
         variables = super().start_from(means, weights, covariances)

@@ -42,8 +42,8 @@ class MatrixCompletion(Problem):
     ``expm1`` of the control, that pulls towards the current iterate.
     """
 
-    block_names = ("U", "V")
-    control_names = ("ridge", "pull")
+    block_names: tuple[str, ...] = ("U", "V")
+    control_names: tuple[str, ...] = ("ridge", "pull")
     feature_version = 1
 
     def __init__(self, values, n_components, alpha=1e-3, scale=None, init_scale=1.0):
@@ -161,10 +161,10 @@ class MatrixCompletion(Problem):
 
     def split(self, fraction, generator):
         parts = self.observed.split(fraction, generator)
-        parts = [self._with_data(part, self.scale) for part in parts]
+        rest, share = (self._with_data(part, self.scale) for part in parts)
         # Its share of the penalty makes the batch's gradient, scaled up, unbiased.
-        parts[1].alpha = fraction * self.alpha
-        return tuple(parts)
+        share.alpha = fraction * self.alpha
+        return rest, share
 
     def error(self, variables):
         """Squared residual over the squared norm of this problem's entries, (T,)."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .learned import LearnedRule
+from .learned import Network
 
 
 class Rounds(NamedTuple):
@@ -79,7 +79,7 @@ class RandomJudge(Judge):
         return torch.rand(features.shape[:2], generator=self.generator), None, state
 
 
-class LSTMJudge(LearnedRule, Judge):
+class LSTMJudge(Network, Judge):
     """An LSTM over the rounds: reads every move's features and what was tried before.
 
     Move by move, the same weights for all, so they fit any number of components. Two

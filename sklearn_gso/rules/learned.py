@@ -13,7 +13,7 @@ from .classical import ClosedForm, GradientDescent
 _NETWORK_DTYPE = torch.float32
 
 
-class LearnedRule(nn.Module, UpdateRule):
+class Network(nn.Module):
     """A stack of LSTM cells with a linear output that starts at zero.
 
     The network works item by item (coordinate or row), so its weights fit
@@ -76,7 +76,7 @@ def _lstm_cell(cell, signal, hidden, state):
     return torch.sigmoid(leave) * torch.tanh(state), state
 
 
-class LSTMStep(LearnedRule):
+class LSTMStep(Network, UpdateRule):
     """The paper's rule: a coordinate-wise LSTM reads the gradient, emits the step.
 
     Equations (7), (8), (12) and (16). The gradient enters detached, as sign and
@@ -162,7 +162,7 @@ def _lengths(rows: Tensor) -> Tensor:
     return rows.square().sum(2).sqrt()
 
 
-class LSTMControl(LearnedRule):
+class LSTMControl(Network, UpdateRule):
     """Ours: a row-wise LSTM that bends the closed-form step of each row.
 
     It reads the problem's row features, their mean over the task and how the row

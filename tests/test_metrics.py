@@ -1,0 +1,30 @@
+"""The relative error at every scale."""
+
+import numpy as np
+import pytest
+
+from sklearn_gso.metrics import relative_error
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1.0, 1e200, 1e300])
+def test_units_do_not_matter(scale, rng):
+    truth, other = rng.standard_normal((2, 6, 5))
+    expected = np.linalg.norm(truth - other) / np.linalg.norm(truth)
+    assert relative_error(scale * truth, scale * other) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e-100, 1e100, 1e250])
+def test_truth_and_answer_far_apart(scale):
+    """Squares of the ratio overflow or vanish where the ratio does not."""
+    truth = np.full((3, 4), 2.0)
+    assert relative_error(truth, scale * truth) == pytest.approx(max(1.0, scale), rel=1e-12)
+    assert relative_error(truth, truth + 1e-15) < 1e-14
+
+
+def test_what_has_no_ratio():
+    zeros, ones = np.zeros((2, 2)), np.ones((2, 2))
+    assert relative_error(zeros, 3 * ones) == pytest.approx(6.0)
+    assert relative_error(ones, zeros, where=np.zeros((2, 2))) == 0.0
+    assert relative_error(np.full((2, 2), np.nan), ones) == 0.0
+    with np.errstate(over="ignore"):
+        assert relative_error(1e-200 * ones, 1e200 * ones) == np.inf
