@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ._base import BaseCompleter
+from ._html import ShowsOptimizer
 from ._meta_fit import RECIPES, check_loss_weights, check_rule_options, meta_fit, resolve
 from ._solving import to_tensor
 from .alternating import rules_for
@@ -15,7 +16,7 @@ from .training import History
 _PRIORS = ("empirical_bayes", "ridge")
 
 
-class GSOMatrixCompleter(BaseCompleter):
+class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
     """Matrix completion by learned alternating optimisation.
 
     Two factors, ``X ≈ U Vᵀ``, are updated in turn by a rule that was trained on
