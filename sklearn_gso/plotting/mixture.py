@@ -116,7 +116,7 @@ class MixtureDisplay:
         """
         self.ax_ = one_axes(ax)
         self.figure_ = self.ax_.figure
-        # Even steps from the least likely sample to the peak, and as many below.
+        # Even steps down from the peak, twice as deep as half of the plane lies.
         heights = self.log_likelihood
         top, spread = heights.max(), np.ptp(np.quantile(heights, [0.5, 1]))
         levels = np.linspace(top - 2 * max(spread, 1e-6), top, _LEVELS + 1)[:-1]
@@ -139,6 +139,7 @@ class MixtureDisplay:
         arrow = {"arrowstyle": "->", "color": "tab:red", "lw": 1.4}
         for end, mean in zip(self.trajectory[-1], self.means, strict=True):
             self.ax_.annotate("", mean, end, arrowprops=arrow)
+        self.ax_.plot([], [], color="tab:red", lw=1.4, label="non-local moves")
 
 
 def way_of_em(mixture, X, start) -> np.ndarray:
