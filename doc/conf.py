@@ -21,8 +21,8 @@ extensions = [
 templates_path = ["templates"]
 exclude_patterns = ["_build"]
 default_role = "py:obj"
-# doc/reproduction.md is written by a benchmark and may not be there.
-suppress_warnings = ["toc.empty_glob", "config.cache"]
+# The gallery makes functions part of the configuration, which cannot be cached then.
+suppress_warnings = ["config.cache"]
 
 autosummary_generate = True
 autodoc_typehints = "none"
