@@ -109,10 +109,10 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components_, n_features)
+    components_ : ndarray of shape (k, n_features)
         Vᵀ of the start that weighs most, after a fit on one matrix.
     n_components_ : int
-        Components used.
+        Components used, k.
     objective_ : float
         Objective reached by that start, in units of the scaled data.
     n_iter_ : int
