@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: demo test test-oldest lint bench-quick bench-mixture bench-ready pretrain examples clean
+.PHONY: demo test test-oldest lint bench-quick bench-mixture bench-ready pretrain examples doc clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -39,6 +39,14 @@ pretrain: $(READY)
 examples: $(READY)
 	for file in examples/plot_*.py; do MPLBACKEND=Agg $(BIN)/python $$file || exit 1; done
 
+# Pages in doc/_build/html; every example is run, a warning is an error.
+doc: .venv/.doc-ready
+	MPLBACKEND=Agg $(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html
+
+.venv/.doc-ready: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[doc]"
+	touch .venv/.doc-ready
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
@@ -54,4 +62,4 @@ bench-ready: .venv/.bench-ready
 	touch .venv/.bench-ready
 
 clean:
-	rm -rf .venv .venv-oldest build *.egg-info
+	rm -rf .venv .venv-oldest build *.egg-info doc/_build doc/auto_examples doc/generated

@@ -17,7 +17,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture
 from sklearn_gso.datasets import make_mixture_tasks
 
-K, N_PROBLEMS, N_UNSEEN = 5, 20, 2000
+K, N_PROBLEMS, N_UNSEEN = 5, 8, 2000
 
 
 def candidates(samples, covariances, seed):
@@ -38,7 +38,7 @@ def candidates(samples, covariances, seed):
 
 
 # %%
-# Twenty problems of each of three kinds. The adjusted Rand index tells how well the reports
+# Eight problems of each of three kinds. The adjusted Rand index tells how well the reports
 # are parted; it does not ask for names. With known noise a component is its beacon, so
 # the share of reports with the right name can be told too: estimated clusters come in
 # no order. The negative log-likelihood per report is that of the data fitted, where
@@ -132,7 +132,7 @@ for shift, (name, colour) in zip(np.linspace(-0.24, 0.24, 5), colours.items(), s
         places + shift, values.mean(1), error, fmt="o", color=colour, capsize=3, label=name
     )
 axes[3].set_xticks(places, [case.replace(", ", "\n") for case in cases], fontsize=9)
-axes[3].set(ylabel="adjusted Rand index", ylim=(0.45, 1.12), title="mean of 20 problems")
+axes[3].set(ylabel="adjusted Rand index", ylim=(0.45, 1.12), title="mean of 8 problems")
 axes[3].legend(fontsize=8.5, loc="upper left", ncols=2)
 figure.tight_layout()
 figure.savefig("mixture_known_noise.png", dpi=100)

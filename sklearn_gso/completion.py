@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ._base import BaseCompleter
+from ._html import ShowsOptimizer
 from ._meta_fit import RECIPES, check_loss_weights, check_rule_options, meta_fit, resolve
 from ._solving import to_tensor
 from .alternating import rules_for
@@ -15,7 +16,7 @@ from .training import History
 _PRIORS = ("empirical_bayes", "ridge")
 
 
-class GSOMatrixCompleter(BaseCompleter):
+class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
     """Matrix completion by learned alternating optimisation.
 
     Two factors, ``X ≈ U Vᵀ``, are updated in turn by a rule that was trained on
@@ -108,10 +109,10 @@ class GSOMatrixCompleter(BaseCompleter):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components_, n_features)
+    components_ : ndarray of shape (k, n_features)
         Vᵀ of the start that weighs most, after a fit on one matrix.
     n_components_ : int
-        Components used.
+        Components used, k.
     objective_ : float
         Objective reached by that start, in units of the scaled data.
     n_iter_ : int

@@ -3,6 +3,7 @@
 import math
 from functools import lru_cache
 
+from ._html import ShowsOptimizer
 from ._mixture_base import BaseMixture
 from ._mixture_meta_fit import meta_fit_judge, resolve_judge
 from ._mixture_solving import make_problem, task_batches
@@ -132,7 +133,7 @@ class EMGaussianMixture(BaseMixture):
         self.verbose = verbose
 
 
-class GSOGaussianMixture(BaseMixture):
+class GSOGaussianMixture(ShowsOptimizer, BaseMixture):
     """Gaussian mixture by EM and learned non-local moves.
 
     EM runs to a local optimum. From there a component may be placed elsewhere, or two may

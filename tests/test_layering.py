@@ -31,6 +31,7 @@ LAYERS = {
     "pretrain": 8,
     "pretrain_mixture": 8,
     "_estimator": 8,
+    "_html": 8,
     "_solving": 8,
     "_mixture_input": 8,
     "_mixture_solving": 9,
@@ -43,7 +44,8 @@ LAYERS = {
     "_mixture_base": 11,
     "mixture": 12,
     "testing": 12,
-    "__init__": 13,
+    "plotting": 13,
+    "__init__": 14,
 }
 FRONT = 8
 MAY_USE_SKLEARN_UTILS = {"tasks", "datasets", "metrics"}

@@ -212,20 +212,29 @@ class LSTMControl(Network, UpdateRule):
             clock = torch.tensor([progress.fraction, left], dtype=rows.dtype)
             return torch.cat([rows, mean, clock.expand(*rows.shape[:2], 2)], dim=2)
 
-    def step(self, problem, variables, name, state, progress):
+    def decide(self, problem, variables, name, state, progress) -> tuple[dict[str, Tensor], tuple]:
+        """What the network wants of each row, (T, rows, 1) by name, and its new memory.
+
+        The problem's controls, 0 being neutral, ``relaxation`` (1) and ``momentum`` (0).
+        """
         memory, motion = state
         inputs = self.inputs(problem, variables, name, motion, progress)
         output, memory = self._think(inputs, memory)
         signals = torch.tanh(output.to(inputs.dtype))
-        controls = {
+        decided = {
             control: self.reach * signals[..., i, None]
             for i, control in enumerate(self.control_names)
         }
-        target = problem.minimize_block(variables, name, controls)
-        old = point(variables[name])
         relaxation, momentum = 1 + signals[..., -2, None], signals[..., -1, None]
-        new = damped(old, point(target), relaxation, motion[0], momentum)
-        return with_point(target, new), (memory, (new - old, motion[0]))
+        return {**decided, "relaxation": relaxation, "momentum": momentum}, memory
+
+    def step(self, problem, variables, name, state, progress):
+        decided, memory = self.decide(problem, variables, name, state, progress)
+        controls = {control: decided[control] for control in self.control_names}
+        target = problem.minimize_block(variables, name, controls)
+        old, last = point(variables[name]), state[1][0]
+        new = damped(old, point(target), decided["relaxation"], last, decided["momentum"])
+        return with_point(target, new), (memory, (new - old, last))
 
     def classical(self):
         return ClosedForm()

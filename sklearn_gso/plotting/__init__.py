@@ -1,0 +1,17 @@
+"""Displays, in scikit-learn's convention; matplotlib is imported when something is drawn."""
+
+from .completion import CompletionDisplay
+from .controls import ControlsDisplay
+from .convergence import ConvergenceDisplay
+from .history import TrainingHistoryDisplay
+from .mixture import MixtureDisplay
+from .search_grid import SearchGridDisplay
+
+__all__ = [
+    "CompletionDisplay",
+    "ControlsDisplay",
+    "ConvergenceDisplay",
+    "MixtureDisplay",
+    "SearchGridDisplay",
+    "TrainingHistoryDisplay",
+]

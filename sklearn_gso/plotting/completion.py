@@ -1,0 +1,148 @@
+"""A matrix before and after its completion, and how uncertain that is."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..tasks import densify
+from ._axes import panels
+
+
+class CompletionDisplay:
+    """A matrix with holes, completed, with its standard deviations, and true.
+
+    Parameters
+    ----------
+    observed : ndarray of shape (n_samples, n_features)
+        NaN where nothing was observed; those entries stay blank.
+    completed : ndarray of shape (n_samples, n_features)
+    deviations : ndarray of shape (n_samples, n_features), default=None
+        Standard deviations of the entries that were filled in.
+    truth : ndarray of shape (n_samples, n_features), default=None
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The place that the panels share.
+    axes_ : dict of str to matplotlib Axes
+        The panels: "observed", "completed" and, where known, "standard deviation"
+        and "truth".
+    images_ : dict of str to matplotlib AxesImage
+        Of the panels.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_gso.plotting import CompletionDisplay
+    >>> X = np.array([[1.0, np.nan], [2.0, 4.0]])
+    >>> display = CompletionDisplay.from_predictions(X, np.array([[1.0, 2.0], [2.0, 4.0]]))
+    >>> list(display.axes_)
+    ['observed', 'completed']
+    """
+
+    def __init__(self, observed, completed, deviations=None, truth=None):
+        self.observed = observed
+        self.completed = completed
+        self.deviations = deviations
+        self.truth = truth
+
+    @classmethod
+    def from_estimator(cls, estimator, X, truth=None, *, ax=None, **style):
+        """Complete a matrix and draw it.
+
+        Parameters
+        ----------
+        estimator : completer or imputer
+            Fitted. Deviations are drawn if it has ``transform_std``.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        truth : array-like of shape (n_samples, n_features), default=None
+        ax : matplotlib Axes, default=None
+            Its place is shared by the panels.
+        **style
+            For ``imshow``, for instance ``cmap``.
+
+        Returns
+        -------
+        display : CompletionDisplay
+
+        Raises
+        ------
+        NotFittedError
+        """
+        check_is_fitted(estimator)
+        deviations = None
+        if hasattr(estimator, "transform_std"):
+            deviations = estimator.transform_std(X)
+        completed = estimator.transform(X)
+        return cls.from_predictions(X, completed, deviations, truth, ax=ax, **style)
+
+    @classmethod
+    def from_predictions(cls, X, completed, deviations=None, truth=None, *, ax=None, **style):
+        """Draw a matrix that was completed before.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        completed : array-like of shape (n_samples, n_features)
+        deviations, truth : array-like of shape (n_samples, n_features), default=None
+        ax : matplotlib Axes, default=None
+        **style
+            For ``imshow``.
+
+        Returns
+        -------
+        display : CompletionDisplay
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ.
+        """
+        given = [densify(X), completed, deviations, truth]
+        arrays = [None if a is None else np.asarray(a, dtype=np.float64) for a in given]
+        shapes = {array.shape for array in arrays if array is not None}
+        if len(shapes) > 1:
+            raise ValueError(f"All matrices must have one shape, got {sorted(shapes)}.")
+        return cls(*arrays).plot(ax, **style)
+
+    def plot(self, ax=None, **style):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Its place is shared by the panels; by default of a new figure.
+        **style
+            For ``imshow`` of the matrices; they share their colours.
+
+        Returns
+        -------
+        display : CompletionDisplay
+            Itself.
+        """
+        shown = {
+            "observed": self.observed,
+            "completed": self.completed,
+            "standard deviation": self.deviations,
+            "truth": self.truth,
+        }
+        shown = {name: matrix for name, matrix in shown.items() if matrix is not None}
+        values = [matrix for name, matrix in shown.items() if name != "standard deviation"]
+        common = {
+            "vmin": min(np.nanmin(v) for v in values),
+            "vmax": max(np.nanmax(v) for v in values),
+            **style,
+        }
+        self.ax_, axes = panels(len(shown), ax)
+        self.figure_ = self.ax_.figure
+        self.axes_ = dict(zip(shown, axes, strict=True))
+        self.images_ = {}
+        for name, matrix in shown.items():
+            own = {"cmap": "magma"} if name == "standard deviation" else common
+            image = self.axes_[name].imshow(matrix, aspect="auto", interpolation="none", **own)
+            self.axes_[name].set(title=name, xticks=[], yticks=[])
+            self.images_[name] = image
+        if self.deviations is not None:
+            place = self.axes_["standard deviation"]
+            self.figure_.colorbar(self.images_["standard deviation"], ax=place)
+        return self

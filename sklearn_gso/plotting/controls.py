@@ -1,0 +1,111 @@
+"""The controls that a learned rule chose, sweep by sweep."""
+
+import numpy as np
+
+from ._axes import panels
+from ._watch import watch
+
+_NEUTRAL = {"relaxation": 1.0}
+_BAND = (0.05, 0.95)
+
+
+class ControlsDisplay:
+    """The controls that an `LSTMControl` chose over the sweeps.
+
+    A line for each block, the median over its rows, in a band that holds nine tenths of
+    them; a panel for each control, with the neutral value, which is the closed-form step, as
+    a thin line. The controls of the problem are logarithms of factors.
+
+    Parameters
+    ----------
+    controls : dict of str to dict of str to array-like of shape (n_steps, n_rows)
+        For each control and block what every row got.
+    steps_per_sweep : int, default=1
+        Inner steps.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The place that the panels share.
+    axes_ : dict of str to matplotlib Axes
+        The panels.
+    lines_ : dict of str to dict of str to matplotlib Line2D
+        The medians, by control and block.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn_gso.plotting import ControlsDisplay
+    >>> display = ControlsDisplay({"momentum": {"U": [[0.0, 0.1], [0.2, 0.3]]}}).plot()
+    >>> display.lines_["momentum"]["U"].get_ydata().round(2)
+    array([0.05, 0.25])
+    """
+
+    def __init__(self, controls, steps_per_sweep=1):
+        self.controls = controls
+        self.steps_per_sweep = steps_per_sweep
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, ax=None):
+        """Solve a matrix once more and draw what the rule chose in the best start.
+
+        Parameters
+        ----------
+        estimator : GSOMatrixCompleter
+            Fitted, with ``rule="control"`` and a learned optimizer.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        display : ControlsDisplay
+
+        Raises
+        ------
+        NotFittedError
+        ValueError
+            If the completer has no rule that chooses controls.
+        """
+        seen = watch(estimator, X)
+        if not seen.decided:
+            raise ValueError(
+                f"This {type(estimator).__name__} chooses no controls: that takes "
+                'rule="control" and a learned optimizer.'
+            )
+        controls: dict = {}
+        for block, decided in seen.decided.items():
+            for control in decided[0]:
+                chosen = [step[control][seen.best, :, 0].numpy() for step in decided]
+                controls.setdefault(control, {})[block] = np.stack(chosen)
+        n_steps = max(map(len, seen.decided.values()))
+        return cls(controls, n_steps // (len(seen.sweeps[0]) - 1)).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Its place is shared by the panels; by default of a new figure.
+
+        Returns
+        -------
+        display : ControlsDisplay
+            Itself.
+        """
+        self.ax_, axes = panels(len(self.controls), ax)
+        self.figure_ = self.ax_.figure
+        self.axes_ = dict(zip(self.controls, axes, strict=True))
+        self.lines_ = {control: {} for control in self.controls}
+        for control, blocks in self.controls.items():
+            panel = self.axes_[control]
+            panel.axhline(_NEUTRAL.get(control, 0.0), color="k", linewidth=0.8)
+            for block, chosen in blocks.items():
+                sweeps = np.arange(1, len(chosen) + 1) / self.steps_per_sweep
+                (line,) = panel.plot(sweeps, np.median(chosen, axis=1), label=block)
+                low, high = np.quantile(chosen, _BAND, axis=1)
+                panel.fill_between(sweeps, low, high, color=line.get_color(), alpha=0.2)
+                self.lines_[control][block] = line
+            panel.set(title=control, xlabel="sweeps")
+        axes[0].legend()
+        return self

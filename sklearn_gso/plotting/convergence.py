@@ -1,0 +1,117 @@
+"""Loss and error against sweeps, the paper's figure 4."""
+
+import numpy as np
+
+from ..metrics import relative_error
+from ._axes import one_axes
+from ._watch import watch
+
+
+class ConvergenceDisplay:
+    """Loss and error of completers against their sweeps, the paper's figure 4.
+
+    Both are relative errors and share an axis: the loss is that on the observed entries
+    (the data term of equation (11), which all completers have in common), the error
+    that on the entries whose truth is known but hidden from them.
+
+    Parameters
+    ----------
+    loss : dict of str to array-like of shape (n_sweeps + 1,)
+        For each completer, before the first sweep and after each.
+    error : dict of str to array-like of shape (n_sweeps + 1,), default=None
+        The same on hidden entries.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    lines_ : list of matplotlib Line2D
+        Error and loss of each completer, in this order; the loss alone without truth.
+
+    Examples
+    --------
+    >>> from sklearn_gso import ALSMatrixCompleter
+    >>> from sklearn_gso.datasets import make_low_rank_tasks
+    >>> from sklearn_gso.plotting import ConvergenceDisplay
+    >>> X, truth = make_low_rank_tasks(1, shape=(20, 15), rank=2, rate=0.6, random_state=0)
+    >>> als = ALSMatrixCompleter(2, max_iter=30, random_state=0).fit(X[0])
+    >>> display = ConvergenceDisplay.from_estimator(als, X[0], truth[0])
+    >>> display.ax_.get_xlabel()
+    'sweeps'
+    """
+
+    def __init__(self, loss, error=None):
+        self.loss = loss
+        self.error = error
+
+    @classmethod
+    def from_estimator(cls, estimator, X, truth=None, *, peers=None, name=None, ax=None):
+        """Solve a matrix once more with each completer and draw the way.
+
+        Of the matrix that a completer was fitted to this is the fit itself, repeated.
+
+        Parameters
+        ----------
+        estimator : completer
+            Fitted, on X or on a collection.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        truth : array-like of shape (n_samples, n_features), default=None
+            The matrix without holes.
+        peers : dict of str to completer, default=None
+            More fitted completers, by the name to be shown.
+        name : str, default=None
+            Of the estimator; by default that of its class.
+        ax : matplotlib Axes, default=None
+
+        Returns
+        -------
+        display : ConvergenceDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If one of the completers is not fitted.
+        TypeError
+            If one of them is no completer of this package.
+        """
+        loss: dict = {}
+        error: dict | None = None if truth is None else {}
+        for label, one in {name or type(estimator).__name__: estimator, **(peers or {})}.items():
+            seen = watch(one, X)
+            observed = ~np.isnan(seen.array)
+            estimates = list(seen.estimates())
+            loss[label] = _errors(seen.array, estimates, observed)
+            if error is not None:
+                error[label] = _errors(truth, estimates, ~observed)
+        return cls(loss, error).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            By default of a new figure.
+
+        Returns
+        -------
+        display : ConvergenceDisplay
+            Itself.
+        """
+        self.ax_ = one_axes(ax)
+        self.figure_ = self.ax_.figure
+        self.lines_ = []
+        for name, loss in self.loss.items():
+            colour = None
+            if self.error is not None:
+                self.lines_ += self.ax_.semilogy(self.error[name], label=f"{name}: error")
+                colour = self.lines_[-1].get_color()
+            style = {"color": colour, "linestyle": "--", "alpha": 0.7}
+            self.lines_ += self.ax_.semilogy(loss, label=f"{name}: loss", **style)
+        self.ax_.set(xlabel="sweeps", ylabel="relative error")
+        self.ax_.legend()
+        return self
+
+
+def _errors(truth, estimates, where) -> np.ndarray:
+    return np.array([relative_error(truth, estimate, where=where) for estimate in estimates])
