@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .alternating import alternate, init_states
-from .problems.base import Problem, Variables, take_tasks, where_tasks
+from .problems.base import Problem, Variables, map_tensors, take_tasks, where_tasks
 from .rules.base import Rules
 
 SAFEGUARDS = ("step", "run", "none")
@@ -18,6 +18,9 @@ SAFEGUARDS = ("step", "run", "none")
 # .011 into .046 on uniform factors of rank 10 (benchmarks/LOG.md).
 _SLACK = 0.1
 _SHARE_POWER = 4
+# Variance in units of the data, just above the least one that models estimate: such a run
+# has recovered its task, and other starts could only find the same.
+_EXPLAINED = 2e-10
 
 
 class Solution(NamedTuple):
@@ -180,21 +183,40 @@ def minimize_from_starts(
 ) -> Starts:
     """`minimize` from ``n_init`` random starts, and what each counts for.
 
-    The starts run in one batch, or one by one where the problem says so.
+    A task whose first run explains it up to rounding needs no other. The others run in one
+    batch, or one by one where the problem says so.
     """
-    numbers = torch.arange(n_init * problem.n_tasks).reshape(n_init, -1)
-    many = problem.repeat(n_init) if n_init > 1 else problem
-    start = many.init(generator)
+    n_tasks = problem.n_tasks
+    start = (problem.repeat(n_init) if n_init > 1 else problem).init(generator)
+    arguments = (n_outer, n_inner, safeguard)
+    first = minimize(problem, rules, take_tasks(start, torch.arange(n_tasks)), *arguments)
+    left = problem.unexplained(first.variables)
+    is_open = torch.ones(n_tasks, dtype=torch.bool) if left is None else ~(left <= _EXPLAINED)
+    runs = [first] * n_init
+    if n_init > 1 and is_open.any():
+        runs[1:] = _other_runs(problem, rules, start, n_init, first, is_open, arguments)
+    shares = _shares(problem, runs)
+    shares[:, ~is_open] = nn.functional.one_hot(torch.tensor(0), n_init)[:, None].to(shares)
+    return Starts(problem, runs, shares)
+
+
+def _other_runs(problem, rules, start, n_init, first, is_open, arguments) -> list[Solution]:
+    """From the second start on; of the tasks that are open, the first run for the others."""
+    index = is_open.nonzero()[:, 0]
+    numbers = [index + i * problem.n_tasks for i in range(1, n_init)]
     if problem.one_start_at_a_time:
-        del many
-        runs = [
-            minimize(problem, rules, take_tasks(start, own), n_outer, n_inner, safeguard)
-            for own in numbers
-        ]
+        own = problem if is_open.all() else problem.take(index)
+        found = [minimize(own, rules, take_tasks(start, n), *arguments) for n in numbers]
     else:
-        found = minimize(many, rules, start, n_outer, n_inner, safeguard)
-        runs = [Solution(*take_tasks(tuple(found), own)) for own in numbers]
-    return Starts(problem, runs, _shares(problem, runs))
+        many = problem.take(index.repeat(n_init - 1))
+        solution = minimize(many, rules, take_tasks(start, torch.cat(numbers)), *arguments)
+        parts = torch.arange(len(index) * (n_init - 1)).reshape(n_init - 1, -1)
+        found = [Solution(*take_tasks(tuple(solution), part)) for part in parts]
+
+    def place(part, whole):
+        return whole.index_copy(0, index, part)
+
+    return [Solution(*map_tensors(place, tuple(run), tuple(first))) for run in found]
 
 
 def _shares(problem, runs) -> Tensor:
