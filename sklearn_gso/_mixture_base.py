@@ -190,12 +190,15 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
 
     def _keep(self, solved: Solved):
         self.weights_, self.means_, self.covariances_ = solved[:3]
+        kind = self.covariance_type
         try:
-            factor = cholesky_of_precisions(self.covariances_, self.covariance_type)
+            with np.errstate(over="ignore", divide="ignore"):
+                self.precisions_cholesky_ = cholesky_of_precisions(self.covariances_, kind)
+                self.precisions_ = invert(self.covariances_, kind)
         except np.linalg.LinAlgError as error:
             raise ValueError(_ILL_DEFINED) from error
-        self.precisions_cholesky_ = factor
-        self.precisions_ = invert(self.covariances_, self.covariance_type)
+        if not np.isfinite(self.precisions_).all():
+            raise ValueError(_ILL_DEFINED)
         self.lower_bound_ = solved.lower_bound
         self.n_iter_ = solved.n_iter
         self.converged_ = solved.converged

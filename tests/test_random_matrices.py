@@ -1,4 +1,4 @@
-"""Five hundred random matrices: a finite answer or a documented error, always."""
+"""Five hundred random matrices and more: a finite answer or a documented error, always."""
 
 import re
 import warnings
@@ -6,8 +6,16 @@ import warnings
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from sklearn_gso import (
+    ALSMatrixCompleter,
+    EMGaussianMixture,
+    GSOGaussianMixture,
+    GSOMatrixCompleter,
+    SGDMatrixCompleter,
+)
+from sklearn_gso.mixture_starts import STARTS
 
 ESTIMATORS = {
     "pretrained": GSOMatrixCompleter(max_iter=4, n_init=1, random_state=0),
@@ -22,6 +30,11 @@ ERRORS = re.compile(
     r"X has no observed entry: all \d+ entries are missing|"
     r"n_components=[23] must be <= min\(n_samples, n_features\)=[12]|"
     r"overflowed: the entries of X are too large; scale them"
+)
+MIXTURE_ERRORS = re.compile(
+    r"Found array with 1 sample\(s\) .* while a minimum of 2 is required|"
+    r"Expected n_samples >= n_components but got|"
+    r"Fitting the mixture model failed because some components have ill-defined empirical"
 )
 KINDS = (
     "normal",
@@ -122,3 +135,47 @@ def test_a_finite_answer_or_a_documented_error():
 
     check()
     assert len(answered) > 400
+
+
+@st.composite
+def samples_and_mixtures(draw):
+    """Complete data sets of at most 40 samples and 8 features, and a mixture for them."""
+    shape = draw(st.sampled_from(range(1, 41))), draw(st.sampled_from(range(1, 9)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    scale = 10.0 ** draw(st.floats(-150, 150))
+    X = draw_values(draw(st.sampled_from(KINDS)), shape, scale, rng)
+    mixture = draw(st.sampled_from([EMGaussianMixture, GSOGaussianMixture]))
+    return X, mixture(
+        draw(st.sampled_from(range(1, 4))),
+        covariance_type=draw(st.sampled_from(["full", "tied", "diag", "spherical"])),
+        init_params=draw(st.sampled_from(sorted(STARTS))),
+        reg_covar=draw(st.sampled_from([0.0, 1e-6])),
+        max_iter=8,
+        n_init=1,
+        random_state=0,
+    )
+
+
+def test_mixtures_end_in_numbers_or_a_documented_error():
+    described = []
+
+    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @given(drawn=samples_and_mixtures())
+    def check(drawn):
+        X, mixture = drawn
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("error", RuntimeWarning)
+            try:
+                mixture.fit(X)
+            except ValueError as error:
+                assert MIXTURE_ERRORS.search(str(error)), error
+                return
+            shares = mixture.predict_proba(X)
+        described.append(X.shape)
+        for name in ("weights_", "means_", "covariances_", "precisions_", "lower_bound_"):
+            assert np.isfinite(getattr(mixture, name)).all()
+        np.testing.assert_allclose(shares.sum(1), 1.0)
+
+    check()
+    assert len(described) > 100
