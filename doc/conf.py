@@ -7,7 +7,7 @@ from sklearn_gso import __version__
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 project = "sklearn_gso"
-author = "the authors of sklearn_gso"
+author = "the sklearn_gso developers"
 release = version = __version__
 
 extensions = [

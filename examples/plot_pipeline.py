@@ -47,8 +47,7 @@ for name, imputer in imputers.items():
     print(f"{name:20} accuracy {accuracy[name].mean():.3f}, {seconds:.1f} s")
 
 # %%
-# Its parameters are searched with those of the classifier. The fitted search shows, as
-# every estimator in a notebook does, what it is made of.
+# Its parameters are searched with those of the classifier.
 
 search = GridSearchCV(
     make_pipeline(

@@ -16,12 +16,12 @@ from sklearn_gso.plotting import SearchGridDisplay, TrainingHistoryDisplay
 X, truth = make_low_rank_tasks(12, shape=(24, 18), rank=3, rate=0.45, random_state=0)
 
 # %%
-# Rules that are trained from scratch, for runs of ten sweeps. ``y`` are the true matrices;
+# Rules that are trained from scratch, for runs of eight sweeps. ``y`` are the true matrices;
 # without them a tenth of the observed entries is hidden and judged. t_l costs time in
 # training and in solving, t_u only memory; short windows make more updates, and myopic ones.
 
-completer = GSOMatrixCompleter(4, optimizer=None, max_iter=10, n_epochs=3, n_init=1, random_state=0)
-grid = {"t_l": [1, 2, 3], "t_u": [2, 5, 10]}
+completer = GSOMatrixCompleter(4, optimizer=None, max_iter=8, n_epochs=3, n_init=1, random_state=0)
+grid = {"t_l": [1, 2, 3], "t_u": [2, 4, 8]}
 search = GridSearchCV(completer, grid, cv=2).fit(list(X), list(truth))
 print(f"best: {search.best_params_}, relative error {-search.best_score_:.3f}")
 

@@ -54,6 +54,7 @@ class ControlsDisplay:
         estimator : GSOMatrixCompleter
             Fitted, with ``rule="control"`` and a learned optimizer.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Made dense if sparse.
         ax : matplotlib Axes, default=None
 
         Returns

@@ -55,6 +55,7 @@ class ConvergenceDisplay:
         estimator : completer
             Fitted, on X or on a collection.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Of a sparse matrix the stored entries are observed; it is made dense.
         truth : array-like of shape (n_samples, n_features), default=None
             The matrix without holes.
         peers : dict of str to completer, default=None
