@@ -283,9 +283,10 @@ def test_jumps_lead_from_the_end_of_em_to_the_fit(flower):
     assert not MixtureDisplay.from_estimator(gso, X, start=X[:4]).jumps
 
 
-def test_controls_are_those_of_the_rule(easy_tasks):
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_controls_are_those_of_the_rule(easy_tasks, n_init):
     X = easy_tasks[0][0]
-    completer = GSOMatrixCompleter(2, max_iter=5, t_l=2, n_init=1, random_state=0).fit(X)
+    completer = GSOMatrixCompleter(2, max_iter=5, t_l=2, n_init=n_init, random_state=0).fit(X)
     ax = plt.subplots()[1]
     display = ControlsDisplay.from_estimator(completer, X, ax=ax)
     assert display.ax_ is ax and list(display.axes_) == ["data", "prior", "relaxation", "momentum"]
@@ -293,7 +294,7 @@ def test_controls_are_those_of_the_rule(easy_tasks):
     np.testing.assert_allclose(line.get_xdata(), np.arange(1, 11) / 2)
     seen = watch(completer, X)
     rule = completer.learned_optimizer_.rules()["U"]
-    problem, start = seen.found.problem, seen.sweeps[0][0]
+    problem, start = seen.found.problem, seen.sweeps[seen.best][0]
     first, _ = rule.decide(problem, start, "U", rule.init_state(start["U"]), Progress(0, 5))
     for name, panel in display.lines_.items():
         median = np.median(first[name][0, :, 0].numpy())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .._base import BaseCompleter
 from .._solving import solve_batch
-from ..problems.base import Variables, take_tasks
+from ..problems.base import Variables, point, take_tasks
 from ..rules import LSTMControl, UpdateRule
 from ..search import Starts
 from ..tasks import as_tasks, densify
@@ -52,9 +52,9 @@ class Watch(NamedTuple):
         The answer.
     sweeps : list of list of Variables
         For each start what its sweeps began with, and at last where it ended.
-    decided : dict of str to list of dict of str to Tensor
-        For each block that a learned control moves and each inner step the decisions,
-        (n_init, rows, 1).
+    decided : dict of str to list of list of dict of str to Tensor
+        For each block that a learned control moves, for each start, the decisions of every
+        inner step, (1, rows, 1).
     """
 
     array: np.ndarray
@@ -114,14 +114,27 @@ def watch(completer, X) -> Watch:
 
     twin._rules = rules_of
     found = solve_batch(twin, [array], completer._seed)
-    begun = watched[found.problem.block_names[0]].begun
-    sweeps = _by_starts(begun, len(found.runs))
+    n_starts, n_outer = len(found.runs), completer._n_outer()
+    sweeps = _by_starts(watched[found.problem.block_names[0]].begun, n_outer, n_starts)
     for own, run in zip(sweeps, found.runs, strict=True):
         own.append(run.variables)
-    decided = {name: rule.decided for name, rule in watched.items() if rule.decided}
+    decided = {
+        name: _by_starts(rule.decided, n_outer * len(rule.decided) // len(rule.begun), n_starts)
+        for name, rule in watched.items()
+        if rule.decided
+    }
     return Watch(array, found, sweeps, decided)
 
 
-def _by_starts(begun, n_starts) -> list[list[Variables]]:
-    """What was noted, start by start: they run in one batch."""
-    return [[take_tasks(variables, [i]) for variables in begun] for i in range(n_starts)]
+def _by_starts(noted, n_steps, n_starts) -> list[list]:
+    """What was noted, start by start.
+
+    The first start runs alone, the others in one batch or one by one; where they were not
+    needed the first one stands for them.
+    """
+    found = []
+    for i in range(0, len(noted), n_steps):
+        run = noted[i : i + n_steps]
+        size = len(point(next(iter(run[0].values()))))
+        found += [[take_tasks(tree, [start]) for tree in run] for start in range(size)]
+    return found + [list(found[0]) for _ in range(n_starts - len(found))]

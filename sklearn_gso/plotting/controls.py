@@ -74,11 +74,12 @@ class ControlsDisplay:
                 'rule="control" and a learned optimizer.'
             )
         controls: dict = {}
-        for block, decided in seen.decided.items():
+        for block, starts in seen.decided.items():
+            decided = starts[seen.best]
             for control in decided[0]:
-                chosen = [step[control][seen.best, :, 0].numpy() for step in decided]
+                chosen = [step[control][0, :, 0].numpy() for step in decided]
                 controls.setdefault(control, {})[block] = np.stack(chosen)
-        n_steps = max(map(len, seen.decided.values()))
+        n_steps = max(len(starts[seen.best]) for starts in seen.decided.values())
         return cls(controls, n_steps // (len(seen.sweeps[0]) - 1)).plot(ax)
 
     def plot(self, ax=None):
