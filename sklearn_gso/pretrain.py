@@ -136,6 +136,7 @@ def pretrain(
     seed=_PRETRAINING_SEED,
     verbose=True,
     checkpoint=None,
+    learning_rate=None,
     **new,
 ):
     """Train from scratch, or go on from ``start``.
@@ -150,6 +151,8 @@ def pretrain(
     verbose : bool, default=True
     checkpoint : path-like, optional
         Where a training of ``n_steps`` that was killed goes on.
+    learning_rate : float, optional
+        At the beginning; 3e-3 from scratch, 1.5e-3 from a start.
     **new
         Options of a new `LSTMControl`.
 
@@ -183,8 +186,8 @@ def pretrain(
         rules,
         n_steps,
         validation=[episode for episodes in validation.values() for episode in episodes],
-        validate_every=40,
-        learning_rate=1.5e-3 if start else 3e-3,
+        validate_every=100,
+        learning_rate=learning_rate or (1.5e-3 if start else 3e-3),
         anneal=True,
         averaging=0.98,
         verbose=verbose,
@@ -216,7 +219,7 @@ def _validation(rules):
     """Episodes of every kind, always the same ones."""
     rng = np.random.RandomState(_VALIDATION_SEED)
     generator = torch.Generator().manual_seed(_VALIDATION_SEED)
-    return {k: [draw_episode(k, rules, rng, generator) for _ in range(6)] for k in KINDS}
+    return {k: [draw_episode(k, rules, rng, generator) for _ in range(18)] for k in KINDS}
 
 
 def _steps_within(minutes, source, rules):
@@ -232,6 +235,7 @@ def main():
     parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--start", default=None)
     parser.add_argument("--seed", type=int, default=_PRETRAINING_SEED)
+    parser.add_argument("--learning-rate", type=float, default=None)
     parser.add_argument("--hidden-size", type=int, default=24)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--checkpoint", default=None)
@@ -248,6 +252,7 @@ def main():
         start,
         arguments.seed,
         checkpoint=arguments.checkpoint,
+        learning_rate=arguments.learning_rate,
         **new,
     )
     optimizer.save(arguments.output)
