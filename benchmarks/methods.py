@@ -52,14 +52,15 @@ def _peer(name, function):
     return Method(solve, settings, N_SLOW.get(name, N_FULL), in_batch=False)
 
 
-def _ours(n_init=None, optimizer="pretrained", **options):
+def _ours(n_init=None, optimizer="pretrained", max_iter=None, **options):
     if n_init:
         options["n_init"] = n_init
 
     def solve(matrices, cell):
         trained = optimizer(cell) if callable(optimizer) else optimizer
+        n_outer = max_iter or cell.max_iter
         completer = GSOMatrixCompleter(
-            cell.k, max_iter=cell.max_iter, n_epochs=0, optimizer=trained, random_state=0, **options
+            cell.k, max_iter=n_outer, n_epochs=0, optimizer=trained, random_state=0, **options
         )
         return completer.fit(matrices).reconstruct(matrices)
 
@@ -68,7 +69,7 @@ def _ours(n_init=None, optimizer="pretrained", **options):
         if optimizer == "pretrained":
             weights = find_optimizer(optimizer, "completer").digest()[:8]
         starts = f", n_init={n_init}" if n_init else ""
-        return f"k={cell.k}, max_iter={cell.max_iter}, weights {weights}{starts}"
+        return f"k={cell.k}, max_iter={max_iter or cell.max_iter}, weights {weights}{starts}"
 
     return Method(solve, settings)
 
@@ -87,7 +88,8 @@ def _paper_step(cell):
 def methods() -> dict[str, Method]:
     """All rows by name, ours last."""
     rows = {name: _peer(name, function) for name, function in PEERS.items()}
-    rows["LSTMStep (paper)"] = _ours(1, _paper_step, rule="step", safeguard="none")
+    # As many outer steps as it was trained for, the paper's 100.
+    rows["LSTMStep (paper)"] = _ours(1, _paper_step, 100, rule="step", safeguard="none")
     rows["closed form, untrained"] = _ours(optimizer=None)
     rows["no features: a schedule"] = _short("schedule")
     rows["no memory: an MLP"] = _short("no memory")
