@@ -1,7 +1,9 @@
 """Results as lines of one CSV that is only ever appended to.
 
 A line is one instance of one cell by one method. What is there is not run again, so a run
-that was killed goes on where it was; a line torn by the kill is dropped when read.
+that was killed goes on where it was; a line torn by the kill is dropped when read. The
+error is a relative error, of mixtures a negative log-likelihood per sample; curves and
+centres of the figures are cells whose instances count along them.
 """
 
 import csv
@@ -47,8 +49,14 @@ class Store:
     def __init__(self, path=RESULTS / "results.csv"):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.rows = list(self._read())
-        self._keys = {tuple(row[name] for name in KEY) for row in self.rows}
+        self.rows, self._keys, self._lines = [], set(), {}
+        self._keep(self._read())
+
+    def _keep(self, rows):
+        for row in rows:
+            self.rows.append(row)
+            self._keys.add(tuple(row[name] for name in KEY))
+            self._lines.setdefault((row["cell"], row["method"]), []).append(row)
 
     def _read(self):
         if not self.path.exists():
@@ -86,8 +94,7 @@ class Store:
         writer.writerows(rows)
         with open(self.path, "ab") as file:  # one write: several processes may append
             file.write(text.getvalue().encode())
-        self.rows += rows
-        self._keys |= {tuple(row[name] for name in KEY) for row in rows}
+        self._keep(rows)
 
     def errors(self, cell, method, settings=None) -> dict[int, float]:
         """Error by instance; of the settings that were stored last if none are named."""
@@ -99,7 +106,7 @@ class Store:
         return float(np.median(found)) if found else float("nan")
 
     def _found(self, cell, method, settings):
-        rows = [r for r in self.rows if r["cell"] == cell and r["method"] == method]
+        rows = self._lines.get((cell, method), [])
         if rows and settings is None:
             settings = rows[-1]["settings"]
         return {int(r["instance"]): r for r in rows if r["settings"] == settings}
