@@ -16,7 +16,7 @@ from .mixture import solve as solve_all
 
 N_FULL, N_QUICK = 50, 10
 SEED = 9000
-TRUTH = "EM from the truth"
+TRUTH, BEST = "EM from the truth", "best known"
 EM, GSO = "EM, one random start", "GSOGaussianMixture, that start"
 OURS = "GSOGaussianMixture"
 
@@ -84,14 +84,14 @@ def found(store, d) -> dict:
     by_row[TRUTH] = store.errors(cell(d), TRUTH, "")
     by_row = {name: np.array(list(e.values())) for name, e in by_row.items() if e}
     if by_row:
-        by_row["best known"] = np.min(list(by_row.values()), axis=0)
+        by_row[BEST] = np.min(list(by_row.values()), axis=0)
     return by_row
 
 
 def summary(store, d) -> dict:
     """For each row mean objective, mean gap to the best known, share within .01, seconds."""
     values = found(store, d)
-    best = values.get("best known")
+    best = values.get(BEST)
     return {
         name: {
             "mean": value.mean(),
@@ -113,7 +113,7 @@ def lines(store, what="mean") -> list[list[str]]:
         for name, figures in paper.TABLE_5.items():
             out.append([f"paper: {name}", *(f"{figures[d]:.2f}" for d in dimensions)])
     summaries = {d: summary(store, d) for d in dimensions}
-    for name in [*rows(), TRUTH, "best known"]:
+    for name in [*rows(), TRUTH, BEST]:
         if any(name in s for s in summaries.values()):
             own = [summaries[d].get(name) for d in dimensions]
             out.append([name, *("–" if s is None else format(s[what], digits) for s in own)])

@@ -61,11 +61,11 @@ class Store:
     def _read(self):
         if not self.path.exists():
             return
-        whole, _, torn = self.path.read_text().rpartition("\n")
+        whole, newline, torn = self.path.read_bytes().rpartition(b"\n")
         if torn:  # nothing must be appended to it
             with open(self.path, "r+b") as file:
-                file.truncate(len(whole.encode()) + bool(whole))
-        for row in csv.DictReader(io.StringIO(whole)):
+                file.truncate(len(whole + newline))
+        for row in csv.DictReader(io.StringIO(whole.decode())):
             if all(row.get(name) is not None for name in FIELDS):
                 yield {**row, "error": float(row["error"]), "seconds": float(row["seconds"])}
 

@@ -68,9 +68,10 @@ def column(cell, table) -> str:
     return f"ρ {cell.rate * 1e4 / 975:.1f}"
 
 
-def lines(store, table, what="mean", factors=None) -> list[list[str]]:
-    """A header and one line for each method that has been run."""
-    cells = [c for c in TABLES[table] if factors in (None, c.factors)]
+def lines(store, table, what="mean", factors=None, k=None) -> list[list[str]]:
+    """A header and one line for each method that has been run, for some of the cells."""
+    cells = [c for c in TABLES[table] if factors in (None, c.factors) and k in (None, c.k)]
+    show_one = {"recovered": "{:.0%}".format, "n": str}.get(what, number)
     printed = paper.MATRICES.get(table, {})
     out = [["", *(column(cell, table) for cell in cells)]]
     for name, figures in printed.items():
@@ -80,7 +81,7 @@ def lines(store, table, what="mean", factors=None) -> list[list[str]]:
     for name, method in methods().items():
         found = [summary(store, cell, name, method) for cell in cells]
         if any(found):
-            out.append([name, *("–" if f is None else number(f[what]) for f in found)])
+            out.append([name, *("–" if f is None else show_one(f[what]) for f in found)])
     return out
 
 
