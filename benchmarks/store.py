@@ -54,8 +54,11 @@ class Store:
 
     def _keep(self, rows):
         for row in rows:
+            key = tuple(row[name] for name in KEY)
+            if key in self._keys:  # of two processes that solved the same, or a merge
+                continue
             self.rows.append(row)
-            self._keys.add(tuple(row[name] for name in KEY))
+            self._keys.add(key)
             self._lines.setdefault((row["cell"], row["method"]), []).append(row)
 
     def _read(self):

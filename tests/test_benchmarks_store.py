@@ -13,7 +13,7 @@ import pytest
 from benchmarks.__main__ import COMMANDS
 from benchmarks.cells import Cell
 from benchmarks.methods import Method, run_cell
-from benchmarks.store import FIELDS, KEY, Store
+from benchmarks.store import FIELDS, Store
 
 CELL, N = Cell("G", 3, 0.4), 8
 # Completes with zeros, tells when it begins, and waits in the middle of instance 5.
@@ -103,11 +103,19 @@ def test_two_stores_append_to_one_file(filled):
     assert Store(filled.path).errors("both", "ALS") == {i: float(i) for i in range(20)}
 
 
-def test_committed_results_have_one_line_for_each_instance():
+def test_what_two_processes_both_solved_counts_once(filled):
+    lines = filled.path.read_text().splitlines(keepends=True)
+    filled.path.write_text("".join([*lines, lines[1].replace("0.25", "0.75")]))
+    again = Store(filled.path)
+    assert len(again.rows) == 3
+    assert again.errors("a, b", "ALS, λ")[0] == 0.25
+
+
+def test_committed_results_can_be_read():
     store = Store()
-    keys = Counter(tuple(row[name] for name in KEY) for row in store.rows)
+    lines = store.path.read_text().splitlines()
     assert len(store.rows) > 3000
-    assert {key for key, n in keys.items() if n > 1} == set()
+    assert len(store.rows) >= 0.99 * (len(lines) - 1)
 
 
 def test_every_table_and_figure_has_a_command():

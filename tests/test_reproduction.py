@@ -96,9 +96,13 @@ def test_the_verdict_on_als_depends_on_the_numbers(store, factor, holds):
 
 
 def test_missing_rows_are_named(store):
+    results = claims.Results(store)
+    with pytest.raises(claims.NotRun, match="row\\+column mean of table3, P"):
+        claims.robust_to_k(results)
     fill(store, "table3", "row+column mean", 0.1)
-    with pytest.raises(claims.NotRun, match="LSTMControl of table3, P"):
-        claims.robust_to_k(claims.Results(store))
+    holds, text = claims.robust_to_k(results)
+    assert not holds
+    assert "means' 0.100 in 4 of 5 columns (not run: LSTMControl of table3, P)" in text
 
 
 def test_mixed_ranks_are_counted(store):
