@@ -170,8 +170,7 @@ def faster(results):
     """GSO converges faster than ALS and SGD, and to a lower error (figure 4)."""
     ends, parts = {}, []
     for name, (_, settings) in figures.curve_rows().items():
-        settings = f"{settings}, {figures.N_CURVES} matrices"
-        curve = results.store.errors(f"{figures.CURVES}: error", name, settings)
+        curve = figures.curve(results.store, "error", name, settings, figures.N_CURVES)
         if not curve:
             raise NotRun(f"{name} of figure 4")
         last = max(curve)

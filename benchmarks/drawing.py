@@ -44,8 +44,8 @@ def figure4(store, plt):
     """Loss and error against sweeps, geometric means over matrices."""
     curves: dict = {"loss": {}, "error": {}}
     for what, by_row in curves.items():
-        for name in figures.curve_rows():
-            noted = store.errors(f"{figures.CURVES}: {what}", name)
+        for name, (_, settings) in figures.curve_rows().items():
+            noted = figures.curve(store, what, name, settings)
             if noted:
                 sweeps = sorted(noted)
                 logs = np.log([noted[i] for i in sweeps])

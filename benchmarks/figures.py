@@ -85,6 +85,15 @@ def way_tasks():
     return mixture_table.draw(2, mixture_table.N_FULL)[:2]
 
 
+def curve(store, what, name, settings, n=None) -> dict:
+    """Means by sweep over n matrices; by default over as many as there are."""
+    for number in (n,) if n else (N_CURVES, N_CURVES_QUICK):
+        found = store.errors(f"{CURVES}: {what}", name, f"{settings}, {number} matrices")
+        if found:
+            return found
+    return {}
+
+
 def flower_tasks():
     """Samples and covariances of ten flowers."""
     X, truth = make_mixture_tasks(N_FLOWERS, random_state=FLOWER_SEED, **SETS["Fl6"])

@@ -91,13 +91,13 @@ def found(store, d) -> dict:
 def summary(store, d) -> dict:
     """For each row mean objective, mean gap to the best known, share within .01, seconds."""
     values = found(store, d)
-    best = values.get(BEST)
+    best, known = values.get(BEST), rows()
     return {
         name: {
             "mean": value.mean(),
             "gap": (value - best).mean(),
             "within": np.mean(value - best <= WITHIN),
-            "seconds": store.seconds(cell(d), name),
+            "seconds": store.seconds(cell(d), name, known.get(name, ("", ""))[1]),
             "n": len(value),
         }
         for name, value in values.items()

@@ -135,7 +135,7 @@ def test_figures_are_drawn_from_what_is_stored(store, tmp_path):
     first = drawing.draw(store, "figure3", tmp_path).read_text()
     assert "t_u" in first and "mean relative error" in first
     assert drawing.draw(store, "figure3", tmp_path).read_text() == first
-    settings = figures.curve_rows()["ALS"][1]
+    settings = f"{figures.curve_rows()['ALS'][1]}, {figures.N_CURVES} matrices"
     for what in ("error", "loss"):
         store.add(f"{figures.CURVES}: {what}", "ALS", settings, [(0, 1.0, 0), (4, 0.01, 0)])
     assert "ALS: error" in drawing.draw(store, "figure4", tmp_path).read_text()
