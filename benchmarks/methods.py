@@ -17,6 +17,7 @@ from .peers import PEERS
 # success need more.
 N_FULL, N_QUICK, N_PHASE = 12, 3, 40
 N_SLOW = {
+    "SGD, as in the paper": 4,
     "ALS": 4,
     "ALS, λ and k validated": 6,
     "SoftImpute, validated": 6,
@@ -40,7 +41,7 @@ class Method(NamedTuple):
 
 
 def _peer(name, function):
-    own_k = name == "ALS"  # as in the paper, whatever the matrix can tell
+    own_k = name in ("ALS", "SGD, as in the paper")  # as there, whatever the matrix can tell
 
     def solve(matrices, cell):
         k = cell.k if own_k else cell.capped_k
