@@ -12,7 +12,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from . import bars, speed
+from . import bars, families, speed
 from .cells import TABLES
 from .store import RESULTS, Store
 from .tables import run_table, show
@@ -37,6 +37,9 @@ def _table(name):
 COMMANDS = {name: _table(name) for name in TABLES}
 COMMANDS["time"] = lambda store, arguments: speed.time_to_target(store, arguments.quick)
 COMMANDS["growth"] = lambda store, arguments: speed.growth(store, arguments.quick)
+COMMANDS["families"] = lambda store, arguments: families.families(
+    store, arguments.quick, arguments.until, arguments.only, arguments.skip
+)
 COMMANDS["bars"] = lambda store, arguments: bars.show(store)
 
 

@@ -84,26 +84,46 @@ def _iterative(nearest):
     )
 
 
-_RANKS = (1, 2, 3, 5, 8)
-_RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+_RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+
+
+def _run_soft_impute(X, setting):
+    return soft_impute(X, setting[0])
+
+
+def _run_bpmf(X, setting):
+    return bpmf(X, setting[0], random_state=0)
+
+
+def _means(X, ridge):
+    return row_column_mean(X, ridge=ridge)
+
+
+# Name: candidates, and ``run(X, setting)``.
 PEERS = {
     "column means": ([None], column_means),
-    "row+column mean": ([0.1, 0.3, 1.0, 3.0, 10.0], lambda X, r: row_column_mean(X, ridge=r)),
+    "row+column mean": ([0.1, 0.3, 1.0, 3.0, 10.0], _means),
     "rank-1 ALS": (_settings((1,), _RIDGES), centred(_als)),
-    "ALS": (_settings(_RANKS, _RIDGES), centred(_als)),
-    "continuation ALS": (_settings(_RANKS, _RIDGES), centred(_continuation)),
-    "SoftImpute": (
-        _settings((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)),
-        centred(lambda X, s: soft_impute(X, s[0])),
-    ),
-    "BPMF 300+200": (_settings((2, 5, 10)), centred(lambda X, s: bpmf(X, s[0], random_state=0))),
-    "cmfrec": ([(k, r) for k in (1, 2, 4, 8) for r in (0.3, 1.0, 3.0, 10.0, 30.0)], _cmfrec),
+    "ALS": (_settings((1, 2, 3, 5, 8, 12), _RIDGES), centred(_als)),
+    "continuation ALS": (_settings((1, 2, 3, 5, 8, 12), _RIDGES), centred(_continuation)),
+    "SoftImpute": (_settings(_SHARES), centred(_run_soft_impute)),
+    "BPMF 300+200": (_settings((2, 5, 10)), centred(_run_bpmf)),
+    "cmfrec": ([(k, r) for k in (1, 4, 8) for r in (0.03, 0.3, 3.0, 10.0, 30.0)], _cmfrec),
     "KNNImputer": (
-        [(t, n) for t in (False, True) for n in (2, 3, 5, 8, 12, 20)],
+        [(turned, n) for turned in (False, True) for n in (2, 3, 5, 8, 12, 20)],
         _imputed(_knn),
     ),
     "IterativeImputer": (
-        [(t, n) for t in (False, True) for n in (5, 10, 20)],
+        [(turned, n) for turned in (False, True) for n in (5, 10, 20)],
         _imputed(_iterative),
     ),
+}
+STACKED = {
+    "column means": ([None], column_means),
+    "row+column mean": ([0.1, 1.0, 10.0], _means),
+    "ALS": (_settings((2, 5, 8, 12), (0.1, 1.0, 10.0)), centred(_als)),
+    "SoftImpute": (_settings((0.01, 0.05, 0.2)), centred(_run_soft_impute)),
+    "KNNImputer": ([(False, n) for n in (3, 5, 10, 20, 40)], _imputed(_knn)),
+    "IterativeImputer": ([(False, n) for n in (10, 20)], _imputed(_iterative)),
 }
