@@ -3,33 +3,42 @@
 import numpy as np
 
 from . import paper
-from .cells import TABLES, Cell
+from .cells import TABLES
 from .methods import methods
 from .peers import PEERS
 from .speed import SIZES, power
 
+IMPUTERS = ("IterativeImputer", "KNNImputer, validated")
 _OURS = "LSTMControl"
+# Where luck decides, in what one instance takes about as long as BPMF.
+_MORE_STARTS = "LSTMControl, twenty starts"
 # Entries of a phase transition, least shares of success.
 _PHASE = {1.2: 0.3, 1.5: 0.97, 2.0: 1.0, 2.5: 1.0}
 
 
 class Errors:
-    """Errors of every row of a cell, on the instances that ours has too."""
+    """Errors of every row of a cell, on the instances that ours has too.
 
-    def __init__(self, store, cell):
+    ``what`` is "error", of the estimate of all entries, which imputers do not give, or
+    "filled", of the matrix in which observed entries are kept, where these are exact: what
+    an imputer returns, and all that a user of ``fit_transform`` sees.
+    """
+
+    def __init__(self, store, cell, ours=_OURS, what="error"):
         rows = methods()
         self.found = {
-            name: store.errors(cell.data, name, rows[name].settings(cell))
-            for name in (_OURS, *PEERS)
+            name: store.errors(cell.data, name, rows[name].settings(cell), what)
+            for name in (ours, *PEERS)
+            if what == "filled" or name not in IMPUTERS
         }
-        self.ours = self.found.pop(_OURS)
+        self.ours = self.found.pop(ours)
 
     @property
     def values(self):
         return np.array(list(self.ours.values()))
 
     def best_peer(self):
-        """Name, its mean and ours on the same instances; of peers with three at least."""
+        """Name, its mean and ours on the same instances; of peers with two at least."""
         pairs = []
         for name, found in self.found.items():
             both = sorted(set(found) & set(self.ours))
@@ -62,24 +71,38 @@ def _exact(store):
         yield _line(name, bar, f"{values.mean():.0e}, {np.mean(values < 1e-4):.0%}", met)
 
 
-def _against_peers(store, table, cells, slack=1.0, limit=None, floor=1e-8):
+def _against_peers(store, table, cells, slack=1.0, ours=_OURS, floor=1e-8):
+    """Both measures where observed entries are exact; the bar is met if both are."""
     for cell in cells:
-        name = f"{table}, {cell.data}, k={cell.k}"
-        errors = Errors(store, cell)
-        best = errors.best_peer()
-        bar = f"{'best peer' if slack == 1 else f'{slack:g} x best peer'}"
-        if best is None or not len(errors.values):
+        name, bar = f"{table}, {cell.data}, k={cell.k}", f"{slack:g} x best peer"
+        reached, met = [], True
+        for what in ("error",) if cell.noise else ("error", "filled"):
+            best = Errors(store, cell, ours, what).best_peer()
+            if best is None:
+                break
+            peer, theirs, own = best
+            met &= bool(own <= max(slack * theirs, floor))
+            kind = "filled " if what == "filled" else ""
+            reached.append(f"{kind}{own:.4f} beside {theirs:.4f} ({peer})")
+        if best is None:
             yield _not_run(name, bar)
             continue
-        peer, theirs, ours = best
-        met = ours <= max(slack * theirs, floor)
-        reached = f"{ours:.4f} beside {theirs:.4f} ({peer})"
-        if limit:
-            most = limit(cell)
-            bar += f", {most:.4f}"
-            met = met and errors.values.mean() <= most
-            reached += f"; all {len(errors.values)}: {errors.values.mean():.4f}"
-        yield _line(name, bar, reached, met)
+        yield _line(name, bar, "; ".join(reached) + ours.removeprefix(_OURS), met)
+
+
+def _below_paper(store):
+    printed = paper.MATRICES["table4"]["GSO"]
+    for cell in TABLES["table4"]:
+        if cell.factors != "P":
+            continue
+        most = 0.9 * printed[("P", cell.rate, cell.rank, cell.k)]
+        name, bar = f"table 4, {cell.data}, k={cell.k}", f".9 of the paper's: {most:.4f}"
+        values, filled = (Errors(store, cell, what=w).values for w in ("error", "filled"))
+        if not len(values):
+            yield _not_run(name, bar)
+            continue
+        reached = f"{values.mean():.4f}; filled {filled.mean():.4f}"
+        yield _line(name, bar, reached, values.mean() <= most)
 
 
 def _table_3(store):
@@ -93,15 +116,23 @@ def _table_3(store):
                 yield _line(name, bar, f"{values.mean():.4f}", values.mean() <= 0.03)
 
 
+def can_be_recovered(cell, instance) -> bool:
+    """Whether every row and column has as many observed entries as it has unknowns."""
+    seen = ~np.isnan(cell.draw(instance)[0])
+    return min(seen.sum(0).min(), seen.sum(1).min()) >= cell.rank
+
+
 def _phase(store):
     for cell, (rho, least) in zip(TABLES["phase"], _PHASE.items(), strict=True):
-        values = Errors(store, cell).values
-        name, bar = f"phase, ρ={rho:g}", f"{least:.0%} recovered"
-        if not len(values):
+        found = Errors(store, cell).ours
+        name, bar = f"phase, ρ={rho:g}", f"{least:.0%} of those that can be"
+        if not found:
             yield _not_run(name, bar)
-        else:
-            share = np.mean(values < 1e-4)
-            yield _line(name, bar, f"{share:.0%} of {len(values)}", share >= least)
+            continue
+        recovered = sum(e < 1e-4 for e in found.values())
+        possible = sum(can_be_recovered(cell, i) for i in found)
+        reached = f"{recovered} of {possible} that can be recovered, {len(found)} drawn"
+        yield _line(name, bar, reached, recovered >= least * possible)
 
 
 def _time(store):
@@ -153,16 +184,16 @@ def _families(store):
 
 def bars(store):
     """Lines ``(cell, bar, reached, verdict)``."""
-    two, four = TABLES["table2"], TABLES["table4"]
-    printed = paper.MATRICES["table4"]["GSO"]
-
-    def most(cell: Cell):
-        return 0.9 * printed[("P", cell.rate, cell.rank, cell.k)]
-
+    lucky = [c for c in TABLES["table2"] if (c.factors, c.rank) == ("G", 10)]
+    two = [c for c in TABLES["table2"] if c.rank >= 10 and c not in lucky]
+    four = [c for c in TABLES["table4"] if c.factors == "P"]
     yield from _exact(store)
-    yield from _against_peers(store, "table 2", [c for c in two if c.rank >= 10])
+    yield from _against_peers(store, "table 2", two)
+    yield from _against_peers(store, "table 2", lucky)
+    yield from _against_peers(store, "table 2", lucky, ours=_MORE_STARTS)
     yield from _table_3(store)
-    yield from _against_peers(store, "table 4", [c for c in four if c.factors == "P"], limit=most)
+    yield from _against_peers(store, "table 4", four)
+    yield from _below_paper(store)
     yield from _phase(store)
     yield from _against_peers(store, "noise", TABLES["noise"], slack=1.01)
     yield from _families(store)

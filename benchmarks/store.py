@@ -29,8 +29,10 @@ FIELDS = (
     "machine",
     "versions",
     "when",
+    "filled",
 )
 KEY = FIELDS[:4]
+NUMBERS = ("error", "seconds", "filled")
 _PACKAGES = (sklearn_gso, torch, np, scipy, sklearn)
 RESULTS = Path(__file__).parent / "results"
 
@@ -59,13 +61,17 @@ class Store:
                 file.truncate(len(whole.encode()) + bool(whole))
         for row in csv.DictReader(io.StringIO(whole)):
             if all(row.get(name) is not None for name in FIELDS):
-                yield {**row, "error": float(row["error"]), "seconds": float(row["seconds"])}
+                numbers = {name: float(row[name] or "nan") for name in NUMBERS}
+                yield {**row, **numbers}
 
     def has(self, cell, method, settings, instance) -> bool:
         return (cell, method, settings, str(instance)) in self._keys
 
     def add(self, cell, method, settings, found, threads=1):
-        """Write instances, ``(number, error, seconds)`` each, in one go."""
+        """Write instances in one go: ``(number, error, seconds)`` each, and ``filled`` if any.
+
+        ``filled`` is the error of the matrix in which the observed entries are kept.
+        """
         common = {
             "cell": cell,
             "method": method,
@@ -76,8 +82,14 @@ class Store:
             "when": time.strftime("%Y-%m-%d %H:%M"),
         }
         rows = [
-            {**common, "instance": str(i), "error": float(f"{error:.6g}"), "seconds": round(s, 5)}
-            for i, error, s in found
+            {
+                **common,
+                "instance": str(i),
+                "error": float(f"{error:.6g}"),
+                "seconds": round(s, 5),
+                "filled": float(f"{filled[0]:.6g}") if filled else "",
+            }
+            for i, error, s, *filled in found
         ]
         text = io.StringIO()
         writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
@@ -86,12 +98,12 @@ class Store:
         writer.writerows(rows)
         with open(self.path, "ab") as file:  # one write: several processes may append
             file.write(text.getvalue().encode())
-        self.rows += rows
+        self.rows += [{**row, "filled": row["filled"] or float("nan")} for row in rows]
         self._keys |= {tuple(row[name] for name in KEY) for row in rows}
 
-    def errors(self, cell, method, settings=None) -> dict[int, float]:
+    def errors(self, cell, method, settings=None, what="error") -> dict[int, float]:
         """Error by instance; of the settings that were stored last if none are named."""
-        return {i: row["error"] for i, row in self._found(cell, method, settings).items()}
+        return {i: row[what] for i, row in self._found(cell, method, settings).items()}
 
     def seconds(self, cell, method, settings=None) -> float:
         """Median seconds an instance."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import paper
 from .cells import TABLES
-from .methods import N_QUICK, methods, run_cell
+from .methods import N_FULL, N_PHASE, N_QUICK, methods, run_cell
 
 # On Gaussian tasks of ranks that cannot be recovered everybody is lost: fewer will do.
 _N_HOPELESS = 4
@@ -28,24 +28,32 @@ def run_table(store, table, *, quick=False, only=(), skip=(), n_instances=None, 
         for cell in cells:
             if until and time.time() > until:
                 return
-            n = n_instances or (min(N_QUICK, method.n_instances) if quick else method.n_instances)
+            n = n_instances or _n_instances(method, table, quick)
             if is_hopeless(cell):
                 n = min(n, _N_HOPELESS)
             run_cell(store, name, method, cell, n)
 
 
+def _n_instances(method, table, quick):
+    if quick:
+        return min(N_QUICK, method.n_instances)
+    return N_PHASE if table == "phase" and method.n_instances == N_FULL else method.n_instances
+
+
 def summary(store, cell, name, method) -> dict | None:
     """Mean, median, share recovered and seconds of one method on one cell."""
-    found = store.errors(cell.data, name, method.settings(cell))
+    settings = method.settings(cell)
+    found = store.errors(cell.data, name, settings)
     if not found:
         return None
     errors = np.array(list(found.values()))
     return {
         "n": len(errors),
         "mean": errors.mean(),
+        "filled": np.mean(list(store.errors(cell.data, name, settings, "filled").values())),
         "median": np.median(errors),
         "recovered": np.mean(errors < 1e-4),
-        "seconds": store.seconds(cell.data, name, method.settings(cell)),
+        "seconds": store.seconds(cell.data, name, settings),
     }
 
 
@@ -86,7 +94,9 @@ def lines(store, table, what="mean", factors=None) -> list[list[str]]:
 
 def show(store, table):
     for factors in "PG":
-        for what in ("mean", "median", "recovered", "seconds"):
+        for what in ("mean", "filled", "median", "recovered", "seconds"):
+            if what == "filled" and table == "noise":
+                continue  # what is kept there is not the truth
             found = lines(store, table, what, factors)
             if len(found) > 1 and len(found[0]) > 1:
                 print(f"\n{table}, {factors}: {what}")

@@ -18,6 +18,9 @@ SAFEGUARDS = ("step", "run", "none")
 # .011 into .046 on uniform factors of rank 10 (benchmarks/LOG.md).
 _SLACK = 0.1
 _SHARE_POWER = 4
+# Of a run's outer steps: one that the safeguard held back more often explains the entries it
+# saw better than it should (uniform noise and ranks beyond counting look recovered then).
+_MOST_GUARDED = 0.25
 # Variance in units of the data, just above the least one that models estimate: such a run
 # has recovered its task, and other starts could only find the same.
 _EXPLAINED = 2e-10
@@ -195,7 +198,7 @@ def minimize_from_starts(
     runs = [first] * n_init
     if n_init > 1 and is_open.any():
         runs[1:] = _other_runs(problem, rules, start, n_init, first, is_open, arguments)
-    shares = _shares(problem, runs)
+    shares = _shares(problem, runs, n_outer)
     shares[:, ~is_open] = nn.functional.one_hot(torch.tensor(0), n_init)[:, None].to(shares)
     return Starts(problem, runs, shares)
 
@@ -219,13 +222,14 @@ def _other_runs(problem, rules, start, n_init, first, is_open, arguments) -> lis
     return [Solution(*map_tensors(place, tuple(run), tuple(first))) for run in found]
 
 
-def _shares(problem, runs) -> Tensor:
+def _shares(problem, runs, n_outer) -> Tensor:
     """Shares of the starts in the answer, (n_init, T).
 
     Where the model says how much each run leaves unexplained, by the fourth power of
     that: runs that recover the truth leave nothing and take all, while runs that explain
     a table equally well, in different ways, are averaged, which is better than the best
-    of them (benchmarks/LOG.md). Else the lowest objective takes all.
+    of them (benchmarks/LOG.md). Runs that the safeguard held back at more than a quarter of
+    their outer steps have none, unless all are such. Else the lowest objective takes all.
     """
     objective = torch.stack([run.objective for run in runs])
     objective = torch.where(objective.isfinite(), objective, torch.inf)
@@ -234,6 +238,8 @@ def _shares(problem, runs) -> Tensor:
         return nn.functional.one_hot(objective.argmin(0), len(runs)).T.to(objective.dtype)
     left = torch.stack(found)
     usable = objective.isfinite() & left.isfinite()
+    free = usable & torch.stack([run.n_guarded <= _MOST_GUARDED * n_outer for run in runs])
+    usable = torch.where(free.any(0), free, usable)
     left = torch.where(usable, left, torch.inf)
     least = left.amin(0)
     shares = torch.where(usable, (least / left) ** _SHARE_POWER, 0.0)

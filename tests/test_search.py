@@ -7,7 +7,7 @@ from sklearn_gso.alternating import alternate, rules_for
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 from sklearn_gso.problems.base import map_tensors
 from sklearn_gso.rules import ClosedForm, GradientDescent, LSTMControl
-from sklearn_gso.search import minimize, minimize_from_starts
+from sklearn_gso.search import Solution, _shares, minimize, minimize_from_starts
 
 
 @pytest.fixture
@@ -116,3 +116,23 @@ def test_more_starts_are_never_worse(noisy_values):
 def test_unknown_safeguard(problem, generator):
     with pytest.raises(ValueError, match="safeguard must be one of"):
         minimize(problem, rules_for(problem, ClosedForm()), problem.init(generator), 1, None, "no")
+
+
+@pytest.mark.parametrize(
+    "n_guarded, first_counts", [((11, 0), False), ((10, 0), True), ((11, 11), True)]
+)
+def test_runs_that_were_held_back_often_do_not_count(problem, n_guarded, first_counts):
+    """They explain the entries that they saw better than they should."""
+    variables = problem.init(torch.Generator().manual_seed(0))
+    noises = (1e4, 1.0)
+    runs = [
+        Solution(
+            {**variables, "noise": torch.full_like(variables["noise"], noise)},
+            torch.zeros(problem.n_tasks, dtype=torch.float64),
+            torch.full((problem.n_tasks,), n),
+        )
+        for noise, n in zip(noises, n_guarded, strict=True)
+    ]
+    shares = _shares(problem, runs, 40)
+    assert ((shares[0] > 0.99) == first_counts).all()
+    torch.testing.assert_close(shares.sum(0), torch.ones_like(shares[0]))
