@@ -23,7 +23,7 @@ from .real_data import COLLECTIONS
 HIDDEN = (0.3, 0.6)
 MAX_ITER = 20
 # Passes over the training tasks that take about a minute on one idle core, and n_components.
-FINE_TUNING = {"digits": 20, "MovieLens": 20, "Chicago ridership": 60, "Beijing air": 40}
+FINE_TUNING = {"digits": 10, "MovieLens": 10, "Chicago ridership": 21, "Beijing air": 10}
 N_COMPONENTS = 10
 _N_CHOOSING, _N_CHOOSING_STACKED, _N_STACKED, _STACK_ROWS = 8, 2, 5, 1000
 _HEAVY = ("BPMF 300+200", "cmfrec", "IterativeImputer")
