@@ -1,5 +1,7 @@
 """What the paper prints, by (factors, rate, rank, k); its matrices are of type P."""
 
+from math import nan
+
 from .cells import K_3, K_4, RANKS_2, RANKS_4, RATES
 
 
@@ -27,8 +29,16 @@ MATRICES = {
         "SGD": _by_rate((0.292, 0.213, 0.136, 0.072)),
         "ALS": _by_rate((0.864, 0.717, 0.423, 0.228)),
     },
-    "table2": {"GSO": _by_rank((0.089, 0.085, 0.078, 0.072, 0.053, 0.052))},
-    "table3": {"GSO": _by_k((0.09, 0.12, 0.19, 0.30, 0.36))},
+    "table2": {
+        "GSO": _by_rank((0.089, 0.085, 0.078, 0.072, 0.053, 0.052)),
+        "SGD": _by_rank((0.292, 0.405, 0.689, 1.337, nan, nan)),
+        "ALS": _by_rank((0.864, 0.942, 1.576, 5.563, nan, nan)),
+    },
+    "table3": {
+        "GSO": _by_k((0.09, 0.12, 0.19, 0.30, 0.36)),
+        "SGD": _by_k((0.31, 0.78, 1.35, 1.65, nan)),
+        "ALS": _by_k((0.89, 1.04, 1.22, 5.21, nan)),
+    },
     "table4": {
         "GSO": {
             ("P", 0.2, rank, k): v

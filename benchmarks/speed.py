@@ -16,6 +16,7 @@ from .peers.r2rils import r2rils
 from .peers.scaled_gd import scaled_gd
 
 TARGET = 1e-4
+TIMED, TIMED_QUICK = 100, 10
 SIZES = (100, 300, 1000, 3000)
 # Each peer's effort, from the least that was seen to reach the target upwards.
 EFFORTS = {
@@ -54,7 +55,7 @@ def _ours(max_iter, n_init, X):
 
 def time_to_target(store, quick=False):
     """The fewest sweeps, and the cheapest effort of each peer, whose mean reaches 1e-4."""
-    n = 10 if quick else 100
+    n = TIMED_QUICK if quick else TIMED
     pairs = [Cell("G").draw(10_000 + i) for i in range(n)]
     X = np.stack([x for x, _ in pairs])
     label = f"time, {n} instances"

@@ -1,7 +1,9 @@
 """Results as lines of one CSV that is only ever appended to.
 
 A line is one instance of one cell by one method. What is there is not run again, so a run
-that was killed goes on where it was; a line torn by the kill is dropped when read.
+that was killed goes on where it was; a line torn by the kill is dropped when read. The
+error is a relative error, of mixtures a negative log-likelihood per sample; curves and
+centres of the figures are cells whose instances count along them.
 """
 
 import csv
@@ -49,19 +51,28 @@ class Store:
     def __init__(self, path=RESULTS / "results.csv"):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.rows = list(self._read())
-        self._keys = {tuple(row[name] for name in KEY) for row in self.rows}
+        self.rows, self._keys, self._lines = [], set(), {}
+        self._keep(self._read())
+
+    def _keep(self, rows):
+        for row in rows:
+            key = tuple(row[name] for name in KEY)
+            if key in self._keys:  # of two processes that solved the same, or a merge
+                continue
+            self.rows.append(row)
+            self._keys.add(key)
+            self._lines.setdefault((row["cell"], row["method"]), []).append(row)
 
     def _read(self):
         if not self.path.exists():
             return
-        whole, _, torn = self.path.read_text().rpartition("\n")
+        whole, newline, torn = self.path.read_bytes().rpartition(b"\n")
         if torn:  # nothing must be appended to it
             with open(self.path, "r+b") as file:
-                file.truncate(len(whole.encode()) + bool(whole))
-        for row in csv.DictReader(io.StringIO(whole)):
+                file.truncate(len(whole + newline))
+        for row in csv.DictReader(io.StringIO(whole.decode())):
             if all(row.get(name) is not None for name in FIELDS):
-                numbers = {name: float(row[name] or "nan") for name in NUMBERS}
+                numbers = {name: float(row[name]) if row[name] else None for name in NUMBERS}
                 yield {**row, **numbers}
 
     def has(self, cell, method, settings, instance) -> bool:
@@ -98,12 +109,14 @@ class Store:
         writer.writerows(rows)
         with open(self.path, "ab") as file:  # one write: several processes may append
             file.write(text.getvalue().encode())
-        self.rows += [{**row, "filled": row["filled"] or float("nan")} for row in rows]
-        self._keys |= {tuple(row[name] for name in KEY) for row in rows}
+        self._keep(
+            {**row, "filled": None if row["filled"] == "" else row["filled"]} for row in rows
+        )
 
     def errors(self, cell, method, settings=None, what="error") -> dict[int, float]:
         """Error by instance; of the settings that were stored last if none are named."""
-        return {i: row[what] for i, row in self._found(cell, method, settings).items()}
+        found = self._found(cell, method, settings).items()
+        return {i: row[what] for i, row in found if row[what] is not None}
 
     def seconds(self, cell, method, settings=None) -> float:
         """Median seconds an instance."""
@@ -111,7 +124,7 @@ class Store:
         return float(np.median(found)) if found else float("nan")
 
     def _found(self, cell, method, settings):
-        rows = [r for r in self.rows if r["cell"] == cell and r["method"] == method]
+        rows = self._lines.get((cell, method), [])
         if rows and settings is None:
             settings = rows[-1]["settings"]
         return {int(r["instance"]): r for r in rows if r["settings"] == settings}

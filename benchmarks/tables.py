@@ -50,7 +50,7 @@ def summary(store, cell, name, method) -> dict | None:
     return {
         "n": len(errors),
         "mean": errors.mean(),
-        "filled": np.mean(list(store.errors(cell.data, name, settings, "filled").values())),
+        "filled": np.mean([*store.errors(cell.data, name, settings, "filled").values()] or np.nan),
         "median": np.median(errors),
         "recovered": np.mean(errors < 1e-4),
         "seconds": store.seconds(cell.data, name, settings),
@@ -76,9 +76,10 @@ def column(cell, table) -> str:
     return f"ρ {cell.rate * 1e4 / 975:.1f}"
 
 
-def lines(store, table, what="mean", factors=None) -> list[list[str]]:
-    """A header and one line for each method that has been run."""
-    cells = [c for c in TABLES[table] if factors in (None, c.factors)]
+def lines(store, table, what="mean", factors=None, k=None) -> list[list[str]]:
+    """A header and one line for each method that has been run, for some of the cells."""
+    cells = [c for c in TABLES[table] if factors in (None, c.factors) and k in (None, c.k)]
+    show_one = {"recovered": "{:.0%}".format, "n": str}.get(what, number)
     printed = paper.MATRICES.get(table, {})
     out = [["", *(column(cell, table) for cell in cells)]]
     for name, figures in printed.items():
@@ -88,7 +89,7 @@ def lines(store, table, what="mean", factors=None) -> list[list[str]]:
     for name, method in methods().items():
         found = [summary(store, cell, name, method) for cell in cells]
         if any(found):
-            out.append([name, *("–" if f is None else number(f[what]) for f in found)])
+            out.append([name, *("–" if f is None else show_one(f[what]) for f in found)])
     return out
 
 

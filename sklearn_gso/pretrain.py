@@ -12,6 +12,7 @@ otherwise noiseless tasks, whose errors span ten decades, drown the rest.
 
 import argparse
 import copy
+import csv
 import time
 
 import numpy as np
@@ -70,8 +71,7 @@ def _draw_table(kind, shape, n_tasks, rng):
         largest_noise=3.0 if noisy else 1.0,
         random_state=rng,
     )
-    # Noise on the entries that were seen is nothing to be predicted.
-    return X, np.where(np.isnan(X), truth, np.nan), k
+    return X, truth, k
 
 
 def _draw_low_rank(kind, shape, n_tasks, rng):
@@ -116,7 +116,11 @@ def _draw_low_rank(kind, shape, n_tasks, rng):
 
 
 def draw_episode(kind, rules, rng, generator):
-    """An episode of one kind, judged on the truth."""
+    """An episode of one kind, judged on the truth where it is hidden.
+
+    Noise on the entries that were seen is nothing to be predicted, and where the rank is
+    beyond reach, following them closely is no merit.
+    """
     shape = _shape(rng, kind)
     n_outer = 80 if rng.rand() < 0.1 else int(rng.randint(8, 41))
     n_tasks = int(np.clip(_BUDGET / (shape[0] * shape[1] * n_outer), 1, 16))
@@ -124,7 +128,7 @@ def draw_episode(kind, rules, rng, generator):
     X, truth, k = draw(kind, shape, n_tasks, rng)
     k = identifiable_components(int(np.isfinite(X[0]).sum()), shape, k)
     problem = EmpiricalBayesCompletion(torch.from_numpy(X), k)
-    judge = problem.with_values(torch.from_numpy(truth))
+    judge = problem.with_values(torch.from_numpy(np.where(np.isnan(X), truth, np.nan)))
     episode = make_episode(problem, rules, generator, n_outer, judge=judge)
     return episode._replace(weight=KINDS[kind])
 
@@ -137,6 +141,7 @@ def pretrain(
     verbose=True,
     checkpoint=None,
     learning_rate=None,
+    log=None,
     **new,
 ):
     """Train from scratch, or go on from ``start``.
@@ -153,6 +158,8 @@ def pretrain(
         Where a training of ``n_steps`` that was killed goes on.
     learning_rate : float, optional
         At the beginning; 3e-3 from scratch, 1.5e-3 from a start.
+    log : path-like, optional
+        CSV file for the loss of every step, and for the validation where there was one.
     **new
         Options of a new `LSTMControl`.
 
@@ -186,13 +193,15 @@ def pretrain(
         rules,
         n_steps,
         validation=[episode for episodes in validation.values() for episode in episodes],
-        validate_every=100,
+        validate_every=150,
         learning_rate=learning_rate or (1.5e-3 if start else 3e-3),
         anneal=True,
         averaging=0.98,
         verbose=verbose,
         checkpoint=checkpoint,
     )
+    if log:
+        _write_log(history, log)
     return LearnedOptimizer.from_rules(
         {name: rule for name in problem.moved_names},
         problem,
@@ -213,6 +222,13 @@ def pretrain(
             **{k: round(validate(episodes, rules), 4) for k, episodes in validation.items()},
         },
     )
+
+
+def _write_log(history, path):
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, ("step", "loss", "validation"), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
 
 
 def _validation(rules):
@@ -239,6 +255,7 @@ def main():
     parser.add_argument("--hidden-size", type=int, default=24)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--checkpoint", default=None)
+    parser.add_argument("--log", default=None)
     parser.add_argument("--output", default="completer.safetensors")
     arguments = parser.parse_args()
     if arguments.checkpoint and not arguments.steps:
@@ -253,6 +270,7 @@ def main():
         arguments.seed,
         checkpoint=arguments.checkpoint,
         learning_rate=arguments.learning_rate,
+        log=arguments.log,
         **new,
     )
     optimizer.save(arguments.output)

@@ -11,11 +11,13 @@ from .mixture_portfolio import portfolio
 from .packages import cmfrec_completion, iterative_imputer, knn_imputer, lr_geom_cg
 from .r2rils import r2rils
 from .scaled_gd import scaled_gd
+from .sgd import sgd
 from .soft_impute import soft_impute, soft_impute_validated
 
 PEERS = {
     "row+column mean": row_column_mean,
     "rank-1 ALS": rank_one,
+    "SGD, as in the paper": sgd,
     "ALS": als,
     "ALS, λ and k validated": als_validated,
     "continuation ALS": continuation_als,
