@@ -152,14 +152,21 @@ def _run_ours(store, cell, data, quick):
 
 
 def show(store, cells=CELLS):
-    """Mean error of every row, a column for each cell."""
-    names = [*PEERS, "untrained", "pretrained", "fine-tuned", *(f"{n}, stacked" for n in STACKED)]
+    """Mean error of every row, a column for each cell; stacked rows have fewer tasks."""
+    ours = ("untrained", "pretrained", "fine-tuned")
     print(f"\n{'':28}" + "".join(f"{c.collection.split()[0]:>11} {c.hidden:.1f}" for c in cells))
-    for name in names:
-        found = [list(store.errors(cell.label, name).values()) for cell in cells]
-        if any(found):
-            figures = (f"{np.mean(e):15.4f}" if e else f"{'–':>15}" for e in found)
-            print(f"{name:28}" + "".join(figures))
+    for name in (*PEERS, *ours):
+        _line(name, [list(store.errors(c.label, name).values()) for c in cells])
+    print(f"the first {_N_STACKED} tasks:")
+    tuned = [store.errors(cell.label, "fine-tuned") for cell in cells]
+    _line("fine-tuned", [[e for i, e in one.items() if i < _N_STACKED] for one in tuned])
+    for name in (f"{n}, stacked" for n in STACKED):
+        _line(name, [list(store.errors(c.label, name).values()) for c in cells])
+
+
+def _line(name, found):
+    figures = (f"{np.mean(errors):15.4f}" if errors else f"{'–':>15}" for errors in found)
+    print(f"{name:28}" + "".join(figures))
 
 
 def families(store, quick=False, until=None, only=(), skip=()):
