@@ -13,7 +13,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from . import bars, drawing, figures, grid, mixture_table, report, speed
+from . import bars, drawing, families, figures, grid, mixture_table, report, speed
 from .cells import TABLES
 from .store import RESULTS, Store
 from .tables import run_table, show
@@ -68,6 +68,9 @@ COMMANDS["table5"] = _table_5
 COMMANDS |= {name: _figure(name) for name in COMPUTE}
 COMMANDS["time"] = lambda store, arguments: speed.time_to_target(store, arguments.quick)
 COMMANDS["growth"] = lambda store, arguments: speed.growth(store, arguments.quick)
+COMMANDS["families"] = lambda store, arguments: families.families(
+    store, arguments.quick, arguments.until, arguments.only, arguments.skip
+)
 COMMANDS["report"] = lambda store, arguments: report.write(store, _page(arguments))
 COMMANDS["bars"] = lambda store, arguments: bars.show(store)
 

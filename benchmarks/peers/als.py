@@ -54,9 +54,9 @@ def als_validated(X, rank, *, random_state=None, candidates=None):
     return fit(X, choose(X, candidates, fit, random_state))
 
 
-def continuation_als(X, rank, *, random_state=None, max_iter=100):
-    """The ridge falls geometrically from 10 to 1e-3 over 70 % of 100 sweeps."""
+def continuation_als(X, rank, *, random_state=None, max_iter=100, last=_RIDGE):
+    """The ridge falls geometrically from 10 (at least ``last``) over 70 % of 100 sweeps."""
     n_falling = int(0.7 * max_iter)
-    path = np.geomspace(10.0, _RIDGE, n_falling)
-    path = np.concatenate([path, np.full(max_iter - n_falling, _RIDGE)])
+    path = np.geomspace(max(10.0, last), last, n_falling)
+    path = np.concatenate([path, np.full(max_iter - n_falling, last)])
     return sweeps(X, rank, path, random_state)
