@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ._solving import new_generator, to_tensor
+from ._solving import new_generator, share_of_threads, to_tensor
 from .alternating import rules_for
 from .checkpoints import Draws
 from .learned_optimizer import LearnedOptimizer, find_optimizer, mismatch
@@ -229,6 +229,7 @@ def _unseen(truth, seen):
     return torch.where(everything[:, None, None], truth, hidden)
 
 
+@share_of_threads()
 def meta_fit(completer, tasks, truths, seed, progress) -> dict:
     """Train from the completer's optimizer, or from new networks.
 

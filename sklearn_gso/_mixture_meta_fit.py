@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from ._solving import new_generator
+from ._solving import new_generator, share_of_threads
 from .alternating import rules_for
 from .checkpoints import Draws
 from .judge_training import Table, gather, train_judge
@@ -41,6 +41,7 @@ def resolve_judge(optimizer, problem) -> LearnedOptimizer | None:
     return found
 
 
+@share_of_threads()
 def meta_fit_judge(estimator, problems, seed, progress) -> dict:
     """Train a judge, from the estimator's optimizer or from a new network.
 

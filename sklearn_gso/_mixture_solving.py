@@ -7,7 +7,7 @@ import torch
 
 from ._mixture_input import Task, from_engine, to_engine
 from ._progress import Progress
-from ._solving import in_chunks, new_generator, to_tensor
+from ._solving import in_chunks, new_generator, share_of_threads, to_tensor
 from .alternating import Monitor, rules_for
 from .exploration import SHORT_RUN, Converged, Explored, converge, explore, short_runs
 from .mixture_starts import STARTS
@@ -145,6 +145,7 @@ def log_joint(X, weights, means, covariances, kind) -> np.ndarray:
     return np.nan_to_num(joint, nan=_LEAST_LOG, neginf=_LEAST_LOG)
 
 
+@share_of_threads()
 def solve_batch(mixture, tasks: list[Task], seed, progress=None) -> list[Solved]:
     """Solve tasks of equal shape."""
     # How many steps there will be nobody knows: runs converge, moves begin new ones.

@@ -1,5 +1,8 @@
 """Solving batches of tasks for a completer, in this process or in several."""
 
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+
 import numpy as np
 import torch
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
@@ -10,6 +13,23 @@ from ._progress import Progress
 from .alternating import Monitor
 from .search import minimize_from_starts, most_sweeps
 from .tasks import batches
+
+
+@contextmanager
+def share_of_threads(n_workers: int | None = None):
+    """Within it torch uses at most this worker's share of the cores.
+
+    By default all of them in the main thread and one in any other, which has others beside
+    it. What joblib and dask set in the environment of new processes covers neither threads
+    nor processes that had begun before.
+    """
+    if n_workers is None and current_thread() is main_thread():
+        yield
+        return
+    share = max(1, cpu_count() // n_workers) if n_workers else 1
+    # Asking sets up torch in this thread, which would undo the limit later.
+    with threadpool_limits(min(torch.get_num_threads(), share), user_api="openmp"):
+        yield
 
 
 def new_generator(seed: int) -> torch.Generator:
@@ -28,6 +48,7 @@ def to_tensor(arrays) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(a, dtype=np.float64) for a in arrays]))
 
 
+@share_of_threads()
 def solve_batch(completer, values, seed, progress=None):
     """Solve tasks of equal shape from all starts."""
     problem = completer._problem(to_tensor(values), completer._components_for(values[0]))
@@ -137,14 +158,3 @@ def _in_worker(n_workers, solve, *arguments):
     """Solve one chunk, silently; a plain function, for joblib."""
     with share_of_threads(n_workers):
         return solve(*arguments, Progress())
-
-
-def share_of_threads(n_workers: int):
-    """Within it torch uses at most this share of the cores; a context manager.
-
-    What joblib and dask set in the environment of new processes covers neither threads nor
-    processes that had begun before.
-    """
-    # Asking sets up torch in this thread, which would undo the limit later.
-    n_threads = min(torch.get_num_threads(), max(1, cpu_count() // n_workers))
-    return threadpool_limits(n_threads, user_api="openmp")
