@@ -39,7 +39,7 @@ IMPUTERS = {
     "KNNImputer": [KNNImputer(n_neighbors=n) for n in (3, 5, 10, 20)],
     "IterativeImputer": [IterativeImputer(max_iter=n, random_state=0) for n in (3, 10)],
     "GSOMatrixCompleter": [
-        GSOMatrixCompleter(n, n_init=1, optimizer=optimizer, max_iter=20, random_state=0)
+        GSOMatrixCompleter(n, n_init=1, optimizer=optimizer, max_iter=10, random_state=0)
         for n, optimizer in ((3, "pretrained"), (10, "pretrained"), (10, None), (30, None))
     ],
 }

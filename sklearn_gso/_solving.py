@@ -44,8 +44,9 @@ def draw_seed(random_state) -> int:
 
 
 def to_tensor(arrays) -> torch.Tensor:
-    """Stacked double-precision copy; memory maps may be read-only."""
-    return torch.from_numpy(np.stack([np.asarray(a, dtype=np.float64) for a in arrays]))
+    """Stacked double-precision copy; memory maps may be read-only, frames lie by columns."""
+    # In one order, since sums in another differ in their last digit.
+    return torch.from_numpy(np.stack([np.asarray(a, np.float64, order="C") for a in arrays]))
 
 
 @share_of_threads()

@@ -8,18 +8,21 @@ import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.datasets import load_wine
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
     RandomizedSearchCV,
+    cross_val_score,
     cross_validate,
     learning_curve,
     train_test_split,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter
@@ -242,3 +245,34 @@ def test_columns_that_are_completed(remainder):
         search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(frame, y)
     scores = search.cv_results_["mean_test_score"]
     assert scores[0] != scores[1] and scores.max() > 0.8
+
+
+def test_a_search_over_imputers_and_their_parameters():
+    """One slot of a pipeline, three imputers with parameters of their own, and the classifier's."""
+    X, y = wine(0.3)
+    pipeline = Pipeline(
+        [
+            ("scale", StandardScaler()),
+            ("impute", "passthrough"),
+            ("classify", LogisticRegression(max_iter=500)),
+        ]
+    )
+    ours = GSOMatrixCompleter(n_init=1, max_iter=10, random_state=0)
+    grid = [
+        {"impute": [ours], "impute__n_components": [2, 10], "classify__C": [0.1, 1.0]},
+        {"impute": [KNNImputer()], "impute__n_neighbors": [3, 10]},
+        {"impute": [IterativeImputer(random_state=0)], "impute__max_iter": [1, 2]},
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert len(scores) == 8 and (scores > 0.85).all()
+    # The parameters reach the completer: the same fit by hand.
+    cell = search.cv_results_["params"].index(
+        {"classify__C": 1.0, "impute": ours, "impute__n_components": 2}
+    )
+    by_hand = make_pipeline(
+        StandardScaler(), clone(ours).set_params(n_components=2), LogisticRegression(max_iter=500)
+    )
+    assert scores[cell] == pytest.approx(cross_val_score(by_hand, X, y, cv=3).mean())
