@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._estimator import FittedInPlaceOf
+from ._progress import CallbackSupportMixin, FitProgress, with_callbacks
 from ._solving import draw_seed, solve_batch, solve_collection, to_tensor
 from .datasets import hide_entries
 from .metrics import relative_error
@@ -46,7 +47,9 @@ def _not_meta_fitted(completer):
     return True
 
 
-class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BaseCompleter(
+    FittedInPlaceOf, CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
     """Fit and transform of one matrix or of a collection of them."""
 
     safeguard = "step"
@@ -66,11 +69,11 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
     def _n_outer(self) -> int:
         """Outer steps to solve with."""
 
-    def _learn(self, tasks, truths, seed) -> dict:
+    def _learn(self, tasks, truths, seed, progress) -> dict:
         """Attributes learned from a collection, by name."""
         return {}
 
-    def _prepare(self, array, seed) -> dict:
+    def _prepare(self, array, seed, progress) -> dict:
         """Attributes needed before one matrix is solved, by name."""
         return {}
 
@@ -97,6 +100,7 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
 
     # scikit-learn's face --------------------------------------------------------
 
+    @with_callbacks
     def fit(self, X, y=None):
         """Solve one matrix, or learn from a collection.
 
@@ -123,16 +127,19 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         self._check_parameters()
         tasks = as_tasks(X)
         if tasks is None:
-            return self._fit_one(X)
+            return self._fit_one(X, y)
         tasks = check_collection(tasks, self, **_TASK_CHECKS)
         self._check_components([task.shape for task in tasks])
         warn_empty(tasks)
         seed = draw_seed(self.random_state)
-        learned = self._learn(tasks, self._check_truths(tasks, y), seed)
+        truths = self._check_truths(tasks, y)
+        progress = FitProgress(self, X, y)
+        learned = self._learn(tasks, truths, seed, progress)
         self._become({"n_tasks_in_": len(tasks), "_seed": seed, **learned})
+        progress.end()
         return self
 
-    def _fit_one(self, X):
+    def _fit_one(self, X, y):
         array = densify(check_array(unmask(X), estimator=self, input_name="X", **_TASK_CHECKS))
         check_observed(array)
         self._check_components([array.shape])
@@ -140,10 +147,12 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         seed = draw_seed(self.random_state)
         twin = self._twin()  # fitted in our place, so that nothing is half-fitted
         validate_data(twin, X, skip_check_array=True)
-        vars(twin).update(self._prepare(array, seed))
-        twin._keep(solve_batch(twin, [array], seed))
+        progress = FitProgress(self, X, y)
+        vars(twin).update(self._prepare(array, seed, progress))
+        twin._keep(solve_batch(twin, [array], seed, progress))
         twin._seed = seed
         self._become(vars(twin))
+        progress.end()
         return self
 
     def _keep(self, found):
@@ -166,7 +175,7 @@ class BaseCompleter(FittedInPlaceOf, OneToOneFeatureMixin, TransformerMixin, Bas
         right = point(solution.variables["V"])
         self.components_ = (problem.scale[0] * right[0]).numpy().T.copy()
         self.n_components_ = len(self.components_)
-        self.n_iter_ = self._n_outer()
+        self.n_iter_ = int(solution.n_iter[0])
         self.n_guarded_ = int(solution.n_guarded[0])
         self.objective_ = float(solution.objective[0])
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ._solving import new_generator, to_tensor
+from ._solving import new_generator, share_of_threads, to_tensor
 from .alternating import rules_for
 from .checkpoints import Draws
 from .learned_optimizer import LearnedOptimizer, find_optimizer, mismatch
@@ -229,7 +229,8 @@ def _unseen(truth, seen):
     return torch.where(everything[:, None, None], truth, hidden)
 
 
-def meta_fit(completer, tasks, truths, seed) -> dict:
+@share_of_threads()
+def meta_fit(completer, tasks, truths, seed, progress) -> dict:
     """Train from the completer's optimizer, or from new networks.
 
     Returns
@@ -256,19 +257,14 @@ def meta_fit(completer, tasks, truths, seed) -> dict:
     episodes = _Episodes(completer, tasks, truths, rules, seed)
     if checkpoint:
         checkpoint.parts |= {"draws": Draws(generator), "episodes": episodes}
-    history = meta_train(
+    history = _trained(
+        completer,
+        progress,
         episodes,
         rules_for(problem, rules),
-        completer.n_epochs * episodes.n_batches,
-        validation=episodes.validation,
-        validate_every=max(1, episodes.n_batches // 4),
-        n_inner=completer.t_l,
-        window=completer.t_u or recipe.t_u,
-        weights=None if completer.loss_weights is None else list(completer.loss_weights),
         learning_rate=completer.learning_rate or recipe.learning_rate,
+        window=completer.t_u or recipe.t_u,
         anneal=recipe.anneal,
-        averaging=0.9,
-        verbose=bool(completer.verbose),
         checkpoint=checkpoint,
     )
     if history.n_skipped and 2 * history.n_skipped >= len(history):
@@ -286,3 +282,22 @@ def meta_fit(completer, tasks, truths, seed) -> dict:
         n_steps=len(history),
     )
     return {"learned_optimizer_": optimizer, "history_": history}
+
+
+def _trained(completer, progress, episodes, rules, **options):
+    """The training itself; who looks on may end it."""
+    n_steps = completer.n_epochs * episodes.n_batches
+    with progress.phase("meta-training", n_steps, "step", bar=False) as step:
+        return meta_train(
+            episodes,
+            rules,
+            n_steps,
+            validation=episodes.validation,
+            validate_every=max(1, episodes.n_batches // 4),
+            n_inner=completer.t_l,
+            weights=None if completer.loss_weights is None else list(completer.loss_weights),
+            averaging=0.9,
+            verbose=bool(completer.verbose),
+            on_step=step and (lambda record: step(lambda: record["loss"])),
+            **options,
+        )

@@ -22,6 +22,7 @@ from ._mixture_input import (
 )
 from ._mixture_predictions import CHECKS, MixturePredictions
 from ._mixture_solving import Solved, solve_batch, solve_tasks
+from ._progress import CallbackSupportMixin, FitProgress, with_callbacks
 from ._solving import draw_seed
 from .mixture_starts import STARTS
 from .problems.gaussian_mixture import PARAMETERS
@@ -42,7 +43,9 @@ _ILL_DEFINED = (
 )
 
 
-class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimator):
+class BaseMixture(
+    MixturePredictions, FittedInPlaceOf, CallbackSupportMixin, DensityMixin, BaseEstimator
+):
     """Fit of one data set or of a collection of them."""
 
     _private_state = ("_seed", "_covariances", "_held", "_fitted_type")
@@ -54,7 +57,7 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
         """Who orders the non-local moves; None: there are none."""
         return None
 
-    def _learn(self, tasks, seed) -> dict:
+    def _learn(self, tasks, seed, progress) -> dict:
         """Attributes learned from a collection, by name."""
         return {}
 
@@ -107,6 +110,7 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
 
     # Fitting ------------------------------------------------------------------------
 
+    @with_callbacks
     def fit(self, X, y=None, *, covariances=None, sample_weight=None):
         """Fit a mixture to one data set, or learn from a collection.
 
@@ -146,12 +150,14 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
         arrays = check_collection(collection, self, **CHECKS)
         tasks = self._new_tasks(arrays, covariances, sample_weight, self.covariances)
         seed = draw_seed(self.random_state)
-        learned = self._learn(tasks, seed)
+        progress = FitProgress(self, X, y)
+        learned = self._learn(tasks, seed, progress)
         ndim = COVARIANCE_NDIM[self.covariance_type]
         shared = all(c is covariances for c in per_task(covariances, len(arrays), ndim, ""))
         state = {"n_tasks_in_": len(tasks), "_seed": seed, "_held": tasks[0].held}
         kept = np.array(covariances) if shared and covariances is not None else None
         self._become({**state, "_covariances": kept if shared else _PER_TASK, **learned})
+        progress.end()
         return self
 
     def _fit_one(self, X, covariances, sample_weight):
@@ -164,7 +170,8 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
             task = task._replace(given={**task.given, **self._last(task), **known})
         seed = draw_seed(self.random_state)
         vars(twin).update(self._prepare(task))
-        solved = solve_batch(twin, [task], seed)
+        progress = FitProgress(self, X)
+        solved = solve_batch(twin, [task], seed, progress)
         _check_finite(solved)
         self._warn(solved, [task])
         twin._keep(solved[0])
@@ -175,6 +182,7 @@ class BaseMixture(MixturePredictions, FittedInPlaceOf, DensityMixin, BaseEstimat
                 f"{solved[0].n_iter} iterations, converged: {solved[0].converged}"
             )
         self._become(vars(twin))
+        progress.end()
         return self
 
     def _last(self, task) -> dict:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from ._solving import new_generator
+from ._solving import new_generator, share_of_threads
 from .alternating import rules_for
 from .checkpoints import Draws
 from .judge_training import Table, gather, train_judge
@@ -41,7 +41,8 @@ def resolve_judge(optimizer, problem) -> LearnedOptimizer | None:
     return found
 
 
-def meta_fit_judge(estimator, problems, seed) -> dict:
+@share_of_threads()
+def meta_fit_judge(estimator, problems, seed, progress) -> dict:
     """Train a judge, from the estimator's optimizer or from a new network.
 
     No ground truth: at local optima of every task, short runs tell what moves bring. Ctrl-C
@@ -55,6 +56,7 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
     problems : list of MixtureFreeEnergy
         Batches of tasks.
     seed : int
+    progress : Progress
 
     Returns
     -------
@@ -72,7 +74,7 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
     )
     try:
         with torch.no_grad():
-            tables = _gathered(problems, generator, checkpoint)
+            tables = _gathered(problems, generator, checkpoint, progress)
     except KeyboardInterrupt:
         tqdm.write("gathering interrupted; keeping the judge as it was")
         tables = []
@@ -84,16 +86,19 @@ def meta_fit_judge(estimator, problems, seed) -> dict:
     if tables:
         tables = [tables[i] for i in np.random.RandomState(seed).permutation(len(tables))]
         n_validation = max(1, len(tables) // 8) if len(tables) >= _FEWEST_TO_SPLIT else 0
-        history = train_judge(
-            judge,
-            tables[n_validation:],
-            estimator.n_epochs * _STEPS_PER_EPOCH,
-            generator,
-            validation=tables[:n_validation],
-            learning_rate=estimator.learning_rate or 3e-3,
-            verbose=bool(estimator.verbose),
-            checkpoint=checkpoint,
-        )
+        n_steps = estimator.n_epochs * _STEPS_PER_EPOCH
+        with progress.phase("training the judge", n_steps, "step", bar=False) as step:
+            history = train_judge(
+                judge,
+                tables[n_validation:],
+                n_steps,
+                generator,
+                validation=tables[:n_validation],
+                learning_rate=estimator.learning_rate or 3e-3,
+                verbose=bool(estimator.verbose),
+                checkpoint=checkpoint,
+                on_step=step and (lambda record: step(lambda: record["loss"])),
+            )
     optimizer = LearnedOptimizer.from_rules(
         {"moves": judge},
         problems[0],
@@ -127,7 +132,7 @@ class _Gathering:
         self.generator.load_state_dict(self.drawn)
 
 
-def _gathered(problems, generator, checkpoint) -> list[Table]:
+def _gathered(problems, generator, checkpoint, progress) -> list[Table]:
     """Tables of all batches; a second pass where they are few."""
     n_tasks = sum(problem.n_tasks for problem in problems)
     # Small batches give tables of their own to draw from.
@@ -136,9 +141,13 @@ def _gathered(problems, generator, checkpoint) -> list[Table]:
     found = _Gathering(generator)
     if checkpoint:
         checkpoint.restore("gathering", found)
-    for problem, batch in batches[found.n_done :]:
-        rules = rules_for(problem, ClosedForm())
-        found.add(gather(problem.take(batch), rules, generator))
-        if checkpoint:
-            checkpoint.write(now=False)
+    left = batches[found.n_done :]
+    with progress.phase("gathering local optima", len(left), "batch") as step:
+        for problem, batch in left:
+            rules = rules_for(problem, ClosedForm())
+            found.add(gather(problem.take(batch), rules, generator))
+            if checkpoint:
+                checkpoint.write(now=False)
+            if step and step():
+                break
     return found.tables

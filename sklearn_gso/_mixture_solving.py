@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from ._mixture_input import Task, from_engine, to_engine
-from ._solving import in_chunks, new_generator, to_tensor
-from .alternating import rules_for
+from ._progress import Progress
+from ._solving import in_chunks, new_generator, share_of_threads, to_tensor
+from .alternating import Monitor, rules_for
 from .exploration import SHORT_RUN, Converged, Explored, converge, explore, short_runs
 from .mixture_starts import STARTS
 from .problems.base import map_tensors, take_tasks
@@ -68,7 +69,7 @@ def _best_starts(objective, n_starts, n_collapsed=None):
     return values.argmin(0) * values.shape[1] + torch.arange(values.shape[1])
 
 
-def best_of_starts(mixture, problem, given, generator) -> Converged:
+def best_of_starts(mixture, problem, given, generator, monitor=None) -> Converged:
     """Every start run to convergence, or the best after a short run only."""
     # Where the centres are given all starts are the same.
     n_starts = 1 if "means" in given else mixture.n_init
@@ -83,26 +84,27 @@ def best_of_starts(mixture, problem, given, generator) -> Converged:
         collapsed = many.n_collapsed(variables)
         chosen = _best_starts(many.objective(variables), n_starts, collapsed)
         variables, many, n_starts = take_tasks(variables, chosen), problem, 1
-    run = converge(many, rules, variables, mixture.max_iter, mixture.tol)
+    run = converge(many, rules, variables, mixture.max_iter, mixture.tol, monitor)
     return take_tasks(run, _best_starts(run.objective, n_starts)) if n_starts > 1 else run
 
 
-def improved(mixture, problem, run: Converged, generator) -> Explored:
+def improved(mixture, problem, run: Converged, generator, monitor=None) -> Explored:
     """Non-local moves from where a run ended."""
     judge = mixture._judge(generator, problem)
     none = torch.zeros(problem.n_tasks, dtype=torch.long)
     if judge is None or not problem.n_moves or not run.objective.isfinite().all():
         return Explored(run, none, none, none.to(torch.float64))
     rules = rules_for(problem, ClosedForm())
-    return explore(problem, rules, run, judge, generator, mixture.max_iter, mixture.tol)
+    arguments = (judge, generator, mixture.max_iter, mixture.tol)
+    return explore(problem, rules, run, *arguments, monitor=monitor)
 
 
-def best_known(mixture, problem, given, generator) -> Explored:
+def best_known(mixture, problem, given, generator, monitor=None) -> Explored:
     """Starts, moves, and the same again for the tasks whose judge still has hope."""
 
     def attempt(problem, given):
-        run = best_of_starts(mixture, problem, given, generator)
-        return improved(mixture, problem, run, generator)
+        run = best_of_starts(mixture, problem, given, generator, monitor)
+        return improved(mixture, problem, run, generator, monitor)
 
     found = attempt(problem, given)
     # Where covariances are estimated the likelihood has no bound, and hope no end.
@@ -110,7 +112,7 @@ def best_known(mixture, problem, given, generator) -> Explored:
         return found
     for most in _UNSURE:
         unsure = ((found.hope > most) & (found.n_rounds <= _LONG)).nonzero()[:, 0]
-        if not len(unsure):
+        if not len(unsure) or (monitor is not None and monitor.stopped):
             break
         other = attempt(problem.take(unsure), {name: v[unsure] for name, v in given.items()})
         better = (other.run.objective < found.run.objective[unsure]).nonzero()[:, 0]
@@ -143,12 +145,16 @@ def log_joint(X, weights, means, covariances, kind) -> np.ndarray:
     return np.nan_to_num(joint, nan=_LEAST_LOG, neginf=_LEAST_LOG)
 
 
-def solve_batch(mixture, tasks: list[Task], seed) -> list[Solved]:
-    """Solve tasks of equal shape; a plain function, for joblib."""
-    with torch.no_grad():
+@share_of_threads()
+def solve_batch(mixture, tasks: list[Task], seed, progress=None) -> list[Solved]:
+    """Solve tasks of equal shape."""
+    # How many steps there will be nobody knows: runs converge, moves begin new ones.
+    watched = (progress or Progress()).phase("solving", None, "step")
+    with torch.no_grad(), watched as step:
         problem = make_problem(mixture, tasks)
         generator = new_generator(seed)
-        found = best_known(mixture, problem, _given(mixture, tasks), generator)
+        monitor = step and Monitor(step)
+        found = best_known(mixture, problem, _given(mixture, tasks), generator, monitor)
         run = found.run
         shares = problem.sample_weight * problem.responsibilities(run.variables)
         n_empty = (shares.sum(2) < _LEAST_MASS).sum(1)
@@ -188,4 +194,9 @@ def solve_tasks(mixture, tasks: list[Task], seed) -> list[Solved]:
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
     if len(tasks) == 1:
         seeds = [seed]  # as a fit on one matrix
-    return in_chunks(solve_batch, mixture, tasks, chunks, seeds)
+    return in_chunks(_solved_batch, mixture, tasks, chunks, seeds)
+
+
+def _solved_batch(mixture, tasks, seed, progress):
+    solved = solve_batch(mixture, tasks, seed, progress)
+    return solved, -float(np.mean([one.lower_bound for one in solved]))

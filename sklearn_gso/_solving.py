@@ -1,12 +1,35 @@
 """Solving batches of tasks for a completer, in this process or in several."""
 
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs
 from sklearn.utils import check_random_state
+from threadpoolctl import threadpool_limits
 
-from .search import minimize_from_starts
+from ._progress import Progress
+from .alternating import Monitor
+from .search import minimize_from_starts, most_sweeps
 from .tasks import batches
+
+
+@contextmanager
+def share_of_threads(n_workers: int | None = None):
+    """Within it torch uses at most this worker's share of the cores.
+
+    By default all of them in the main thread and one in any other, which has others beside
+    it. What joblib and dask set in the environment of new processes covers neither threads
+    nor processes that had begun before.
+    """
+    if n_workers is None and current_thread() is main_thread():
+        yield
+        return
+    share = max(1, cpu_count() // n_workers) if n_workers else 1
+    # Asking sets up torch in this thread, which would undo the limit later.
+    with threadpool_limits(min(torch.get_num_threads(), share), user_api="openmp"):
+        yield
 
 
 def new_generator(seed: int) -> torch.Generator:
@@ -21,24 +44,30 @@ def draw_seed(random_state) -> int:
 
 
 def to_tensor(arrays) -> torch.Tensor:
-    """Stacked double-precision copy; memory maps may be read-only."""
-    return torch.from_numpy(np.stack([np.asarray(a, dtype=np.float64) for a in arrays]))
+    """Stacked double-precision copy; memory maps may be read-only, frames lie by columns."""
+    # In one order, since sums in another differ in their last digit.
+    return torch.from_numpy(np.stack([np.asarray(a, np.float64, order="C") for a in arrays]))
 
 
-def solve_batch(completer, values, seed):
-    """Solve tasks of equal shape from all starts; a plain function, for joblib."""
+@share_of_threads()
+def solve_batch(completer, values, seed, progress=None):
+    """Solve tasks of equal shape from all starts."""
     problem = completer._problem(to_tensor(values), completer._components_for(values[0]))
     generator = new_generator(seed)
     rules, n_inner = completer._rules(problem, generator)
-    found = minimize_from_starts(
-        problem,
-        rules,
-        completer.n_init,
-        generator,
-        completer._n_outer(),
-        n_inner,
-        completer.safeguard,
-    )
+    n_init, n_outer, safeguard = completer.n_init, completer._n_outer(), completer.safeguard
+    total = most_sweeps(problem, rules, n_init, n_outer, safeguard)
+    with (progress or Progress()).phase("solving", total, "sweep") as step:
+        found = minimize_from_starts(
+            problem,
+            rules,
+            n_init,
+            generator,
+            n_outer,
+            n_inner,
+            safeguard,
+            monitor=step and Monitor(step),
+        )
     if problem.has_empty_rows:
         found = found._replace(runs=[_settled(problem, run) for run in found.runs])
     if not all(map(_is_finite, found.best.variables.values())):
@@ -65,9 +94,10 @@ def _is_finite(block):
     return all(t.isfinite().all() for t in (block if isinstance(block, tuple) else (block,)))
 
 
-def _completed_batch(completer, values, seed):
-    found = solve_batch(completer, values, seed)
-    return found.mean(found.problem.reconstruct).numpy()
+def _completed_batch(completer, values, seed, progress):
+    found = solve_batch(completer, values, seed, progress)
+    estimates = found.mean(found.problem.reconstruct).numpy()
+    return estimates, float(found.best.objective.mean())
 
 
 def solve_collection(completer, arrays, seed) -> list[np.ndarray]:
@@ -82,13 +112,50 @@ def solve_collection(completer, arrays, seed) -> list[np.ndarray]:
 
 
 def in_chunks(solve, estimator, items, chunks, seeds) -> list:
-    """``solve(estimator, items, seed)`` of every chunk, the results in the order of the items."""
-    found = Parallel(n_jobs=estimator.n_jobs)(
-        delayed(solve)(estimator, [items[i] for i in chunk], own)
+    """Solve every chunk, in this process or in several.
+
+    Parameters
+    ----------
+    solve : callable
+        ``solve(estimator, items, seed, progress)`` returns the results and their mean loss.
+    estimator : estimator
+        Its ``n_jobs`` and ``verbose``.
+    items, chunks, seeds : list
+        Chunks are lists of numbers of items.
+
+    Returns
+    -------
+    results : list
+        In the order of the items.
+    """
+    progress = Progress(estimator.verbose)
+    if len(chunks) == 1:
+        found = solve(estimator, [items[i] for i in chunks[0]], seeds[0], progress)[0]
+        return _in_order(zip(chunks, [found], strict=True), len(items))
+    n_workers = effective_n_jobs(estimator.n_jobs)
+    parallel = Parallel(n_jobs=estimator.n_jobs, return_as="generator")
+    batches = parallel(
+        delayed(_in_worker)(n_workers, solve, estimator, [items[i] for i in chunk], own)
         for chunk, own in zip(chunks, seeds, strict=True)
     )
-    solved = [None] * len(items)
-    for chunk, batch in zip(chunks, found, strict=True):
-        for i, one in zip(chunk, batch, strict=True):
+    found = []
+    with progress.phase("solving", len(items), "task") as step:
+        for chunk, (results, loss) in zip(chunks, batches, strict=True):
+            found.append((chunk, results))
+            if step:
+                step(lambda loss=loss: loss, len(chunk))
+    return _in_order(found, len(items))
+
+
+def _in_order(found, n_items):
+    solved = [None] * n_items
+    for chunk, results in found:
+        for i, one in zip(chunk, results, strict=True):
             solved[i] = one
     return solved
+
+
+def _in_worker(n_workers, solve, *arguments):
+    """Solve one chunk, silently; a plain function, for joblib."""
+    with share_of_threads(n_workers):
+        return solve(*arguments, Progress())

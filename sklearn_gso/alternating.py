@@ -1,5 +1,9 @@
 """The one loop: Algorithm 1 with classical rules, Algorithm 2 with learned ones."""
 
+from collections.abc import Callable
+
+from torch import Tensor
+
 from .problems.base import Problem, Variables
 from .rules.base import Progress, Rules, UpdateRule
 from .rules.classical import ClosedForm
@@ -14,6 +18,25 @@ def rules_for(problem: Problem, rule: UpdateRule | Rules) -> Rules:
 def init_states(rules: Rules, variables: Variables) -> dict[str, tuple]:
     """States of all rules before the first outer step."""
     return {name: rule.init_state(variables[name]) for name, rule in rules.items()}
+
+
+class Monitor:
+    """Looks on after each outer step; once told to stop, it says so for ever.
+
+    Parameters
+    ----------
+    on_sweep : callable
+        Called with a function that finds the mean of the objectives, for those who want to
+        know; True stops all that is watched.
+    """
+
+    def __init__(self, on_sweep: Callable[[Callable[[], float]], bool | None]):
+        self.on_sweep, self.stopped = on_sweep, False
+
+    def __call__(self, objective: Callable[[], Tensor]) -> bool:
+        if not self.stopped:
+            self.stopped = bool(self.on_sweep(lambda: float(objective().mean())))
+        return self.stopped
 
 
 def alternate(
@@ -47,7 +70,7 @@ def alternate(
     start, n_total : int, optional
         Outer steps done before, and in the whole run.
     on_sweep : callable, optional
-        Called with the variables after each outer step.
+        Called with the variables after each outer step; the loop ends where it returns True.
 
     Returns
     -------
@@ -67,6 +90,6 @@ def alternate(
                 variables[name], states[name] = rule.step(
                     problem, variables, name, states[name], progress
                 )
-        if on_sweep is not None:
-            on_sweep(variables)
+        if on_sweep is not None and on_sweep(variables):
+            break
     return variables, states

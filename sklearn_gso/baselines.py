@@ -45,6 +45,8 @@ class ALSMatrixCompleter(_ClassicalCompleter):
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Processes for collections.
+    verbose : int, default=0
+        1 shows a bar while solving, with the objective and the time that is left.
 
     Attributes
     ----------
@@ -80,6 +82,7 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         n_init=1,
         random_state=None,
         n_jobs=None,
+        verbose=0,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -88,6 +91,7 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         self.n_init = n_init
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -128,6 +132,8 @@ class SGDMatrixCompleter(_ClassicalCompleter):
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Processes for collections.
+    verbose : int, default=0
+        1 shows a bar while solving, with the objective and the time that is left.
 
     Attributes
     ----------
@@ -163,6 +169,7 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         n_init=1,
         random_state=None,
         n_jobs=None,
+        verbose=0,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -173,6 +180,7 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         self.n_init = n_init
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def _check_parameters(self):
         super()._check_parameters()

@@ -105,7 +105,7 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
     n_jobs : int or None, default=None
         Processes for collections.
     verbose : int, default=0
-        1 shows a progress bar while training.
+        1 shows bars while training and solving, with the loss and the time that is left.
 
     Attributes
     ----------
@@ -249,15 +249,15 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
             return rules_for(problem, ClosedForm()), self.t_l
         return rules_for(problem, self.learned_optimizer_.rules(generator)), self.t_l
 
-    def _learn(self, tasks, truths, seed):
+    def _learn(self, tasks, truths, seed, progress):
         if self.n_epochs == 0:
             return {"learned_optimizer_": self._given_optimizer(tasks[0]), "history_": History()}
-        return meta_fit(self, tasks, truths, seed)
+        return meta_fit(self, tasks, truths, seed, progress)
 
-    def _prepare(self, array, seed):
+    def _prepare(self, array, seed, progress):
         found = self._given_optimizer(array)
         if found is None and self.rule == "step":
-            return meta_fit(self, [array], None, seed)
+            return meta_fit(self, [array], None, seed, progress)
         return {"learned_optimizer_": found}
 
     def _given_optimizer(self, array):

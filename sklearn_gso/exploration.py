@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .alternating import alternate, init_states
+from .alternating import Monitor, alternate, init_states
 from .problems.base import Problem, Variables, map_tensors, take_tasks
 from .rules.base import Rules
 from .rules.judges import Judge, Rounds
@@ -49,25 +49,32 @@ class Converged(NamedTuple):
 
 
 def converge(
-    problem: Problem, rules: Rules, variables: Variables, n_outer: int, tol: float
+    problem: Problem,
+    rules: Rules,
+    variables: Variables,
+    n_outer: int,
+    tol: float,
+    monitor: Monitor | None = None,
 ) -> Converged:
     """Run the loop until the objective of each task stands still.
 
     As in scikit-learn, the outer step after the first change below ``tol`` is the last.
-    Tasks that have finished leave the batch.
+    Tasks that have finished leave the batch. A monitor may end the run before.
     """
     batches = in_batches(problem, torch.arange(problem.n_tasks))
     if len(batches) == 1:
-        return _converge(problem, rules, variables, n_outer, tol)
+        return _converge(problem, rules, variables, n_outer, tol, monitor)
     return _joined(
         [
-            _converge(problem.take(batch), rules, take_tasks(variables, batch), n_outer, tol)
+            _converge(
+                problem.take(batch), rules, take_tasks(variables, batch), n_outer, tol, monitor
+            )
             for batch in batches
         ]
     )
 
 
-def _converge(problem, rules, variables, n_outer, tol) -> Converged:
+def _converge(problem, rules, variables, n_outer, tol, monitor) -> Converged:
     states = init_states(rules, variables)
     value = problem.objective(variables)
     n_tasks = problem.n_tasks
@@ -83,7 +90,8 @@ def _converge(problem, rules, variables, n_outer, tol) -> Converged:
         )
         new = problem.objective(variables)
         finished = active & (still | ~new.isfinite())
-        if sweep == n_outer - 1:
+        stopped = monitor is not None and monitor(lambda value=new: value)
+        if stopped or sweep == n_outer - 1:
             finished = active
         if finished.any():
             which = index[finished]
@@ -200,6 +208,7 @@ def explore(
     tol: float,
     n_short: int = SHORT_RUN,
     max_rounds: int = 200,
+    monitor: Monitor | None = None,
 ) -> Explored:
     """From local optima, try the non-local moves that a judge puts first, and keep gains.
 
@@ -224,8 +233,11 @@ def explore(
     n_short : int, default=12
         Outer steps of a short run.
     max_rounds : int, default=200
+    monitor : Monitor, optional
+        Of the runs to convergence; after it stopped one no move is tried.
     """
-    run, n_gains = _rearranged(problem, rules, run, n_outer, tol)
+    to_the_end = (n_outer, tol, monitor)
+    run, n_gains = _rearranged(problem, rules, run, *to_the_end)
     end, variables = map_tensors(torch.clone, run), run.variables
     n_rounds = torch.zeros_like(n_gains)
     hopes = torch.zeros(problem.n_tasks, dtype=torch.float64)
@@ -235,6 +247,8 @@ def explore(
     state = judge.init_state(problem.n_tasks, problem.n_moves)
     rounds = Rounds.none(problem.n_tasks, problem.n_moves)
     for _ in range(max_rounds):
+        if monitor is not None and monitor.stopped:
+            break
         features = problem.move_features(variables)
         scores, odds, state = judge.judge(features, rounds, state)
         moves, hope, hopeless = _choose(scores, odds, rounds, judge)
@@ -255,8 +269,8 @@ def explore(
         if len(won):
             chosen = take_tasks(found, won * moves.shape[1] + which[won])
             winners = problem.take(won)
-            run = converge(winners, rules, chosen, n_outer, tol)
-            run, further = _rearranged(winners, rules, run, n_outer, tol)
+            run = converge(winners, rules, chosen, *to_the_end)
+            run, further = _rearranged(winners, rules, run, *to_the_end)
             before = winners.n_collapsed(take_tasks(variables, won))
             kept = run.objective < end.objective[index[won]]
             kept &= winners.n_collapsed(run.variables) <= before
@@ -269,12 +283,12 @@ def explore(
     return Explored(end, n_rounds, n_gains, hopes)
 
 
-def _rearranged(problem, rules, run, n_outer, tol) -> tuple[Converged, Tensor]:
+def _rearranged(problem, rules, run, n_outer, tol, monitor) -> tuple[Converged, Tensor]:
     """The runs again from where `Problem.rearranged` puts them, and how often that gained."""
     n_gains = torch.zeros(problem.n_tasks, dtype=torch.long)
     active = torch.arange(problem.n_tasks)
     run = map_tensors(torch.clone, run)
-    while len(active):
+    while len(active) and not (monitor is not None and monitor.stopped):
         part = problem.take(active)
         variables, changed = part.rearranged(take_tasks(run.variables, active))
         changed = changed.nonzero()[:, 0]
@@ -286,7 +300,8 @@ def _rearranged(problem, rules, run, n_outer, tol) -> tuple[Converged, Tensor]:
         gains = (run.objective[active] - part.objective(tried) > LEAST_GAIN).nonzero()[:, 0]
         active = active[gains]
         if len(active):
-            other = converge(part.take(gains), rules, take_tasks(tried, gains), n_outer, tol)
+            start = take_tasks(tried, gains)
+            other = converge(part.take(gains), rules, start, n_outer, tol, monitor)
             _put(run, active, other, in_place=True)
             n_gains[active] += 1
     return run, n_gains

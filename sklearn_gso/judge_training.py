@@ -142,6 +142,7 @@ def train_judge(
     learning_rate: float = 3e-3,
     verbose: bool = False,
     checkpoint: Checkpoint | None = None,
+    on_step=None,
 ) -> History:
     """Train a judge in place; it ends with the averaged weights that validated best.
 
@@ -159,6 +160,8 @@ def train_judge(
     verbose : bool, default=False
     checkpoint : Checkpoint, optional
         Where the training goes on if it was killed.
+    on_step : callable, optional
+        Called with the record of each step; training ends where it returns True.
     """
     trainer = Trainer([judge], learning_rate, averaging=0.98, clip=1.0)
     seed = int(torch.randint(2**31, (1,), generator=generator))
@@ -186,6 +189,7 @@ def train_judge(
         verbose=verbose,
         what="training the judge",
         checkpoint=checkpoint,
+        on_step=on_step,
     )
 
 

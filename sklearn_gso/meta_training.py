@@ -171,6 +171,7 @@ def meta_train(
     clip: float = 1.0,
     verbose: bool = False,
     checkpoint: Checkpoint | None = None,
+    on_step=None,
 ) -> History:
     """Train the learned ones among the rules on the global loss, Algorithm 2.
 
@@ -209,6 +210,8 @@ def meta_train(
     checkpoint : Checkpoint, optional
         Where the training goes on if it was killed. Its parts must hold all that ``source``
         draws from or changes.
+    on_step : callable, optional
+        Called with the record of each meta-step; training ends where it returns True.
 
     Returns
     -------
@@ -226,4 +229,5 @@ def meta_train(
         verbose=verbose,
         what="meta-training",
         checkpoint=checkpoint,
+        on_step=on_step,
     )

@@ -53,7 +53,8 @@ class EMGaussianMixture(BaseMixture):
     n_jobs : int or None, default=None
         Processes for collections.
     verbose : int, default=0
-        1 prints how a fit on one data set ended.
+        1 shows a bar while solving, with the objective, and prints how a fit on one data
+        set ended.
 
     Attributes
     ----------
@@ -174,7 +175,8 @@ class GSOGaussianMixture(ShowsOptimizer, BaseMixture):
     weights_init, means_init, precisions_init, warm_start, random_state, n_jobs
         As for `EMGaussianMixture`.
     verbose : int, default=0
-        1 prints how a fit on one data set ended, and shows the progress of training.
+        1 shows bars while training and solving, with the loss, and prints how a fit on one
+        data set ended.
 
     Attributes
     ----------
@@ -279,13 +281,13 @@ class GSOGaussianMixture(ShowsOptimizer, BaseMixture):
         problem = make_problem(self, [task])
         return {"learned_optimizer_": resolve_judge(self.optimizer, problem)}
 
-    def _learn(self, tasks, seed):
+    def _learn(self, tasks, seed, progress):
         chunks = task_batches(self, tasks)
         problems = [make_problem(self, [tasks[i] for i in chunk]) for chunk in chunks]
         if self.n_epochs == 0 or not problems[0].n_moves:
             found = resolve_judge(self.optimizer, problems[0])
             return {"learned_optimizer_": found, "history_": History()}
-        return meta_fit_judge(self, problems, seed)
+        return meta_fit_judge(self, problems, seed, progress)
 
     def _keep(self, solved):
         super()._keep(solved)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .alternating import alternate, init_states
+from .alternating import Monitor, alternate, init_states
 from .problems.base import Problem, Variables, map_tensors, take_tasks, where_tasks
 from .rules.base import Rules
 
@@ -35,11 +35,14 @@ class Solution(NamedTuple):
     objective : Tensor of shape (T,)
     n_guarded : Tensor of shape (T,)
         Outer steps at which the safeguard replaced the learned answer.
+    n_iter : Tensor of shape (T,)
+        Outer steps of the run.
     """
 
     variables: Variables
     objective: Tensor
     n_guarded: Tensor
+    n_iter: Tensor
 
 
 def _classical(rules: Rules) -> Rules:
@@ -58,6 +61,7 @@ def minimize(
     n_outer: int,
     n_inner: int | None = None,
     safeguard: str = "step",
+    monitor: Monitor | None = None,
 ) -> Solution:
     """Run the loop from one start and return the best iterate.
 
@@ -72,6 +76,8 @@ def minimize(
         lies within that bound, else the best one. "run": besides, the classical
         rules run from the same start, and the lower objective wins. "none": the
         last iterate, as it is.
+    monitor : Monitor, optional
+        Called after each outer step; may end the run.
 
     Returns
     -------
@@ -81,29 +87,45 @@ def minimize(
         raise ValueError(f"safeguard must be one of {SAFEGUARDS}, got {safeguard!r}")
     with torch.no_grad():
         if safeguard == "none":
-            end, _ = alternate(problem, rules, variables, n_outer, n_inner)
-            value = problem.objective(end)
-            return Solution(end, value, torch.zeros(problem.n_tasks, dtype=torch.long))
-        learned = _guarded(problem, rules, variables, n_outer, n_inner)
+            return _unguarded(problem, rules, variables, n_outer, n_inner, monitor)
+        learned = _guarded(problem, rules, variables, n_outer, n_inner, monitor)
         classical = _classical(rules)
         if safeguard == "step" or classical == rules:
             return learned
-        rival = _guarded(problem, classical, variables, n_outer, n_inner)
+        rival = _guarded(problem, classical, variables, n_outer, n_inner, monitor)
         worse = _better(rival.objective, learned.objective)
         return Solution(
             where_tasks(worse, rival.variables, learned.variables),
             torch.where(worse, rival.objective, learned.objective),
-            torch.where(worse, n_outer, learned.n_guarded),
+            torch.where(worse, rival.n_iter, learned.n_guarded),
+            torch.where(worse, rival.n_iter, learned.n_iter),
         )
 
 
-def _guarded(problem, rules, variables, n_outer, n_inner) -> Solution:
+def _counts(problem, number: int) -> Tensor:
+    return torch.full((problem.n_tasks,), number)
+
+
+def _unguarded(problem, rules, variables, n_outer, n_inner, monitor) -> Solution:
+    n_done = 0
+
+    def watch(current):
+        nonlocal n_done
+        n_done += 1
+        return monitor is not None and monitor(lambda: problem.objective(current))
+
+    end, _ = alternate(problem, rules, variables, n_outer, n_inner, on_sweep=watch)
+    value = problem.objective(end)
+    return Solution(end, value, _counts(problem, 0), _counts(problem, n_done))
+
+
+def _guarded(problem, rules, variables, n_outer, n_inner, monitor) -> Solution:
     """The loop, one outer step at a time, each judged by the objective."""
     states, fallback = init_states(rules, variables), _classical(rules)
     fresh, idle = states, init_states(fallback, variables)
     first = best_value = problem.objective(variables)
     best = variables
-    n_guarded = torch.zeros(problem.n_tasks, dtype=torch.long)
+    n_guarded = _counts(problem, 0)
     for sweep in range(n_outer):
         proposal, new_states = alternate(
             problem, rules, variables, 1, n_inner, states=states, start=sweep, n_total=n_outer
@@ -122,9 +144,14 @@ def _guarded(problem, rules, variables, n_outer, n_inner) -> Solution:
         improved = _better(value, best_value)
         best = variables if improved.all() else where_tasks(improved, variables, best)
         best_value = torch.where(improved, value, best_value)
+        if monitor is not None and monitor(lambda value=value: value):
+            break
     last = _within_bound(value, first, best_value)
     return Solution(
-        where_tasks(last, variables, best), torch.where(last, value, best_value), n_guarded
+        where_tasks(last, variables, best),
+        torch.where(last, value, best_value),
+        n_guarded,
+        _counts(problem, sweep + 1),
     )
 
 
@@ -143,7 +170,7 @@ class Starts(NamedTuple):
     problem : Problem
         Of T tasks.
     runs : list of Solution
-        Where each start ended.
+        Where each start ended; less of them if the search was stopped.
     shares : Tensor of shape (n_init, T)
         Of each run in the answer to its task; they sum to 1 over the runs.
     """
@@ -183,24 +210,35 @@ def minimize_from_starts(
     n_outer: int,
     n_inner: int | None = None,
     safeguard: str = "step",
+    monitor: Monitor | None = None,
 ) -> Starts:
     """`minimize` from ``n_init`` random starts, and what each counts for.
 
     A task whose first run explains it up to rounding needs no other. The others run in one
-    batch, or one by one where the problem says so.
+    batch, or one by one where the problem says so. Where the monitor ends a run no other
+    begins.
     """
     n_tasks = problem.n_tasks
     start = (problem.repeat(n_init) if n_init > 1 else problem).init(generator)
-    arguments = (n_outer, n_inner, safeguard)
+    arguments = (n_outer, n_inner, safeguard, monitor)
     first = minimize(problem, rules, take_tasks(start, torch.arange(n_tasks)), *arguments)
     left = problem.unexplained(first.variables)
     is_open = torch.ones(n_tasks, dtype=torch.bool) if left is None else ~(left <= _EXPLAINED)
     runs = [first] * n_init
-    if n_init > 1 and is_open.any():
+    if monitor is not None and monitor.stopped:
+        runs = [first]
+    elif n_init > 1 and is_open.any():
         runs[1:] = _other_runs(problem, rules, start, n_init, first, is_open, arguments)
     shares = _shares(problem, runs, n_outer)
-    shares[:, ~is_open] = nn.functional.one_hot(torch.tensor(0), n_init)[:, None].to(shares)
+    shares[:, ~is_open] = nn.functional.one_hot(torch.tensor(0), len(runs))[:, None].to(shares)
     return Starts(problem, runs, shares)
+
+
+def most_sweeps(problem: Problem, rules: Rules, n_init: int, n_outer: int, safeguard: str) -> int:
+    """How often `minimize_from_starts` calls its monitor at most."""
+    n_batches = n_init if problem.one_start_at_a_time else min(n_init, 2)
+    twice = safeguard == "run" and _classical(rules) != rules
+    return n_outer * n_batches * (2 if twice else 1)
 
 
 def _other_runs(problem, rules, start, n_init, first, is_open, arguments) -> list[Solution]:
@@ -208,8 +246,11 @@ def _other_runs(problem, rules, start, n_init, first, is_open, arguments) -> lis
     index = is_open.nonzero()[:, 0]
     numbers = [index + i * problem.n_tasks for i in range(1, n_init)]
     if problem.one_start_at_a_time:
-        own = problem if is_open.all() else problem.take(index)
-        found = [minimize(own, rules, take_tasks(start, n), *arguments) for n in numbers]
+        own, monitor = problem if is_open.all() else problem.take(index), arguments[-1]
+        found = []
+        for n in numbers:
+            if monitor is None or not monitor.stopped:
+                found.append(minimize(own, rules, take_tasks(start, n), *arguments))
     else:
         many = problem.take(index.repeat(n_init - 1))
         solution = minimize(many, rules, take_tasks(start, torch.cat(numbers)), *arguments)

@@ -129,11 +129,13 @@ class Trainer:
         verbose=False,
         what="",
         checkpoint: Checkpoint | None = None,
+        on_step=None,
     ) -> History:
         """Call ``step(i)``, which returns the losses of its updates, ``n_steps`` times.
 
         The modules end with the averaged weights of the lowest ``validate()``, or with
-        the last ones without it. Ctrl-C ends the run early in the same way. With a
+        the last ones without it. Ctrl-C ends the run early in the same way, and so does
+        ``on_step``, called with each step's record, where it returns True. With a
         checkpoint the run goes on where its file says, and its state is written there
         every few seconds and at the end.
         """
@@ -160,6 +162,8 @@ class Trainer:
                 if checkpoint:
                     checkpoint.write(now=i + 1 == n_steps)
                 bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k != "step"})
+                if on_step is not None and on_step(record):
+                    break
         except KeyboardInterrupt:
             tqdm.write(f"{what} interrupted; keeping the best weights so far")
         self.restore(self.best if validate else self.snapshot())

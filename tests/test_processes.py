@@ -12,9 +12,17 @@ import time
 import joblib
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 
-from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from sklearn_gso import (
+    ALSMatrixCompleter,
+    EMGaussianMixture,
+    GSOGaussianMixture,
+    GSOMatrixCompleter,
+    SGDMatrixCompleter,
+)
+from sklearn_gso.datasets import make_mixture_tasks
 
 PATIENCE = 120  # seconds, of which a few are needed
 
@@ -23,6 +31,11 @@ ESTIMATORS = {
     "sgd": SGDMatrixCompleter(2, max_iter=5, random_state=0),
     "step": GSOMatrixCompleter(2, rule="step", max_iter=4, n_epochs=1, random_state=0),
     "control": GSOMatrixCompleter(2, max_iter=6, n_epochs=1, random_state=0),
+}
+MIXTURES = {
+    "em": EMGaussianMixture(3, n_init=2, random_state=0),
+    "judge": GSOGaussianMixture(3, n_epochs=1, random_state=0),
+    "diag": GSOGaussianMixture(3, covariance_type="diag", n_epochs=1, random_state=0),
 }
 
 
@@ -43,14 +56,13 @@ def test_matplotlib_is_not_imported():
 
 
 ROUND_TRIP = """
-import sys, joblib, numpy as np, torch
+import sys, joblib, torch
 torch.set_num_threads(1)
 folder = sys.argv[1]
-estimators, X = joblib.load(folder + "/estimators.joblib"), np.load(folder + "/X.npy")
-np.savez(folder + "/out.npz", **{
-    name: fitted.transform(X if name.endswith("many") else X[0])
-    for name, fitted in estimators.items()
-})
+answers = {}
+for key, (fitted, X) in joblib.load(folder + "/fitted.joblib").items():
+    answers[key] = [getattr(fitted, name)(X) for name in key[2]]
+joblib.dump(answers, folder + "/answers.joblib")
 """
 
 
@@ -62,17 +74,36 @@ def fitted_estimators(X):
     return found
 
 
+def stored(matrix, kind):
+    """The observed entries as scipy keeps them."""
+    return kind(sparse.csr_array(np.nan_to_num(matrix)))
+
+
 def test_round_trips_are_bit_equal_in_a_new_process(easy_tasks, tmp_path):
-    X, _ = easy_tasks
-    fitted = fitted_estimators(X)
-    joblib.dump(fitted, tmp_path / "estimators.joblib")
-    np.save(tmp_path / "X.npy", X)
+    """Completers, dense and sparse, and mixtures; one matrix, and a collection."""
+    X = list(easy_tasks[0])
+    points = list(make_mixture_tasks(3, n_components=3, n_samples=50, random_state=0)[0])
+    wanted = {}
+    for name, estimator in {**ESTIMATORS, **MIXTURES}.items():
+        data = points if name in MIXTURES else X
+        ask = ("predict_proba", "score_samples") if name in MIXTURES else ("transform", "score")
+        wanted[name, "one", ask] = clone(estimator).fit(data[0]), data[0]
+        wanted[name, "many", ask] = clone(estimator).fit(data), data
+    for kind in (sparse.csr_array, sparse.csc_array, sparse.coo_array):
+        matrices = [stored(x, kind) for x in X]
+        control = ESTIMATORS["control"]
+        ask = ("transform", "reconstruct")
+        wanted[kind.__name__, "one", ask] = clone(control).fit(matrices[0]), matrices[0]
+        wanted[kind.__name__, "many", ask] = clone(control).fit(matrices), matrices
+    joblib.dump(wanted, tmp_path / "fitted.joblib")
     run(ROUND_TRIP, tmp_path)
-    out = np.load(tmp_path / "out.npz")
-    assert set(out) == set(fitted)
-    for name, estimator in fitted.items():
-        expected = estimator.transform(X if name.endswith("many") else X[0])
-        np.testing.assert_array_equal(out[name], expected)
+    answers = joblib.load(tmp_path / "answers.joblib")
+    assert set(answers) == set(wanted)
+    for key, (fitted, data) in wanted.items():
+        for ask, found in zip(key[2], answers[key], strict=True):
+            expected = getattr(fitted, ask)(data)
+            for a, b in zip(np.atleast_1d(expected), np.atleast_1d(found), strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 def test_memory_mapped_estimators_give_the_same(easy_tasks, tmp_path):
