@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from ._base import BaseCompleter
 from .alternating import rules_for
 from .problems import MatrixCompletion
@@ -45,6 +47,8 @@ class ALSMatrixCompleter(_ClassicalCompleter):
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Processes for collections.
+    missing_values, min_value, max_value, keep_empty_features, add_indicator, copy
+        As in `GSOMatrixCompleter`.
 
     Attributes
     ----------
@@ -80,6 +84,12 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         n_init=1,
         random_state=None,
         n_jobs=None,
+        missing_values=np.nan,
+        min_value=-np.inf,
+        max_value=np.inf,
+        keep_empty_features=True,
+        add_indicator=False,
+        copy=True,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -88,6 +98,12 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         self.n_init = n_init
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.missing_values = missing_values
+        self.min_value = min_value
+        self.max_value = max_value
+        self.keep_empty_features = keep_empty_features
+        self.add_indicator = add_indicator
+        self.copy = copy
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -128,6 +144,8 @@ class SGDMatrixCompleter(_ClassicalCompleter):
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Processes for collections.
+    missing_values, min_value, max_value, keep_empty_features, add_indicator, copy
+        As in `GSOMatrixCompleter`.
 
     Attributes
     ----------
@@ -163,6 +181,12 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         n_init=1,
         random_state=None,
         n_jobs=None,
+        missing_values=np.nan,
+        min_value=-np.inf,
+        max_value=np.inf,
+        keep_empty_features=True,
+        add_indicator=False,
+        copy=True,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -173,6 +197,12 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         self.n_init = n_init
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.missing_values = missing_values
+        self.min_value = min_value
+        self.max_value = max_value
+        self.keep_empty_features = keep_empty_features
+        self.add_indicator = add_indicator
+        self.copy = copy
 
     def _check_parameters(self):
         super()._check_parameters()
