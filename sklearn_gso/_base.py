@@ -156,7 +156,7 @@ class BaseCompleter(
         vars(twin).update(self._choose_columns(array))
         narrow = twin._narrowed(array)
         self._check_components([narrow.shape])
-        warn_empty([array], kept=self.keep_empty_features)
+        warn_empty([array], dropped=not self.keep_empty_features)
         validate_data(twin, X, skip_check_array=True)
         vars(twin).update(self._prepare(narrow, seed))
         twin._keep(solve_batch(twin, [narrow], seed))

@@ -145,22 +145,21 @@ def check_truths(y, tasks: list, estimator, **check_params) -> list:
     return checked
 
 
-def warn_empty(arrays, columns=True, kept=True):
-    """One warning for all rows, and columns (kept or not), without an observed entry."""
-    found = []
+def warn_empty(arrays, columns=True, dropped=False):
+    """One warning for all rows, and columns, without an observed entry."""
+    filled, left_out = [], []
     for i, array in enumerate(arrays):
         rows, in_columns = line_counts(array)
         where = f" of task {i}" if len(arrays) > 1 else ""
-        for what, counts in (("Rows", rows), ("Columns", in_columns if columns else rows[:0])):
-            if not counts.all():
-                found.append(f"{what} {_named(np.flatnonzero(counts == 0))}{where}")
-    if found:
-        then = "filled from the prior" if kept else "filled from the prior (columns: dropped)"
-        warnings.warn(
-            f"{'; '.join(found)} of X have no observed entry and are {then}.",
-            UserWarning,
-            stacklevel=4,
-        )
+        empty = np.flatnonzero(rows == 0)
+        filled += [f"Rows {_named(empty)}{where}"] if len(empty) else []
+        empty = np.flatnonzero(in_columns == 0)
+        if columns and len(empty):
+            (left_out if dropped else filled).append(f"Columns {_named(empty)}{where}")
+    for found, then in ((filled, "filled from the prior"), (left_out, "dropped")):
+        if found:
+            message = f"{'; '.join(found)} of X have no observed entry and are {then}."
+            warnings.warn(message, UserWarning, stacklevel=4)
 
 
 def _named(numbers) -> str:
