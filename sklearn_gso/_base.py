@@ -296,8 +296,7 @@ class BaseCompleter(
         truths = self._check_truths(arrays, [y] if single and y is not None else y)
         if truths is None:
             truths = arrays
-            rng = np.random.RandomState(self._seed)
-            arrays = [hide_share(array, _SCORED_FRACTION, rng) for array in arrays]
+            arrays = [hide_share(array, _SCORED_FRACTION, self._seed) for array in arrays]
         errors = []
         judged = [unseen(*map(self._narrowed, pair)) for pair in zip(truths, arrays, strict=True)]
         for i, (_, _, values) in enumerate(judged):

@@ -87,11 +87,11 @@ def alike(truth, X):
     return sparse.csr_array((values, (rows, columns)), shape=X.shape)
 
 
-def hide_share(X, fraction, rng):
+def hide_share(X, fraction, seed):
     """A copy without a random share of the observed entries, one at least."""
     n_observed = count_observed(X)
     n_hidden = round(max(fraction, 1 / n_observed) * n_observed)
-    order = rng.permutation(n_observed)[:n_hidden]
+    order = np.random.RandomState(seed).permutation(n_observed)[:n_hidden]
     hidden = np.zeros(n_observed, bool)
     hidden[order] = True
     if sparse.issparse(X):
