@@ -7,6 +7,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._answers import row_means, some_entries, with_surprise
+from ._matrices import line_counts
 from ._solving import to_values
 from .problems.base import map_tensors, point
 
@@ -90,12 +91,12 @@ class FittedRows:
             to_values([array]), self.n_components_, scale=torch.from_numpy(self._scale.copy())
         )
         if left is None:
-            runs = self._solved_rows(problem)
+            runs = self._solved_rows(problem, array)
         else:
             runs = (_placed(fixed, u) for fixed, u in zip(self._fixed, left, strict=True))
         return read(problem, torch.tensor(self._shares)[:, None], runs, [wanted])
 
-    def _solved_rows(self, problem):
+    def _solved_rows(self, problem, array):
         """Variables of each start, the rows of the problem solved given the others."""
         if problem.one_start_at_a_time:
             for fixed in self._fixed:
@@ -104,9 +105,22 @@ class FittedRows:
             return
         # In one batch: of few rows, the calls cost more than the arithmetic.
         many = map_tensors(lambda *a: torch.from_numpy(np.concatenate(a)), *self._fixed)
-        many["U"] = problem.repeat(len(self._fixed)).minimize_block(many, "U")
+        seen = np.flatnonzero(line_counts(array)[1])
+        right = {**many, "V": _of_columns(many["V"], seen)}
+        few = self._problem(to_values([array[:, seen]]), self.n_components_, scale=problem.scale)
+        many["U"] = few.repeat(len(self._fixed)).minimize_block(right, "U")
         for i in range(len(self._fixed)):
             yield map_tensors(lambda tensor, i=i: tensor[i : i + 1], many)
+
+
+def _of_columns(block, columns):
+    """The part of the right factor that rows observed in these columns depend on."""
+    if columns.size == point(block).shape[1]:
+        return block
+    columns = torch.from_numpy(columns)
+    if isinstance(block, torch.Tensor):
+        return block[:, columns]
+    return block._replace(mean=block.mean[:, columns], covariance=block.covariance[..., columns])
 
 
 def _placed(fixed, left):

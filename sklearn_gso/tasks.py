@@ -147,7 +147,8 @@ def check_truths(y, tasks: list, estimator, **check_params) -> list:
 
 def warn_empty(arrays, columns=True, dropped=False):
     """One warning for all rows, and columns, without an observed entry."""
-    filled, left_out = [], []
+    filled: list[str] = []
+    left_out: list[str] = []
     for i, array in enumerate(arrays):
         rows, in_columns = line_counts(array)
         where = f" of task {i}" if len(arrays) > 1 else ""
