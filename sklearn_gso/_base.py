@@ -9,51 +9,49 @@ from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._answers import completions, deviations, some_entries
 from ._estimator import FittedInPlaceOf
+from ._fitted_rows import FittedRows, not_meta_fitted
+from ._imputing import Imputing
+from ._matrices import hide_share, observed_entries, unseen
 from ._progress import CallbackSupportMixin, FitProgress, with_callbacks
-from ._solving import draw_seed, solve_batch, solve_collection, to_tensor
-from .datasets import hide_entries
+from ._solving import draw_seed, solve_batch, solve_collection
 from .metrics import relative_error
 from .problems import MatrixCompletion
-from .problems.base import Variables, map_tensors, point
-from .search import SAFEGUARDS, mean_by_shares
+from .search import SAFEGUARDS
 from .tasks import (
     as_tasks,
     check_collection,
     check_observed,
     check_truths,
-    densify,
     same_container,
-    unmask,
     warn_empty,
 )
 
-_CHECKS = {
-    "accept_sparse": ("csr", "csc", "coo"),
-    "dtype": [np.float64, np.float32],
-    "ensure_all_finite": "allow-nan",
-}
-_TASK_CHECKS = {**_CHECKS, "ensure_min_features": 2}
 _OPTIONAL_INTEGERS = ("max_iter", "t_l", "t_u", "n_components", "hidden_size")
 _DEFAULT_COMPONENTS = 10
 _SCORED_FRACTION = 0.1
-# Starts that count for less are not kept for new rows.
-_LEAST_SHARE = 1e-3
 
 
-def _not_meta_fitted(completer):
-    if hasattr(completer, "n_tasks_in_"):
-        raise AttributeError("fitted on a collection, whose tasks have features of their own")
+def _knows_noise(completer):
+    if not completer._estimates_priors():
+        raise AttributeError("standard deviations need prior='empirical_bayes', rule='control'")
     return True
 
 
 class BaseCompleter(
-    FittedInPlaceOf, CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+    FittedInPlaceOf,
+    FittedRows,
+    Imputing,
+    CallbackSupportMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Fit and transform of one matrix or of a collection of them."""
 
     safeguard = "step"
-    _private_state = ("_seed", "_fixed", "_scale", "_shares")
+    _private_state = ("_seed", "_fixed", "_rows", "_scale", "_shares", "_columns")
 
     # What a completer is made of ------------------------------------------------
 
@@ -82,6 +80,11 @@ class BaseCompleter(
         self._check_integers(("n_init", "batch_size", *_OPTIONAL_INTEGERS), _OPTIONAL_INTEGERS)
         self._check_number("alpha", "be a positive number", lambda v: 0 < v < np.inf)
         self._check_choice("safeguard", SAFEGUARDS)
+        self._check_imputing()
+
+    def _estimates_priors(self) -> bool:
+        """Whether the noise is estimated, and with it how uncertain an estimate is."""
+        return False
 
     def _components_for(self, array) -> int:
         """Components for a matrix, NaN where it is not observed."""
@@ -128,8 +131,10 @@ class BaseCompleter(
         tasks = as_tasks(X)
         if tasks is None:
             return self._fit_one(X, y)
-        tasks = check_collection(tasks, self, **_TASK_CHECKS)
-        self._check_components([task.shape for task in tasks])
+        self._check_for_collection()
+        tasks = self._checked_tasks(tasks)
+        for task in tasks:
+            self._bounds(task.shape[1])
         warn_empty(tasks)
         seed = draw_seed(self.random_state)
         truths = self._check_truths(tasks, y)
@@ -139,45 +144,38 @@ class BaseCompleter(
         progress.end()
         return self
 
-    def _fit_one(self, X, y):
-        array = densify(check_array(unmask(X), estimator=self, input_name="X", **_TASK_CHECKS))
+    def _checked_tasks(self, tasks) -> list:
+        checks = self._checks(ensure_min_features=2)
+        unmasked = [self._unmasked(task) for task in tasks]
+        checked = check_collection(unmasked, self, self._marked, **checks)
+        self._check_components([task.shape for task in checked])
+        return checked
+
+    def _checked_matrix(self, X):
+        checks = self._checks(ensure_min_features=2)
+        array = self._marked(
+            check_array(self._unmasked(X), estimator=self, input_name="X", **checks)
+        )
         check_observed(array)
-        self._check_components([array.shape])
-        warn_empty([array])
+        return array
+
+    def _fit_one(self, X, y):
+        array = self._checked_matrix(X)
+        self._bounds(array.shape[1])
         seed = draw_seed(self.random_state)
         twin = self._twin()  # fitted in our place, so that nothing is half-fitted
+        vars(twin).update(self._choose_columns(array))
+        narrow = twin._narrowed(array)
+        self._check_components([narrow.shape])
+        warn_empty([array], dropped=not self.keep_empty_features)
         validate_data(twin, X, skip_check_array=True)
         progress = FitProgress(self, X, y)
-        vars(twin).update(self._prepare(array, seed, progress))
-        twin._keep(solve_batch(twin, [array], seed, progress))
+        vars(twin).update(self._prepare(narrow, seed, progress))
+        twin._keep(solve_batch(twin, [narrow], seed, progress))
         twin._seed = seed
         self._become(vars(twin))
         progress.end()
         return self
-
-    def _keep(self, found):
-        """What new rows need, as numpy arrays: every start that counts, the best one first."""
-        shares = found.shares[:, 0]
-        order = shares.argsort(descending=True, stable=True)
-        order = order[shares[order] >= _LEAST_SHARE]
-        runs = [found.runs[i] for i in order]
-        self._shares = (shares[order] / shares[order].sum()).numpy()
-        self._fixed = [
-            map_tensors(
-                lambda tensor: tensor.numpy(),
-                {name: block for name, block in run.variables.items() if name != "U"},
-            )
-            for run in runs
-        ]
-        solution = runs[0]
-        problem = found.problem
-        self._scale = problem.scale.numpy()
-        right = point(solution.variables["V"])
-        self.components_ = (problem.scale[0] * right[0]).numpy().T.copy()
-        self.n_components_ = len(self.components_)
-        self.n_iter_ = int(solution.n_iter[0])
-        self.n_guarded_ = int(solution.n_guarded[0])
-        self.objective_ = float(solution.objective[0])
 
     def transform(self, X):
         """Fill the missing entries; observed ones stay as they are.
@@ -201,7 +199,9 @@ class BaseCompleter(
         ValueError
             For a collection after a fit on one matrix, and for what `fit` refuses.
         """
-        return self._complete(X, keep_observed=True)
+        arrays = self._validated(X)
+        estimates = self._answers(arrays, completions)
+        return _packed(X, map(self._filled, arrays, estimates))
 
     def reconstruct(self, X):
         """Low-rank estimate of all entries, the observed ones included.
@@ -213,18 +213,42 @@ class BaseCompleter(
         Returns
         -------
         X_estimated : ndarray of shape (n_samples, n_features) or collection
+            Within ``min_value`` and ``max_value``.
         """
-        return self._complete(X, keep_observed=False)
-
-    def _complete(self, X, keep_observed):
         arrays = self._validated(X)
-        filled = [
-            _filled(a, s, keep_observed)
-            for a, s in zip(arrays, self._estimates(arrays), strict=True)
-        ]
-        return filled[0] if as_tasks(X) is None else same_container(filled, X)
+        found = zip(arrays, self._answers(arrays, completions), strict=True)
+        return _packed(X, (self._clipped(e, a.shape[1]).astype(a.dtype) for a, e in found))
 
-    def _validated(self, X) -> list[np.ndarray]:
+    @available_if(_knows_noise)
+    def transform_std(self, X):
+        """Standard deviations of the entries that `transform` fills in.
+
+        Of an entry as it would be measured, noise included: about 90 % of the hidden
+        entries of a Gaussian low-rank matrix lie within 1.645 standard deviations of what
+        `transform` fills in. From the posterior covariances of the closed-form step,
+        scaled by what the observed entries tell of them (each left out in turn, to first
+        order); of several starts, the deviation of the mixture of their predictions.
+        ``min_value`` and ``max_value`` do not change it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or collection
+
+        Returns
+        -------
+        deviations : ndarray of shape (n_samples, n_features) or collection
+            In the units of X; 0 where X is observed.
+        """
+        arrays = self._validated(X)
+        found = self._answers(arrays, deviations)
+        for array, deviation in zip(arrays, found, strict=True):
+            rows, columns, _ = observed_entries(self._narrowed(array))
+            deviation[rows, columns] = 0
+        return _packed(
+            X, (d.astype(a.dtype, copy=False) for a, d in zip(arrays, found, strict=True))
+        )
+
+    def _validated(self, X) -> list:
         """Checked matrices to complete, one where X is one matrix."""
         check_is_fitted(self, "_seed")
         tasks = as_tasks(X)
@@ -235,37 +259,24 @@ class BaseCompleter(
                 "that width; fit it on a collection to complete collections."
             )
         if tasks is None and not meta_fitted:
-            array = densify(validate_data(self, unmask(X), reset=False, **_CHECKS))
+            checked = validate_data(self, self._unmasked(X), reset=False, **self._checks())
+            array = self._marked(checked)
             warn_empty([array], columns=False)
             return [array]
-        if tasks is None:
-            array = densify(check_array(unmask(X), estimator=self, input_name="X", **_TASK_CHECKS))
-            check_observed(array)
-            arrays = [array]
-        else:
-            arrays = check_collection(tasks, self, **_TASK_CHECKS)
+        arrays = [self._checked_matrix(X)] if tasks is None else self._checked_tasks(tasks)
         self._check_components([array.shape for array in arrays])
         warn_empty(arrays)
         return arrays
 
-    def _estimates(self, arrays) -> list[np.ndarray]:
-        """Low-rank estimates of all entries of each matrix."""
+    def _answers(self, arrays, read, wanted=None) -> list[np.ndarray]:
+        """What a reader of `_answers` finds in each matrix."""
         if hasattr(self, "n_tasks_in_"):
-            return solve_collection(self, arrays, self._seed)
-        return [self._complete_rows(array) for array in arrays]
-
-    def _complete_rows(self, array):
-        problem = self._problem(
-            to_tensor([array]), self.n_components_, scale=torch.from_numpy(self._scale.copy())
-        )
-
-        def estimate(fixed):
-            variables: Variables = map_tensors(lambda a: torch.from_numpy(a.copy()), fixed)
-            variables["U"] = problem.minimize_block(variables, "U")
-            return problem.reconstruct(variables)
-
-        shares = torch.tensor(self._shares)[:, None]
-        return mean_by_shares(shares, map(estimate, self._fixed))[0].numpy()
+            return solve_collection(self, arrays, self._seed, read, wanted)
+        wanted = [None] * len(arrays) if wanted is None else wanted
+        return [
+            self._rows_answers(self._narrowed(array), read, own)[0]
+            for array, own in zip(arrays, wanted, strict=True)
+        ]
 
     def score(self, X, y=None):
         """Minus the mean relative error on entries that are hidden from this call.
@@ -298,22 +309,27 @@ class BaseCompleter(
         truths = self._check_truths(arrays, [y] if single and y is not None else y)
         if truths is None:
             truths = arrays
-            arrays = [_with_some_hidden(a, self._seed) for a in arrays]
-        for i, (array, known) in enumerate(zip(arrays, truths, strict=True)):
-            if not (np.isnan(array) & ~np.isnan(known)).any():
+            arrays = [hide_share(array, _SCORED_FRACTION, self._seed) for array in arrays]
+        errors = []
+        judged = [unseen(*map(self._narrowed, pair)) for pair in zip(truths, arrays, strict=True)]
+        for i, (_, _, values) in enumerate(judged):
+            if not len(values):
                 raise ValueError(f"Nothing to judge in task {i}: y knows no entry missing in X.")
-        errors = [
-            relative_error(t, e, where=np.isnan(a))
-            for t, e, a in zip(truths, self._estimates(arrays), arrays, strict=True)
-        ]
+        found = self._answers(arrays, some_entries, [(r, c) for r, c, _ in judged])
+        for array, (_, columns, values), estimates in zip(arrays, judged, found, strict=True):
+            estimates = self._clipped(estimates, array.shape[1], columns)
+            errors.append(relative_error(values[None], estimates[None]))
         return -float(np.mean(errors))
 
     def _check_truths(self, tasks, y):
-        return None if y is None else check_truths(y, tasks, self, **_CHECKS)
+        if y is None:
+            return None
+        checks = self._checks(ensure_all_finite="allow-nan")
+        return [self._marked(truth) for truth in check_truths(y, tasks, self, **checks)]
 
-    @available_if(_not_meta_fitted)
+    @available_if(not_meta_fitted)
     def get_feature_names_out(self, input_features=None):
-        """Names of the columns, those of the fitted matrix.
+        """Names of the columns that `transform` gives: the fitted matrix's, then indicators.
 
         Parameters
         ----------
@@ -323,7 +339,7 @@ class BaseCompleter(
         -------
         feature_names_out : ndarray of str objects
         """
-        return super().get_feature_names_out(input_features)
+        return self._names_out(super().get_feature_names_out(input_features))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -334,13 +350,7 @@ class BaseCompleter(
         return tags
 
 
-def _filled(array, completed, keep_observed):
-    if keep_observed:
-        completed = np.where(np.isnan(array), completed, array)
-    return completed.astype(array.dtype, copy=False)
-
-
-def _with_some_hidden(array, seed):
-    """A tenth of the observed entries hidden, one at least."""
-    n_observed = np.count_nonzero(~np.isnan(array))
-    return hide_entries(array, max(_SCORED_FRACTION, 1 / n_observed), seed)
+def _packed(X, results):
+    """Results as X came: of one matrix, or in the container of a collection."""
+    results = list(results)
+    return results[0] if as_tasks(X) is None else same_container(results, X)

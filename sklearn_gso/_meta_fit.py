@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from scipy import sparse
 
-from ._solving import new_generator, share_of_threads, to_tensor
+from ._matrices import count_observed, unseen
+from ._solving import kind_of, new_generator, share_of_threads, to_values
 from .alternating import rules_for
 from .checkpoints import Draws
 from .learned_optimizer import LearnedOptimizer, find_optimizer, mismatch
@@ -171,22 +172,20 @@ class _Episodes:
     def _batches(self, indices):
         groups: dict[tuple, list] = {}
         for i in self.rng.permutation(indices):
-            task = self.tasks[i]
-            kind = task.shape, self.completer._components_for(task)
-            groups.setdefault(kind, []).append(i)
+            groups.setdefault(kind_of(self.completer, self.tasks[i]), []).append(i)
         found = []
-        for (shape, _), group in groups.items():
-            size = self._batch_size(shape)
+        for group in groups.values():
+            size = self._batch_size([self.tasks[i] for i in group])
             found += [group[i : i + size] for i in range(0, len(group), size)]
         return [found[i] for i in self.rng.permutation(len(found))]
 
-    def _batch_size(self, shape):
+    def _batch_size(self, tasks):
         """Tasks of a batch: as many as wanted, but whose graph fits the memory bound."""
         completer, recipe = self.completer, RECIPES[self.completer.rule]
         n_outer = completer._n_outer()
         window = min(completer.t_u or recipe.t_u or n_outer, n_outer)
         n_sweeps = window * (completer.t_l or recipe.rule.n_inner)
-        needed = _DOUBLES_PER_ENTRY * shape[0] * shape[1] * n_sweeps
+        needed = _DOUBLES_PER_ENTRY * max(map(_n_entries, tasks)) * n_sweeps
         return min(completer.batch_size, max(1, int(_GRAPH_BOUND // needed)))
 
     def state_dict(self):
@@ -205,11 +204,11 @@ class _Episodes:
 
     def episode(self, batch):
         k = self.completer._components_for(self.tasks[batch[0]])
-        problem = self.completer._problem(to_tensor([self.tasks[i] for i in batch]), k)
+        problem = self.completer._problem(to_values([self.tasks[i] for i in batch]), k)
         judge = None
         if self.truths is not None:
-            truth = to_tensor([self.truths[i] for i in batch])
-            judge = problem.with_values(_unseen(truth, problem.observed.mask.bool()))
+            pairs = [(self.truths[i], self.tasks[i]) for i in batch]
+            judge = problem.with_values(to_values([_unseen(*pair) for pair in pairs]))
         elif self.loss == "heldout":
             problem, judge = problem.split(_HELDOUT_FRACTION, self.generator)
         return make_episode(
@@ -222,11 +221,21 @@ class _Episodes:
         )
 
 
-def _unseen(truth, seen):
+def _n_entries(task) -> int:
+    """Entries that a sweep works on."""
+    return count_observed(task) + sum(task.shape) if sparse.issparse(task) else task.size
+
+
+def _unseen(truth, task):
     """The truth where the optimizer does not see it; all of it if it sees everything."""
-    hidden = truth.masked_fill(seen, torch.nan)
-    everything = hidden.isnan().flatten(1).all(1)
-    return torch.where(everything[:, None, None], truth, hidden)
+    rows, columns, values = unseen(truth, task)
+    if not len(values):
+        return truth
+    if sparse.issparse(task):
+        return sparse.csr_array((values, (rows, columns)), shape=task.shape)
+    hidden = np.full(truth.shape, np.nan)
+    hidden[rows, columns] = values
+    return hidden
 
 
 @share_of_threads()
@@ -239,7 +248,7 @@ def meta_fit(completer, tasks, truths, seed, progress) -> dict:
         ``learned_optimizer_`` and ``history_``.
     """
     recipe, generator = RECIPES[completer.rule], new_generator(seed)
-    problem = completer._problem(to_tensor(tasks[:1]), completer._components_for(tasks[0]))
+    problem = completer._problem(to_values(tasks[:1]), completer._components_for(tasks[0]))
     start = resolve(completer.optimizer, completer.rule, problem)
     checkpoint = completer._open_checkpoint(
         _TRAINED_BY,

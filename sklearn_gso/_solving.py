@@ -6,6 +6,7 @@ from threading import current_thread, main_thread
 import numpy as np
 import torch
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
+from scipy import sparse
 from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
@@ -49,10 +50,15 @@ def to_tensor(arrays) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(a, np.float64, order="C") for a in arrays]))
 
 
+def to_values(arrays):
+    """What a problem is made of: sparse matrices as they are, others as one tensor."""
+    return list(arrays) if sparse.issparse(arrays[0]) else to_tensor(arrays)
+
+
 @share_of_threads()
 def solve_batch(completer, values, seed, progress=None):
     """Solve tasks of equal shape from all starts."""
-    problem = completer._problem(to_tensor(values), completer._components_for(values[0]))
+    problem = completer._problem(to_values(values), completer._components_for(values[0]))
     generator = new_generator(seed)
     rules, n_inner = completer._rules(problem, generator)
     n_init, n_outer, safeguard = completer.n_init, completer._n_outer(), completer.safeguard
@@ -94,21 +100,36 @@ def _is_finite(block):
     return all(t.isfinite().all() for t in (block if isinstance(block, tuple) else (block,)))
 
 
-def _completed_batch(completer, values, seed, progress):
+def _answer_batch(completer, items, seed, progress):
+    values, wanted, read = zip(*items, strict=True)
     found = solve_batch(completer, values, seed, progress)
-    estimates = found.mean(found.problem.reconstruct).numpy()
-    return estimates, float(found.best.objective.mean())
+    with torch.no_grad():
+        variables = [run.variables for run in found.runs]
+        answers = read[0](found.problem, found.shares, variables, wanted)
+    return answers, float(found.best.objective.mean())
 
 
-def solve_collection(completer, arrays, seed) -> list[np.ndarray]:
-    """Complete matrices in batches of equal shape; the same for any ``n_jobs``."""
+def kind_of(completer, array) -> tuple:
+    """Tasks of one kind are solved in one batch."""
+    return array.shape, completer._components_for(array), sparse.issparse(array)
 
-    def cost(shape, k):
+
+def solve_collection(completer, arrays, seed, read, wanted=None) -> list[np.ndarray]:
+    """What a reader of `_answers` finds in each solved matrix; the same for any ``n_jobs``.
+
+    Dense ones of equal shape are solved in batches, sparse ones each for itself.
+    """
+
+    def cost(shape, k, is_sparse):
+        if is_sparse:
+            return np.inf
         return completer.n_init * (4 * shape[0] * shape[1] + 3 * sum(shape) * (k + 1) ** 2)
 
-    chunks = batches(arrays, cost, lambda array: (array.shape, completer._components_for(array)))
+    chunks = batches(arrays, cost, lambda array: kind_of(completer, array))
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
-    return in_chunks(_completed_batch, completer, arrays, chunks, seeds)
+    wanted = [None] * len(arrays) if wanted is None else wanted
+    items = list(zip(arrays, wanted, [read] * len(arrays), strict=True))
+    return in_chunks(_answer_batch, completer, items, chunks, seeds)
 
 
 def in_chunks(solve, estimator, items, chunks, seeds) -> list:

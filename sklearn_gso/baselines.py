@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from ._base import BaseCompleter
 from .alternating import rules_for
 from .problems import MatrixCompletion
@@ -47,6 +49,8 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         Processes for collections.
     verbose : int, default=0
         1 shows a bar while solving, with the objective and the time that is left.
+    missing_values, min_value, max_value, keep_empty_features, add_indicator, copy
+        As in `GSOMatrixCompleter`.
 
     Attributes
     ----------
@@ -83,6 +87,12 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         random_state=None,
         n_jobs=None,
         verbose=0,
+        missing_values=np.nan,
+        min_value=-np.inf,
+        max_value=np.inf,
+        keep_empty_features=True,
+        add_indicator=False,
+        copy=True,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -92,6 +102,12 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.missing_values = missing_values
+        self.min_value = min_value
+        self.max_value = max_value
+        self.keep_empty_features = keep_empty_features
+        self.add_indicator = add_indicator
+        self.copy = copy
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -134,6 +150,8 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         Processes for collections.
     verbose : int, default=0
         1 shows a bar while solving, with the objective and the time that is left.
+    missing_values, min_value, max_value, keep_empty_features, add_indicator, copy
+        As in `GSOMatrixCompleter`.
 
     Attributes
     ----------
@@ -170,6 +188,12 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         random_state=None,
         n_jobs=None,
         verbose=0,
+        missing_values=np.nan,
+        min_value=-np.inf,
+        max_value=np.inf,
+        keep_empty_features=True,
+        add_indicator=False,
+        copy=True,
     ):
         self.n_components = n_components
         self.alpha = alpha
@@ -181,6 +205,12 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.missing_values = missing_values
+        self.min_value = min_value
+        self.max_value = max_value
+        self.keep_empty_features = keep_empty_features
+        self.add_indicator = add_indicator
+        self.copy = copy
 
     def _check_parameters(self):
         super()._check_parameters()

@@ -6,8 +6,9 @@ import numpy as np
 
 from ._base import BaseCompleter
 from ._html import ShowsOptimizer
+from ._matrices import count_observed
 from ._meta_fit import RECIPES, check_loss_weights, check_rule_options, meta_fit, resolve
-from ._solving import to_tensor
+from ._solving import to_values
 from .alternating import rules_for
 from .problems import EmpiricalBayesCompletion, MatrixCompletion, identifiable_components
 from .rules import ClosedForm
@@ -106,6 +107,22 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
         Processes for collections.
     verbose : int, default=0
         1 shows bars while training and solving, with the loss and the time that is left.
+    missing_values : float, None or pandas.NA, default=np.nan
+        What marks a missing entry. NaN, None and pandas.NA all stand for any of the three;
+        with a number, NaN is refused. Of sparse matrices the entries that are not stored
+        are missing, too.
+    min_value, max_value : float or array-like of shape (n_features,), default=-inf, inf
+        Bounds, for all columns or for each, of what is filled in and of `reconstruct`.
+        Observed entries stay as they are.
+    keep_empty_features : bool, default=True
+        Whether columns without an observed entry stay, filled from the prior. If not, a fit
+        on one matrix goes without them, and so does what it completes (scikit-learn's own
+        imputers do so by default).
+    add_indicator : bool, default=False
+        Whether `transform`, after a fit on one matrix, appends a column of 0 and 1 for each
+        column that had missing entries in that fit: 1 where the entry was missing.
+    copy : bool, default=True
+        If not, `transform` fills a writeable floating-point array in place.
 
     Attributes
     ----------
@@ -130,6 +147,8 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
         Number of tasks of that fit.
     n_features_in_ : int
         After a fit on one matrix.
+    indicator_ : MissingIndicator or None
+        Of the columns that ``add_indicator`` appends, after a fit on one matrix.
 
     Notes
     -----
@@ -181,6 +200,12 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
         random_state=None,
         n_jobs=None,
         verbose=0,
+        missing_values=np.nan,
+        min_value=-np.inf,
+        max_value=np.inf,
+        keep_empty_features=True,
+        add_indicator=False,
+        copy=True,
     ):
         self.n_components = n_components
         self.optimizer = optimizer
@@ -204,6 +229,12 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.missing_values = missing_values
+        self.min_value = min_value
+        self.max_value = max_value
+        self.keep_empty_features = keep_empty_features
+        self.add_indicator = add_indicator
+        self.copy = copy
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -234,7 +265,7 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
         k = super()._components_for(array)
         if not self._estimates_priors():
             return k
-        return identifiable_components(np.count_nonzero(~np.isnan(array)), array.shape, k)
+        return identifiable_components(count_observed(array), array.shape, k)
 
     def _problem(self, values, n_components, scale=None):
         k = n_components
@@ -264,7 +295,7 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
         found = resolve(
             self.optimizer,
             self.rule,
-            self._problem(to_tensor([array]), self._components_for(array)),
+            self._problem(to_values([array]), self._components_for(array)),
         )
         if found is None and self.rule == "step" and self.n_epochs == 0:
             raise ValueError("rule='step' needs a trained optimizer or n_epochs >= 1.")

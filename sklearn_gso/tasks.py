@@ -6,8 +6,23 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
+from ._matrices import alike, count_observed, densify, line_counts, stored
+
+__all__ = [
+    "as_tasks",
+    "batches",
+    "check_collection",
+    "check_observed",
+    "check_truths",
+    "densify",
+    "same_container",
+    "unmask",
+    "warn_empty",
+]
+
 # Doubles held at once by a batch of tasks, about 100 MB with what the loop needs.
 MEMORY_BOUND = 2_000_000
+_MOST_NAMED = 100
 
 
 def _is_matrix(element) -> bool:
@@ -70,25 +85,17 @@ def unmask(X):
     return np.where(np.ma.getmaskarray(X), np.nan, data)
 
 
-def densify(X) -> np.ndarray:
-    """Stored entries of a sparse matrix are observed, the others are NaN."""
-    if not sparse.issparse(X):
-        return X
-    coo = X.tocoo(copy=True)
-    coo.sum_duplicates()
-    dense = np.full(coo.shape, np.nan, dtype=np.result_type(coo.dtype, np.float32))
-    dense[coo.row, coo.col] = coo.data
-    return dense
-
-
-def check_observed(X: np.ndarray, name: str = "X") -> None:
+def check_observed(X, name: str = "X") -> None:
     """Raise if a matrix has no observed entry."""
-    if np.isnan(X).all():
-        raise ValueError(f"{name} has no observed entry: all {X.size} entries are missing.")
+    if not count_observed(X):
+        size = X.shape[0] * X.shape[1]
+        raise ValueError(f"{name} has no observed entry: all {size} entries are missing.")
 
 
-def check_collection(tasks: list, estimator, **check_params) -> list[np.ndarray]:
+def check_collection(tasks: list, estimator, prepare=stored, **check_params) -> list:
     """Validate every task as scikit-learn validates one X; errors name the index.
+
+    Sparse ones stay sparse; ``prepare`` makes of what was checked what is solved.
 
     Raises
     ------
@@ -101,15 +108,17 @@ def check_collection(tasks: list, estimator, **check_params) -> list[np.ndarray]
             array = check_array(
                 unmask(task), estimator=estimator, input_name=f"X[{i}]", **check_params
             )
-            checked.append(densify(array))
+            checked.append(prepare(array))
             check_observed(checked[-1])
         except (ValueError, TypeError) as error:
             raise type(error)(f"Task {i} of the collection: {error}") from error
     return checked
 
 
-def check_truths(y, tasks: list[np.ndarray], estimator, **check_params) -> list[np.ndarray]:
+def check_truths(y, tasks: list, estimator, **check_params) -> list:
     """Validate true matrices, one of equal shape for each task; errors name the index.
+
+    Each comes back as dense or sparse as its task.
 
     Raises
     ------
@@ -130,30 +139,35 @@ def check_truths(y, tasks: list[np.ndarray], estimator, **check_params) -> list[
             )
         except (ValueError, TypeError) as error:
             raise type(error)(f"Member {i} of y: {error}") from error
-        checked.append(densify(array))
         if array.shape != task.shape:
             raise ValueError(f"{wanted}; y[{i}] has shape {array.shape}, X[{i}] {task.shape}.")
+        checked.append(alike(array, task))
     return checked
 
 
-def warn_empty(arrays, columns=True):
+def warn_empty(arrays, columns=True, dropped=False):
     """One warning for all rows, and columns, without an observed entry."""
-    found = []
+    filled: list[str] = []
+    left_out: list[str] = []
     for i, array in enumerate(arrays):
-        missing = np.isnan(array)
+        rows, in_columns = line_counts(array)
         where = f" of task {i}" if len(arrays) > 1 else ""
-        for what, empty in (
-            ("Rows", missing.all(axis=1)),
-            ("Columns", missing.all(axis=0) if columns else np.zeros(0, bool)),
-        ):
-            if empty.any():
-                found.append(f"{what} {np.flatnonzero(empty).tolist()}{where}")
-    if found:
-        warnings.warn(
-            f"{'; '.join(found)} of X have no observed entry and are filled from the prior.",
-            UserWarning,
-            stacklevel=4,
-        )
+        empty = np.flatnonzero(rows == 0)
+        filled += [f"Rows {_named(empty)}{where}"] if len(empty) else []
+        empty = np.flatnonzero(in_columns == 0)
+        if columns and len(empty):
+            (left_out if dropped else filled).append(f"Columns {_named(empty)}{where}")
+    for found, then in ((filled, "filled from the prior"), (left_out, "dropped")):
+        if found:
+            message = f"{'; '.join(found)} of X have no observed entry and are {then}."
+            warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def _named(numbers) -> str:
+    """The numbers as a list, only the first ten of very many."""
+    if len(numbers) <= _MOST_NAMED:
+        return str(numbers.tolist())
+    return f"{numbers[:10].tolist()} and {len(numbers) - 10} more"
 
 
 def batches(tasks: list[np.ndarray], cost, kind=lambda task: (task.shape,)) -> list[list[int]]:

@@ -7,6 +7,7 @@ import pytest
 
 from sklearn_gso import GSOMatrixCompleter, LearnedOptimizer, _meta_fit
 from sklearn_gso._meta_fit import RECIPES, resolve
+from sklearn_gso._solving import to_tensor
 from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.rules import LSTMControl, LSTMStep
 from sklearn_gso.training import History
@@ -125,7 +126,7 @@ def test_pretrained_optimizers_go_by_name(easy_tasks, tmp_path, monkeypatch):
     assert GSOMatrixCompleter(2, optimizer="mine", random_state=0).fit(X).objective_ == (
         default.objective_
     )
-    problem = default._problem(_meta_fit.to_tensor([X]), 2)
+    problem = default._problem(to_tensor([X]), 2)
     for name in names:
         found = LearnedOptimizer.load_pretrained(name)
         if found.description["problem"] == type(problem).__name__:

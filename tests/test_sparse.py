@@ -1,10 +1,13 @@
 """Stored entries only: the same answers as from dense tensors, at the cost of the entries."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
 
+from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
 from sklearn_gso.alternating import alternate, rules_for
 from sklearn_gso.learned_optimizer import find_optimizer
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
@@ -216,3 +219,95 @@ def test_data_of_the_caller_are_not_changed():
     after = (unsorted.data, unsorted.indices, unsorted.indptr)
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+# The completers ------------------------------------------------------------------------
+
+COMPLETERS = {
+    "gso": GSOMatrixCompleter(2, max_iter=6, n_epochs=1, random_state=0),
+    "untrained": GSOMatrixCompleter(2, optimizer=None, max_iter=6, n_epochs=0, random_state=0),
+    "ridge": GSOMatrixCompleter(2, prior="ridge", max_iter=4, n_epochs=0, random_state=0),
+    "als": ALSMatrixCompleter(2, alpha=0.1, max_iter=6, random_state=0),
+    "sgd": SGDMatrixCompleter(2, max_iter=4, random_state=0),
+}
+each_completer = pytest.mark.parametrize("name", COMPLETERS)
+ignore_empty = pytest.mark.filterwarnings("ignore:.*have no observed entry")
+
+
+@ignore_empty
+@each_completer
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+def test_completers_answer_as_on_dense_matrices(name, form):
+    thin = stored(0, (24, 15), 0.7).asformat(form)
+    dense = densify(thin)
+    completer = COMPLETERS[name]
+    found, expected = (
+        (
+            fitted.transform(X),
+            fitted.reconstruct(X),
+            fitted.score(X),
+            fitted.predict_entries([0, 3, 23], [1, 4, 2]),
+        )
+        for X in (thin, dense)
+        for fitted in [completer.fit(X)]
+    )
+    for left, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-6)
+    seen = ~np.isnan(dense)
+    np.testing.assert_array_equal(found[0][seen], dense[seen])
+
+
+@ignore_empty
+@pytest.mark.parametrize("y", [None, "dense", "sparse"])
+def test_collections_of_sparse_matrices(y):
+    """Trained and scored as dense ones; what is hidden from training is drawn differently."""
+    thin = [stored(seed, (24, 15), 0.6) for seed in range(4)]
+    truths = [stored(seed, (24, 15), 0.9) for seed in range(4)]
+    dense = [densify(X) for X in thin]
+    known = None if y is None else truths if y == "sparse" else [densify(t) for t in truths]
+    for completer in (COMPLETERS["untrained"], COMPLETERS["gso"]):
+        completer = completer.set_params(n_init=1)
+        sparsely, densely = (completer.fit(X, known).score(X, known) for X in (thin, dense))
+        assert np.isfinite(sparsely) and sparsely < 0
+        # Tasks are solved from starts that depend on the batch, here one task each.
+        assert sparsely == pytest.approx(densely, rel=0.5)
+    mixed = completer.fit([thin[0], dense[1]]).transform([thin[0], dense[1]])
+    assert [filled.shape for filled in mixed] == [(24, 15)] * 2
+    assert all(np.isfinite(filled).all() for filled in mixed)
+
+
+def test_what_is_stored_twice_or_as_nan():
+    rows, columns = np.array([0, 0, 1, 2, 0, 3, 1]), np.array([1, 2, 0, 2, 1, 0, 2])
+    data = np.array([1.0, 2, 3, 4, 4, np.nan, 5])
+    X = sparse.coo_array((data, (rows, columns)), shape=(4, 3))
+    with pytest.warns(UserWarning, match=r"Rows \[3\]"):
+        fitted = ALSMatrixCompleter(1, max_iter=3, random_state=0).fit(X)
+        filled = fitted.transform(X)
+    assert filled[0, 1] == 5 and np.isfinite(filled).all()
+    assert X.nnz == 7
+
+
+def test_nothing_stored_is_refused():
+    with pytest.raises(ValueError, match="no observed entry: all 12 entries"):
+        GSOMatrixCompleter().fit(sparse.csr_array((4, 3)))
+
+
+@ignore_empty
+def test_no_dense_matrix_is_made():
+    """A fit, a score and single entries in far less memory than the matrix has entries."""
+    rng = np.random.default_rng(0)
+    shape, n = (40_000, 30_000), 4_000  # 9.6 GB if it were dense
+    cells = (rng.integers(0, shape[0], n), rng.integers(0, shape[1], n))
+    X = sparse.coo_array((rng.standard_normal(n), cells), shape=shape)
+    tracemalloc.start()  # numpy tells it what it allocates, and what is made dense is numpy's
+    for completer in (
+        GSOMatrixCompleter(1, max_iter=1, n_init=1, random_state=0),
+        ALSMatrixCompleter(1, max_iter=1, random_state=0),
+    ):
+        assert np.isfinite(completer.fit(X).score(X))
+        assert completer.predict_entries(*cells).shape == (n,)
+        twice = completer.set_params(**({"n_epochs": 0} if "n_epochs" in vars(completer) else {}))
+        assert np.isfinite(twice.fit([X, X]).score([X, X]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e8

@@ -99,7 +99,7 @@ def watch(completer, X) -> Watch:
         raise TypeError(f"{type(completer).__name__} is no completer of sklearn_gso.")
     if as_tasks(X) is not None:
         raise ValueError("One matrix can be watched at a time, got a collection.")
-    (array,) = completer._validated(densify(X))
+    array = densify(*completer._validated(X))
     watched: dict[str, _Watched] = {}
     twin = copy.copy(completer)
 

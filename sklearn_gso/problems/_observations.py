@@ -46,6 +46,10 @@ class Observations(ABC):
         """``P_Ω(R - U Vᵀ)``."""
 
     @abstractmethod
+    def products(self, u: Tensor, v: Tensor) -> Tensor:
+        """``P_Ω(U Vᵀ)``, in the form of a residual."""
+
+    @abstractmethod
     def squares(self, residual: Tensor) -> dict[str, Tensor]:
         """Squared residuals summed over each row of each factor. May spoil the residual."""
 
@@ -109,6 +113,9 @@ class DenseObservations(Observations):
 
     def residual(self, u, v):
         return torch.baddbmm(self.values, u, v.mT, alpha=-1).mul_(self.mask)
+
+    def products(self, u, v):
+        return (u @ v.mT).mul_(self.mask)
 
     def squares(self, residual):
         # Large batches pay more for fresh memory than for arithmetic.
@@ -212,7 +219,10 @@ class SparseObservations(Observations):
         return self._stacked(self._multiply(name, self.values, self._flat(factor)))
 
     def residual(self, u, v):
-        return self.values - _Meet.apply(u.flatten(0, 1), v.flatten(0, 1), self.pattern)
+        return self.values - self.products(u, v)
+
+    def products(self, u, v):
+        return _Meet.apply(u.flatten(0, 1), v.flatten(0, 1), self.pattern)
 
     def squares(self, residual):
         squares, one = residual.square(), residual.new_ones(1)
@@ -313,6 +323,17 @@ class _Multiply(torch.autograd.Function):
         return by_values, by_dense, None, None
 
 
+def meet(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Inner products of rows of ``left`` and rows of ``right``, given by number."""
+    found = left.new_empty(len(rows))
+    size = max(1, _CHUNK // max(1, left.shape[1]))
+    for i in range(0, len(rows), size):
+        part = slice(i, i + size)
+        pair = left.index_select(0, rows[part]).mul_(right.index_select(0, columns[part]))
+        torch.sum(pair, 1, out=found[part])
+    return found
+
+
 class _Meet(torch.autograd.Function):
     """Inner products of a row of one factor and a row of the other, at each entry."""
 
@@ -320,14 +341,7 @@ class _Meet(torch.autograd.Function):
     def forward(ctx, left, right, pattern):
         ctx.save_for_backward(left, right)
         ctx.pattern = pattern
-        rows, columns = torch.from_numpy(pattern.rows), torch.from_numpy(pattern.columns)
-        found = left.new_empty(len(rows))
-        size = max(1, _CHUNK // max(1, left.shape[1]))
-        for i in range(0, len(rows), size):
-            part = slice(i, i + size)
-            pair = left.index_select(0, rows[part]).mul_(right.index_select(0, columns[part]))
-            torch.sum(pair, 1, out=found[part])
-        return found
+        return meet(left, right, torch.from_numpy(pattern.rows), torch.from_numpy(pattern.columns))
 
     @staticmethod
     def backward(ctx, grad):

@@ -14,6 +14,8 @@ from .matrix_completion import MatrixCompletion, _row_control
 # In units of the data's mean square. The bias that it leaves in the factors is
 # of its own order, not of its root.
 _LEAST_NOISE = 1e-10
+# Share of an entry that its own fit leaves to the others, at least.
+_LEAST_LEFT = 0.1
 
 
 class Posterior(NamedTuple):
@@ -196,6 +198,34 @@ class EmpiricalBayesCompletion(MatrixCompletion):
     def unexplained(self, variables):
         return 1 / variables["noise"][:, 0, 0]
 
+    def predictive_variance(self, variables) -> Tensor:
+        """Variances of all entries, were they measured, in the units of the data, (T, p, q).
+
+        Noise included. The posteriors of the two factors are taken as independent.
+        """
+        (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
+        spread = _rows(_outer(u) + cov_u) @ cov_v.flatten(1, 2) + _rows(cov_u) @ _outer(v).flatten(
+            1, 2
+        )
+        return self.scale.square() * (1 / variables["noise"] + spread)
+
+    def surprise(self, variables) -> Tensor:
+        """How far left-out entries lie from their predictions, (T,): 1 if variances are right.
+
+        Mean square of ``e / (1 - h)`` in units of its variance ``1 / (τ (1 - h))``, e being
+        the residual of an observed entry and h its leverage on both of its rows.
+        """
+        (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
+        noise = variables["noise"]
+        leverage = self.observed.products(
+            torch.cat([noise * _rows(cov_u), _rows(_outer(u))], 2),
+            torch.cat([_rows(_outer(v)), noise * _rows(cov_v)], 2),
+        )
+        left = (1 - leverage).clamp(min=_LEAST_LEFT)
+        residual = self.observed.residual(u, v) / left.sqrt()
+        squares = self.observed.squares(residual)["U"].sum(1)
+        return noise[:, 0, 0] * squares / self.n_observed.clamp(min=1)
+
     def row_features(self, variables, name):
         posterior, prior = variables[name], variables["prior_" + name]
         k = self.n_components
@@ -234,6 +264,11 @@ def identifiable_components(n_observed: int, shape: tuple[int, int], n_component
 def _outer(rows: Tensor) -> Tensor:
     """Outer products of the rows of (T, n, k), as (T, k, k, n)."""
     return rows.mT[:, :, None] * rows.mT[:, None]
+
+
+def _rows(matrices: Tensor) -> Tensor:
+    """(T, k, k, n) as (T, n, k k)."""
+    return matrices.flatten(1, 2).mT
 
 
 def _inner(left: Tensor, right: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ._linalg import solve_and_invert
-from ._observations import OTHER, Observations, observe
+from ._observations import OTHER, Observations, meet, observe
 from .base import Problem, point, with_point
 
 
@@ -182,6 +182,15 @@ class MatrixCompletion(Problem):
     def reconstruct(self, variables) -> Tensor:
         """The completed matrices ``U Vᵀ`` in the units of the data, (T, p, q)."""
         return self.scale * (point(variables["U"]) @ point(variables["V"]).mT)
+
+    def entries(self, variables, rows: Tensor, columns: Tensor) -> Tensor:
+        """Some entries of the completed matrices, (n,), without making these.
+
+        Row i and column j of task t have the numbers ``t p + i`` and ``t q + j``.
+        """
+        u, v = (point(variables[name]).flatten(0, 1) for name in ("U", "V"))
+        unit = self.scale[:, 0, 0].repeat_interleave(self.observed.shape[1])
+        return unit[rows] * meet(u, v, rows, columns)
 
 
 def _row_control(controls, name):

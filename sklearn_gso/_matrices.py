@@ -1,0 +1,102 @@
+"""One matrix with missing entries: dense with NaN, or sparse, its stored entries observed."""
+
+import numpy as np
+from scipy import sparse
+
+
+def stored(X):
+    """A sparse matrix as CSR of sorted entries, added up where there are several; NaN is missing.
+
+    Anything else is handed back as it is.
+    """
+    if not sparse.issparse(X):
+        return X
+    csr = sparse.coo_array(X).tocsr()
+    csr.sum_duplicates()
+    csr.data = csr.data.astype(np.result_type(csr.dtype, np.float32), copy=False)
+    return _only(csr, ~np.isnan(csr.data))
+
+
+def _only(csr, chosen):
+    """The stored entries where ``chosen``."""
+    if chosen.all():
+        return csr
+    n_before = np.concatenate([[0], np.cumsum(chosen)]).astype(csr.indptr.dtype)
+    parts = (csr.data[chosen], csr.indices[chosen], n_before[csr.indptr])
+    return sparse.csr_array(parts, shape=csr.shape)
+
+
+def densify(X) -> np.ndarray:
+    """Stored entries of a sparse matrix are observed, the others are NaN."""
+    if not sparse.issparse(X):
+        return X
+    csr = stored(X)
+    dense = np.full(csr.shape, np.nan, dtype=csr.dtype)
+    rows, columns, values = observed_entries(csr)
+    dense[rows, columns] = values
+    return dense
+
+
+def observed_entries(X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and values of what is observed, row after row."""
+    if sparse.issparse(X):
+        rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+        return rows, X.indices, X.data
+    rows, columns = np.nonzero(~np.isnan(X))
+    return rows, columns, X[rows, columns]
+
+
+def count_observed(X) -> int:
+    """Number of observed entries."""
+    return X.nnz if sparse.issparse(X) else int(np.count_nonzero(~np.isnan(X)))
+
+
+def line_counts(X) -> tuple[np.ndarray, np.ndarray]:
+    """Observed entries of each row and of each column."""
+    if sparse.issparse(X):
+        return np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1])
+    seen = ~np.isnan(X)
+    return seen.sum(1), seen.sum(0)
+
+
+def without(X, value):
+    """The matrix with another value's entries missing, too."""
+    if sparse.issparse(X):
+        return _only(X, X.data != value)
+    return np.where(value == X, np.nan, X)
+
+
+def unseen(truth, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and values of what ``truth`` knows and ``X`` does not, row after row."""
+    rows, columns, values = observed_entries(truth)
+    if sparse.issparse(X):
+        others, own = observed_entries(X)[:2]
+        width = np.int64(X.shape[1])
+        keys = rows * width + columns
+        new = ~np.isin(keys, others * width + own, assume_unique=True)
+    else:
+        new = np.isnan(X[rows, columns])
+    return rows[new], columns[new], values[new]
+
+
+def alike(truth, X):
+    """A true matrix as dense or sparse as the one that it belongs to."""
+    if not sparse.issparse(X):
+        return densify(truth)
+    rows, columns, values = observed_entries(stored(truth))
+    return sparse.csr_array((values, (rows, columns)), shape=X.shape)
+
+
+def hide_share(X, fraction, seed):
+    """A copy without a random share of the observed entries, one at least."""
+    n_observed = count_observed(X)
+    n_hidden = round(max(fraction, 1 / n_observed) * n_observed)
+    order = np.random.RandomState(seed).permutation(n_observed)[:n_hidden]
+    hidden = np.zeros(n_observed, bool)
+    hidden[order] = True
+    if sparse.issparse(X):
+        return _only(X, ~hidden)
+    rows, columns, _ = observed_entries(X)
+    copy = X.copy()
+    copy[rows[hidden], columns[hidden]] = np.nan
+    return copy
