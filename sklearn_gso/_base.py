@@ -13,7 +13,7 @@ from ._answers import completions, deviations, some_entries
 from ._estimator import FittedInPlaceOf
 from ._fitted_rows import FittedRows, not_meta_fitted
 from ._imputing import Imputing
-from ._matrices import hide_share, observed_entries, unseen
+from ._matrices import hide_share, observed_entries, thinned, unseen
 from ._progress import CallbackSupportMixin, FitProgress, with_callbacks
 from ._solving import draw_seed, solve_batch, solve_collection
 from .metrics import relative_error
@@ -171,7 +171,7 @@ class BaseCompleter(
         validate_data(twin, X, skip_check_array=True)
         progress = FitProgress(self, X, y)
         vars(twin).update(self._prepare(narrow, seed, progress))
-        twin._keep(solve_batch(twin, [narrow], seed, progress))
+        twin._keep(solve_batch(twin, [thinned(narrow)], seed, progress))
         twin._seed = seed
         self._become(vars(twin))
         progress.end()
@@ -271,7 +271,8 @@ class BaseCompleter(
     def _answers(self, arrays, read, wanted=None) -> list[np.ndarray]:
         """What a reader of `_answers` finds in each matrix."""
         if hasattr(self, "n_tasks_in_"):
-            return solve_collection(self, arrays, self._seed, read, wanted)
+            thin = [thinned(array) for array in arrays]
+            return solve_collection(self, thin, self._seed, read, wanted)
         wanted = [None] * len(arrays) if wanted is None else wanted
         return [
             self._rows_answers(self._narrowed(array), read, own)[0]

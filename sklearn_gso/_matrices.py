@@ -3,6 +3,9 @@
 import numpy as np
 from scipy import sparse
 
+# Entries, and the observed share, from where on stored entries alone are faster.
+_LARGE, _LITTLE = 250_000, 0.05
+
 
 def stored(X):
     """A sparse matrix as CSR of sorted entries, added up where there are several; NaN is missing.
@@ -24,6 +27,14 @@ def _only(csr, chosen):
     n_before = np.concatenate([[0], np.cumsum(chosen)]).astype(csr.indptr.dtype)
     parts = (csr.data[chosen], csr.indices[chosen], n_before[csr.indptr])
     return sparse.csr_array(parts, shape=csr.shape)
+
+
+def thinned(X):
+    """A large dense matrix of which little is observed as a sparse one: time and memory."""
+    if sparse.issparse(X) or X.size < _LARGE or count_observed(X) > _LITTLE * X.size:
+        return X
+    rows, columns, values = observed_entries(X)
+    return sparse.csr_array((values, (rows, columns)), shape=X.shape)
 
 
 def densify(X) -> np.ndarray:

@@ -71,7 +71,8 @@ def _draw_table(kind, shape, n_tasks, rng):
         largest_noise=3.0 if noisy else 1.0,
         random_state=rng,
     )
-    return X, truth, k
+    # Noise on the entries that were seen is nothing to be predicted.
+    return X, np.where(np.isnan(X), truth, np.nan), k
 
 
 def _draw_low_rank(kind, shape, n_tasks, rng):
@@ -116,11 +117,7 @@ def _draw_low_rank(kind, shape, n_tasks, rng):
 
 
 def draw_episode(kind, rules, rng, generator):
-    """An episode of one kind, judged on the truth where it is hidden.
-
-    Noise on the entries that were seen is nothing to be predicted, and where the rank is
-    beyond reach, following them closely is no merit.
-    """
+    """An episode of one kind, judged on the truth."""
     shape = _shape(rng, kind)
     n_outer = 80 if rng.rand() < 0.1 else int(rng.randint(8, 41))
     n_tasks = int(np.clip(_BUDGET / (shape[0] * shape[1] * n_outer), 1, 16))
@@ -128,7 +125,7 @@ def draw_episode(kind, rules, rng, generator):
     X, truth, k = draw(kind, shape, n_tasks, rng)
     k = identifiable_components(int(np.isfinite(X[0]).sum()), shape, k)
     problem = EmpiricalBayesCompletion(torch.from_numpy(X), k)
-    judge = problem.with_values(torch.from_numpy(np.where(np.isnan(X), truth, np.nan)))
+    judge = problem.with_values(torch.from_numpy(truth))
     episode = make_episode(problem, rules, generator, n_outer, judge=judge)
     return episode._replace(weight=KINDS[kind])
 
@@ -193,7 +190,7 @@ def pretrain(
         rules,
         n_steps,
         validation=[episode for episodes in validation.values() for episode in episodes],
-        validate_every=150,
+        validate_every=100,
         learning_rate=learning_rate or (1.5e-3 if start else 3e-3),
         anneal=True,
         averaging=0.98,

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from sklearn.base import clone
 
 from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
 from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.learned_optimizer import find_optimizer
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 from sklearn_gso.problems._observations import SparseObservations, _Meet, _Multiply
@@ -265,13 +267,13 @@ def test_collections_of_sparse_matrices(y):
     truths = [stored(seed, (24, 15), 0.9) for seed in range(4)]
     dense = [densify(X) for X in thin]
     known = None if y is None else truths if y == "sparse" else [densify(t) for t in truths]
-    for completer in (COMPLETERS["untrained"], COMPLETERS["gso"]):
-        completer = completer.set_params(n_init=1)
-        sparsely, densely = (completer.fit(X, known).score(X, known) for X in (thin, dense))
-        assert np.isfinite(sparsely) and sparsely < 0
-        # Tasks are solved from starts that depend on the batch, here one task each.
-        assert sparsely == pytest.approx(densely, rel=0.5)
-    mixed = completer.fit([thin[0], dense[1]]).transform([thin[0], dense[1]])
+    untrained, trained = (clone(COMPLETERS[n]).set_params(n_init=1) for n in ("untrained", "gso"))
+    # One task each: those of a dense batch share the draws of their starts.
+    own = known and known[:1]
+    scores = [untrained.fit(X[:1], own).score(X[:1], own) for X in (thin, dense)]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-6) and scores[0] < 0
+    assert -1 < trained.fit(thin, known).score(thin, known) < 0
+    mixed = trained.fit([thin[0], dense[1]]).transform([thin[0], dense[1]])
     assert [filled.shape for filled in mixed] == [(24, 15)] * 2
     assert all(np.isfinite(filled).all() for filled in mixed)
 
@@ -311,3 +313,15 @@ def test_no_dense_matrix_is_made():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1e8
+
+
+def test_large_matrices_of_which_little_is_seen_are_solved_from_their_entries(monkeypatch):
+    """The same answer as from the whole array, and from the sparse matrix to the last bit."""
+    X, _ = make_low_rank_tasks(1, shape=(520, 500), rank=2, rate=0.04, random_state=0)
+    completer = GSOMatrixCompleter(2, max_iter=4, n_init=1, random_state=0)
+    thin = completer.fit(X[0]).components_
+    rows, columns = np.nonzero(~np.isnan(X[0]))
+    csr = sparse.csr_array((X[0][rows, columns], (rows, columns)), shape=X[0].shape)
+    assert (completer.fit(csr).components_ == thin).all()
+    monkeypatch.setattr("sklearn_gso._matrices._LARGE", np.inf)
+    np.testing.assert_allclose(completer.fit(X[0]).components_, thin, rtol=1e-7, atol=1e-9)
