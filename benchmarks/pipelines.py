@@ -8,6 +8,7 @@ was measured on seeds that chose nothing. Accuracy is the mean over masks and fi
 "gain" is the paired difference to the better peer with its standard error over folds, which
 share rows and are not independent. Seconds are those of one cross-validation of the chosen
 setting, with one thread, without the choosing. A cell is met where the gain is at least 0.
+``--defaults`` chooses nothing and takes all imputers as they come.
 """
 
 import argparse
@@ -43,6 +44,11 @@ IMPUTERS = {
         for n, optimizer in ((3, "pretrained"), (10, "pretrained"), (10, None), (30, None))
     ],
 }
+DEFAULTS = {
+    "KNNImputer": [KNNImputer()],
+    "IterativeImputer": [IterativeImputer(random_state=0)],
+    "GSOMatrixCompleter": [GSOMatrixCompleter(random_state=0)],
+}
 OURS, SLOW = "GSOMatrixCompleter", "IterativeImputer"
 
 
@@ -62,21 +68,23 @@ def accuracies(imputer, X, y, rate, seeds):
     return np.concatenate(found), (time.perf_counter() - begun) / len(seeds)
 
 
-def chosen(name, X, y, rate, seeds):
+def chosen(settings, X, y, rate, seeds):
     """The setting that classifies best on other masks and folds."""
-    settings = [s for s in IMPUTERS[name] if fits(s, X.shape[1])]
+    settings = [s for s in settings if fits(s, X.shape[1])]
+    if len(settings) == 1:
+        return settings[0]
     scores = [accuracies(s, X, y, rate, seeds)[0].mean() for s in settings]
     return settings[int(np.argmax(scores))]
 
 
-def run(data, rate):
+def run(data, rate, imputers):
     """One cell of the table; whether we are as accurate as the better peer, and faster."""
     X, y = DATA[data](return_X_y=True)
     n_masks, n_to_choose = SEEDS[data]
     to_choose = range(FIRST_TO_CHOOSE, FIRST_TO_CHOOSE + n_to_choose)
     accuracy, seconds = {}, {}
-    for name in IMPUTERS:
-        setting = chosen(name, X, y, rate, to_choose)
+    for name, settings in imputers.items():
+        setting = chosen(settings, X, y, rate, to_choose)
         accuracy[name], seconds[name] = accuracies(setting, X, y, rate, range(n_masks))
         print(f"  {data} {rate:.0%} {seconds[name]:7.2f} s  {setting}", flush=True)
     peers = {name: found for name, found in accuracy.items() if name != OURS}
@@ -97,16 +105,19 @@ def run(data, rate):
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipelines", description=__doc__)
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--defaults", action="store_true", help="imputers as they come")
     arguments = parser.parse_args()
+    imputers = DEFAULTS if arguments.defaults else IMPUTERS
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(1):
         cells = product(arguments.data, RATES)
-        found = np.array([run(data, rate) for data, rate in cells])
+        found = np.array([run(data, rate, imputers) for data, rate in cells])
     good, fast = found.sum(0)
-    bar = len(found) - 1
-    print(f"as accurate in {good} of {len(found)} cells: {'met' if good >= bar else 'MISSED'}")
-    print(f"faster in {fast} of {len(found)}: {'met' if fast == len(found) else 'MISSED'}")
+    print(f"as accurate in {good} of {len(found)} cells, faster in {fast}")
+    if len(arguments.data) == len(DATA):  # the bars are of the whole table
+        print(f"accuracy, 8 of 9: {'met' if good >= 8 else 'MISSED'}")
+        print(f"time, 9 of 9: {'met' if fast == 9 else 'MISSED'}")
 
 
 if __name__ == "__main__":
