@@ -72,23 +72,18 @@ def _exact(store):
         yield _line(name, bar, f"{values.mean():.0e}, {np.mean(values < 1e-4):.0%}", met)
 
 
-def _against_peers(store, table, cells, slack=1.0, ours=_OURS, floor=1e-8):
-    """Both measures where observed entries are exact; the bar is met if both are."""
+def _against_peers(store, table, cells, slack=1.0, ours=_OURS, what="error", floor=1e-8):
     for cell in cells:
-        name, bar = f"{table}, {cell.data}, k={cell.k}", f"{slack:g} x best peer"
-        reached, met = [], True
-        for what in ("error",) if cell.noise else ("error", "filled"):
-            best = Errors(store, cell, ours, what).best_peer()
-            if best is None:
-                break
-            peer, theirs, own = best
-            met &= bool(own <= max(slack * theirs, floor))
-            kind = "filled " if what == "filled" else ""
-            reached.append(f"{kind}{own:.4f} beside {theirs:.4f} ({peer})")
+        name = f"{table}, {cell.data}, k={cell.k}{ours.removeprefix(_OURS)}"
+        bar = ("" if slack == 1 else f"{slack:g} x ") + "best peer"
+        bar += ", filled (ours)" if what == "filled" else ""
+        best = Errors(store, cell, ours, what).best_peer()
         if best is None:
             yield _not_run(name, bar)
             continue
-        yield _line(name, bar, "; ".join(reached) + ours.removeprefix(_OURS), met)
+        peer, theirs, own = best
+        met = own <= max(slack * theirs, floor)
+        yield _line(name, bar, f"{own:.4f} beside {theirs:.4f} ({peer})", met)
 
 
 def _below_paper(store):
@@ -199,6 +194,9 @@ def bars(store):
     yield from _families(store)
     yield from _time(store)
     yield from _growth(store)
+    # Asked by nobody, and harder where the rank is beyond reach: to follow the observed
+    # entries closely is no merit there.
+    yield from _against_peers(store, "table 2", two, what="filled")
 
 
 def show(store):
