@@ -70,13 +70,13 @@ def test_time_growth_and_collections_land_in_the_page(store, tmp_path):
         ("pretrained", 0.5),
         ("untrained", 0.5),
     ):
-        store.add("family digits, 30 %", name, "", [(0, error, 1.5), (1, error, 2.5)])
+        store.add("family digits, 30 % hidden", name, "", [(0, error, 1.5), (1, error, 2.5)])
     store.add("time, 100 instances", "R2RILS", "best", [(0, 1e-5, 0.375)])
     page = report.page(store, tmp_path)
     collections = section(page, "Real collections")
     assert "| fine-tuned | 0.250 |" in collections and "| KNN | 2.000 |" in collections
     assert "| R2RILS | 0.375 |" in section(page, "Time and memory")
-    assert "0.2500 beside 0.7500 (KNN), untrained 0.5000 | met |" in section(page, "Bars")
+    assert "0.2500 beside 0.7500 (KNN, best of 1) | met |" in section(page, "Bars")
 
 
 def test_tables_of_the_page_are_rectangles():

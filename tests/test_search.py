@@ -130,6 +130,7 @@ def test_runs_that_were_held_back_often_do_not_count(problem, n_guarded, first_c
             {**variables, "noise": torch.full_like(variables["noise"], noise)},
             torch.zeros(problem.n_tasks, dtype=torch.float64),
             torch.full((problem.n_tasks,), n),
+            torch.full((problem.n_tasks,), 40),
         )
         for noise, n in zip(noises, n_guarded, strict=True)
     ]
