@@ -93,9 +93,8 @@ def fine_tuned(X_train):
     start = time.perf_counter()
     GSOMatrixCompleter(n_epochs=1, max_iter=SWEEPS, random_state=0).fit(X_train)
     epochs = max(1, int(MINUTE / (time.perf_counter() - start)))
-    return GSOMatrixCompleter(n_epochs=epochs, max_iter=SWEEPS, random_state=0, verbose=1).fit(
-        X_train
-    )
+    completer = GSOMatrixCompleter(n_epochs=epochs, max_iter=SWEEPS, random_state=0, verbose=1)
+    return completer.fit(X_train).set_params(verbose=0)
 
 
 def draw(X, truth, completed, path="demo_digits.png"):
