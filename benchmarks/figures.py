@@ -43,7 +43,7 @@ def curve_rows() -> dict:
         ),
         "LSTMStep (paper)": (
             lambda: GSOMatrixCompleter(5, optimizer=short_training.trained("step", "P"), **step),
-            f"{short_training.SETTINGS}, {T} x 10",
+            f"{short_training.STEP_SETTINGS}, {T} x 10",
         ),
         "closed form, untrained": (
             GSOMatrixCompleter(5, optimizer=None, max_iter=40, **ours),

@@ -66,7 +66,7 @@ def _ours(n_init=None, optimizer="pretrained", max_iter=None, **options):
         return completer.fit(matrices).reconstruct(matrices)
 
     def settings(cell):
-        weights = "untrained" if optimizer is None else short_training.SETTINGS
+        weights = "untrained" if optimizer is None else short_training.STEP_SETTINGS
         if optimizer == "pretrained":
             weights = find_optimizer(optimizer, "completer").digest()[:8]
         starts = f", n_init={n_init}" if n_init else ""

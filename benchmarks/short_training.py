@@ -18,8 +18,8 @@ from sklearn_gso.search import minimize_from_starts
 
 from .store import RESULTS
 
-N_STEPS, SEED = 80, 5
-SETTINGS = f"{N_STEPS} steps"
+N_STEPS, N_PASSES, SEED = 40, 2, 5
+SETTINGS, STEP_SETTINGS = f"{N_STEPS} steps", f"{N_PASSES} passes"
 _KINDS = ("uniform", "gaussian", "near the limit", "uniform, noisy", "high rank")
 
 
@@ -64,14 +64,21 @@ def _train_step(factors):
         100, factors="uniform" if factors == "P" else "gaussian", random_state=SEED
     )
     step = GSOMatrixCompleter(
-        5, rule="step", optimizer=None, n_epochs=2, batch_size=4, safeguard="none", random_state=0
+        5,
+        rule="step",
+        optimizer=None,
+        n_epochs=N_PASSES,
+        batch_size=4,
+        safeguard="none",
+        random_state=0,
     )
     return step.fit(X).learned_optimizer_
 
 
 def trained(kind, factors="") -> LearnedOptimizer:
     """Trained once and kept beside the results."""
-    path = RESULTS / f"{kind}{factors}_{N_STEPS}.safetensors".replace(" ", "_")
+    length = STEP_SETTINGS if kind == "step" else SETTINGS
+    path = RESULTS / f"{kind}{factors}_{length}.safetensors".replace(" ", "_")
     if path not in _made:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
