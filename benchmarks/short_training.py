@@ -14,7 +14,7 @@ from sklearn_gso.meta_training import meta_train
 from sklearn_gso.pretrain import draw_episode
 from sklearn_gso.problems import EmpiricalBayesCompletion
 from sklearn_gso.rules import LSTMControl
-from sklearn_gso.search import minimize_from_starts
+from sklearn_gso.starts import minimize_from_starts
 
 from .store import RESULTS
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .problems.base import point
-from .search import mean_by_shares
+from .starts import mean_by_shares
 
 
 def completions(problem, shares, runs, wanted) -> np.ndarray:

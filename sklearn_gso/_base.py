@@ -77,10 +77,14 @@ class BaseCompleter(
 
     def _check_parameters(self):
         """Raise for parameters that no data could excuse."""
-        self._check_integers(("n_init", "batch_size", *_OPTIONAL_INTEGERS), _OPTIONAL_INTEGERS)
+        self._check_starts()
+        self._check_integers(("batch_size", *_OPTIONAL_INTEGERS), _OPTIONAL_INTEGERS)
         self._check_number("alpha", "be a positive number", lambda v: 0 < v < np.inf)
         self._check_choice("safeguard", SAFEGUARDS)
         self._check_imputing()
+
+    def _check_starts(self):
+        self._check_integers(("n_init",))
 
     def _estimates_priors(self) -> bool:
         """Whether the noise is estimated, and with it how uncertain an estimate is."""

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from ._progress import Progress
 from .alternating import Monitor
-from .search import minimize_from_starts, most_sweeps
+from .starts import minimize_from_starts, most_sweeps, starts_at_once
 from .tasks import batches
 
 
@@ -123,7 +123,9 @@ def solve_collection(completer, arrays, seed, read, wanted=None) -> list[np.ndar
     def cost(shape, k, is_sparse):
         if is_sparse:
             return np.inf
-        return completer.n_init * (4 * shape[0] * shape[1] + 3 * sum(shape) * (k + 1) ** 2)
+        return starts_at_once(completer.n_init) * (
+            4 * shape[0] * shape[1] + 3 * sum(shape) * (k + 1) ** 2
+        )
 
     chunks = batches(arrays, cost, lambda array: kind_of(completer, array))
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))

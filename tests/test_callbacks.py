@@ -62,7 +62,7 @@ JUDGE = GSOGaussianMixture(3, optimizer=None, hidden_size=4, n_epochs=1, random_
 def test_tree_of_a_solve(easy_tasks):
     X = easy_tasks[0][0]
     for estimator, n_sweeps in (
-        (CONTROL, 10),  # one start, then two in one batch
+        (CONTROL, 15),  # one start, then two in one batch, then the classical run
         (ALSMatrixCompleter(2, max_iter=7), 7),
         (SGDMatrixCompleter(2, max_iter=7, n_init=2), 14),
     ):

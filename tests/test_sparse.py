@@ -16,7 +16,7 @@ from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 from sklearn_gso.problems._observations import SparseObservations, _Meet, _Multiply
 from sklearn_gso.problems.base import map_tensors, point
 from sklearn_gso.rules import ClosedForm, GradientDescent, LSTMControl, LSTMStep
-from sklearn_gso.search import minimize_from_starts
+from sklearn_gso.starts import minimize_from_starts
 from sklearn_gso.tasks import densify
 
 SHAPE, K = (14, 9), 3

@@ -10,7 +10,8 @@ from .._base import BaseCompleter
 from .._solving import solve_batch
 from ..problems.base import Variables, point, take_tasks
 from ..rules import LSTMControl, UpdateRule
-from ..search import Starts, minimize
+from ..search import minimize
+from ..starts import Starts
 from ..tasks import as_tasks, densify
 
 
@@ -114,14 +115,14 @@ def watch(completer, X) -> Watch:
 
     twin._rules = rules_of
     found = solve_batch(twin, [array], completer._seed)
-    n_starts, n_outer = min(len(found.runs), completer.n_init), completer._n_outer()
-    sweeps = _by_starts(watched[found.problem.block_names[0]].begun, n_outer, n_starts)
-    if len(found.runs) > n_starts:
+    n_outer = completer._n_outer()
+    sweeps = _by_starts(watched[found.problem.block_names[0]].begun, n_outer)
+    if len(found.runs) > len(sweeps):
         sweeps.append(_classical_sweeps(watched, found.problem, sweeps[0][0], n_outer, twin.t_l))
     for own, run in zip(sweeps, found.runs, strict=True):
         own.append(run.variables)
     decided = {
-        name: _by_starts(rule.decided, n_outer * len(rule.decided) // len(rule.begun), n_starts)
+        name: _by_starts(rule.decided, n_outer * len(rule.decided) // len(rule.begun))
         for name, rule in watched.items()
         if rule.decided
     }
@@ -135,15 +136,11 @@ def _classical_sweeps(watched, problem, start, n_outer, n_inner) -> list[Variabl
     return rules[problem.block_names[0]].begun
 
 
-def _by_starts(noted, n_steps, n_starts) -> list[list]:
-    """What was noted, start by start.
-
-    The first start runs alone, the others in one batch or one by one; where they were not
-    needed the first one stands for them.
-    """
+def _by_starts(noted, n_steps) -> list[list]:
+    """What was noted, start by start: they run in batches of one or several."""
     found = []
     for i in range(0, len(noted), n_steps):
         run = noted[i : i + n_steps]
         size = len(point(next(iter(run[0].values()))))
         found += [[take_tasks(tree, [start]) for tree in run] for start in range(size)]
-    return found + [list(found[0]) for _ in range(n_starts - len(found))]
+    return found

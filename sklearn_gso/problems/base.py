@@ -130,6 +130,18 @@ class Problem(ABC):
         return None
 
     @property
+    def weighs_runs(self) -> bool:
+        """Whether runs are averaged by what they leave unexplained."""
+        return type(self).unexplained is not Problem.unexplained
+
+    def difference(self, variables: Variables, other: Variables) -> Tensor:
+        """Relative distance of what two answers predict, (T,).
+
+        Where runs are averaged it tells whether two of them agree.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot tell whether runs agree.")
+
+    @property
     def one_start_at_a_time(self) -> bool:
         """Whether several starts in one batch would cost memory and win no time."""
         return False

@@ -183,6 +183,15 @@ class MatrixCompletion(Problem):
         """The completed matrices ``U Vᵀ`` in the units of the data, (T, p, q)."""
         return self.scale * (point(variables["U"]) @ point(variables["V"]).mT)
 
+    def difference(self, variables, other) -> Tensor:
+        """``‖U Vᵀ − U' V'ᵀ‖ / ‖U' V'ᵀ‖`` over all entries, without making these, (T,)."""
+        (u, v), (a, b) = (
+            [point(found[name]) for name in ("U", "V")] for found in (variables, other)
+        )
+        own, size = _inner(u, v, u, v), _inner(a, b, a, b)
+        square = (own + size - 2 * _inner(u, v, a, b)).clamp(min=0)
+        return (square / size.clamp(min=torch.finfo(size.dtype).tiny)).sqrt()
+
     def entries(self, variables, rows: Tensor, columns: Tensor) -> Tensor:
         """Some entries of the completed matrices, (n,), without making these.
 
@@ -197,3 +206,8 @@ def _row_control(controls, name):
     """A control as (T, rows), or (1, 1) for a number: rows lie last in the algebra."""
     value = torch.as_tensor(controls.get(name, 0.0), dtype=torch.float64)
     return value[..., 0] if value.ndim else value.reshape(1, 1)
+
+
+def _inner(u, v, a, b) -> Tensor:
+    """Inner products of the matrices ``U Vᵀ`` and ``A Bᵀ``, (T,)."""
+    return ((u.mT @ a) * (v.mT @ b)).sum((1, 2))
