@@ -18,9 +18,16 @@ from sklearn_gso.starts import minimize_from_starts
 
 from .store import RESULTS
 
-N_STEPS, N_PASSES, SEED = 40, 2, 5
+N_STEPS, N_PASSES, SEED = 60, 2, 5
 SETTINGS, STEP_SETTINGS = f"{N_STEPS} steps", f"{N_PASSES} passes"
-_KINDS = ("uniform", "gaussian", "near the limit", "uniform, noisy", "high rank")
+_KINDS = (
+    "uniform",
+    "gaussian",
+    "near the limit",
+    "uniform, noisy",
+    "high rank",
+    "high rank near the limit",
+)
 
 
 class WithoutMemory(LSTMControl):

@@ -53,7 +53,7 @@ def large(n_init, max_iter):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"{SHAPE[0]} x {SHAPE[1]}, {N_ENTRIES} entries, {RANK} components, {max_iter} sweeps, "
-        f"{n_init} starts: fit {seconds:.1f} s ({busy:.1f} s of the processor), "
+        f"n_init={n_init}: fit {seconds:.1f} s ({busy:.1f} s of the processor), "
         f"peak memory {peak:.2f} GB; relative error on {N_JUDGED} others "
         f"{error:.3f} (noise alone {NOISE:.3f}); score {score:.3f} in {scored:.1f} s"
     )
@@ -75,7 +75,7 @@ def one_row():
             taken.append(np.subtract(after, before))
         wall, processor = 1e3 * np.median(taken[20:], axis=0)
         print(
-            f"one row of {width} columns, {completer.n_init} starts: {wall:.2f} ms "
+            f"one row of {width} columns, n_init={completer.n_init}: {wall:.2f} ms "
             f"({processor:.2f} ms of the processor)"
         )
 
@@ -84,7 +84,7 @@ def main(arguments=None):
     """Run both parts, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = GSOMatrixCompleter().n_init
-    parser.add_argument("--n-init", type=int, default=default)
+    parser.add_argument("--n-init", type=lambda n: n if n == "auto" else int(n), default=default)
     parser.add_argument("--max-iter", type=int, default=10)
     parser.add_argument("--part", choices=["large", "row"])
     given = parser.parse_args(arguments)

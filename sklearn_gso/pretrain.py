@@ -33,10 +33,11 @@ from .rules import LSTMControl
 KINDS = {
     "uniform": 2.0,
     "gaussian": 1.0,
-    "near the limit": 2.0,
+    "near the limit": 3.0,
     "uniform, noisy": 5.0,
     "gaussian, noisy": 5.0,
-    "high rank": 8.0,
+    "high rank": 12.0,
+    "high rank near the limit": 12.0,
     "decay": 3.0,
     "means": 2.0,
     "table": 4.0,
@@ -81,7 +82,7 @@ def _draw_low_rank(kind, shape, n_tasks, rng):
     k = rank if rng.rand() < 0.5 else int(round(rank * np.exp(rng.uniform(-0.7, 0.7))))
     uniform = kind.startswith("uniform")
     options = {"noise": 0.0}
-    if kind == "high rank":
+    if kind.startswith("high rank"):
         rank, k = int(round(np.exp(rng.uniform(np.log(12), np.log(100))))), int(rng.randint(2, 11))
         uniform = rng.rand() < 0.75
     elif kind == "near the limit":
@@ -97,7 +98,7 @@ def _draw_low_rank(kind, shape, n_tasks, rng):
     k = max(1, min(k, min(shape) // 2, 20))
     fitted = min(rank, k)
     dof = fitted * (p + q - fitted) / (p * q)
-    if kind == "near the limit" or (kind == "high rank" and rng.rand() < 0.5):
+    if kind.endswith("near the limit"):
         # As few entries, yet of a rank that cannot be fitted: to be told apart.
         rate = dof * rng.uniform(1.03, 1.5)
     elif kind == "high rank":
