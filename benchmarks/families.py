@@ -127,10 +127,7 @@ def completers(cell, quick=False):
     return {
         "untrained": (row(optimizer=None, n_epochs=0), "untrained"),
         "pretrained": (row(n_epochs=0), f"weights {digest}, and a classical run"),
-        "fine-tuned": (
-            row(n_epochs=epochs),
-            f"weights {digest}, {epochs} epochs on the truth, and a classical run",
-        ),
+        "fine-tuned": (row(n_epochs=epochs), f"weights {digest}, {epochs} epochs on the truth"),
     }
 
 

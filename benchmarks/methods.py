@@ -115,7 +115,6 @@ def methods() -> dict[str, Method]:
     rows["LSTMControl, as short a training"] = _short("control")
     rows["LSTMControl, one start"] = _ours(1)
     rows["LSTMControl, two starts"] = _ours(2)
-    rows["LSTMControl, twenty starts"] = _ours(20)
     rows["LSTMControl"] = _ours()
     return rows
 

@@ -100,7 +100,6 @@ def solve(kind, matrices, cell, n_init=4):
     rule = trained(kind).rules()["U"]
     rule.__class__ = _RULES[kind]
     generator = torch.Generator().manual_seed(0)
-    found = minimize_from_starts(
-        problem, rules_for(problem, rule), n_init, generator, cell.max_iter
-    )
+    rules = rules_for(problem, rule)
+    found = minimize_from_starts(problem, rules, n_init, generator, cell.max_iter, companion=True)
     return found.mean(problem.reconstruct).numpy()

@@ -86,6 +86,10 @@ class BaseCompleter(
     def _check_starts(self):
         self._check_integers(("n_init",))
 
+    def _has_companion(self) -> bool:
+        """Whether a classical run has a say beside the learned ones."""
+        return False
+
     def _estimates_priors(self) -> bool:
         """Whether the noise is estimated, and with it how uncertain an estimate is."""
         return False

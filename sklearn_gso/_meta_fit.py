@@ -290,6 +290,9 @@ def meta_fit(completer, tasks, truths, seed, progress) -> dict:
         started_from=start.digest() if start else None,
         n_steps=len(history),
     )
+    if start and start.is_general and optimizer.has_weights_of(start):
+        # No checkpoint was better than the start: it is as general as before.
+        optimizer = LearnedOptimizer(optimizer.weights, {**optimizer.description, "general": True})
     return {"learned_optimizer_": optimizer, "history_": history}
 
 

@@ -62,7 +62,8 @@ def solve_batch(completer, values, seed, progress=None):
     generator = new_generator(seed)
     rules, n_inner = completer._rules(problem, generator)
     n_init, n_outer, safeguard = completer.n_init, completer._n_outer(), completer.safeguard
-    total = most_sweeps(problem, rules, n_init, n_outer, safeguard)
+    companion = completer._has_companion()
+    total = most_sweeps(problem, rules, n_init, n_outer, safeguard, companion)
     with (progress or Progress()).phase("solving", total, "sweep") as step:
         found = minimize_from_starts(
             problem,
@@ -73,6 +74,7 @@ def solve_batch(completer, values, seed, progress=None):
             n_inner,
             safeguard,
             monitor=step and Monitor(step),
+            companion=companion,
         )
     if problem.has_empty_rows:
         found = found._replace(runs=[_settled(problem, run) for run in found.runs])

@@ -87,9 +87,11 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
         fourth power of the noise precision that each found: a start that recovers the
         matrix takes all, starts that explain a table equally well share. Then "auto" adds
         four at a time, up to 20, to matrices whose best run no other one confirms (to 2 %
-        of what it predicts). With more than one start and ``safeguard="step"`` a learned
-        rule also has one classical run beside them: it counts for half of the answer where
-        it explains the data as well, and for less and less where it does not.
+        of what it predicts). With more than one start and ``safeguard="step"`` a general
+        optimizer (`LearnedOptimizer.is_general`: the one that comes with the package, not
+        one that was trained on your tasks) also has one classical run beside them: it
+        counts for half of the answer where it explains the data as well, and for less and
+        less where it does not.
     safeguard : {"step", "run", "none"}, default="step"
         "step": an outer step whose objective is not finite, or gives back more than
         a tenth of the descent so far, is replaced by the classical one; the last
@@ -287,6 +289,9 @@ class GSOMatrixCompleter(ShowsOptimizer, BaseCompleter):
         if self.learned_optimizer_ is None:
             return rules_for(problem, ClosedForm()), self.t_l
         return rules_for(problem, self.learned_optimizer_.rules(generator)), self.t_l
+
+    def _has_companion(self):
+        return self.learned_optimizer_ is not None and self.learned_optimizer_.is_general
 
     def _learn(self, tasks, truths, seed, progress):
         if self.n_epochs == 0:

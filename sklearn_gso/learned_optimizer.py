@@ -74,6 +74,22 @@ class LearnedOptimizer:
         """What the optimizer is and was trained on; a fresh copy."""
         return json.loads(self._description)
 
+    @property
+    def is_general(self) -> bool:
+        """Whether it was trained for tasks of any kind, as those that come with the package.
+
+        ``description["general"]``. What such a rule does on one collection may be beaten by
+        the classical one, so completers let that one have a say.
+        """
+        return self.description.get("general") is True
+
+    def has_weights_of(self, other: "LearnedOptimizer") -> bool:
+        """Whether the weights are those of another one, whatever the descriptions say."""
+        names = self.weights.keys()
+        return names == other.weights.keys() and all(
+            np.array_equal(self.weights[name], other.weights[name]) for name in names
+        )
+
     # Immutable: the same object serves as its own copy, as scikit-learn's clone
     # wants of a parameter.
     def __copy__(self):

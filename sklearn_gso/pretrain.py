@@ -203,6 +203,7 @@ def pretrain(
     return LearnedOptimizer.from_rules(
         {name: rule for name in problem.moved_names},
         problem,
+        general=True,
         trained_on=(
             "synthetic matrices of 20 to 200 rows and columns: " + ", ".join(KINDS) + "; "
             "ranks 1 to 10 (12 to 100 for high rank), n_components matched and mismatched, "

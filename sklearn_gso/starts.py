@@ -77,6 +77,7 @@ def minimize_from_starts(
     n_inner: int | None = None,
     safeguard: str = "step",
     monitor: Monitor | None = None,
+    companion: bool = False,
 ) -> Starts:
     """`minimize` from random starts, and what each counts for.
 
@@ -93,6 +94,9 @@ def minimize_from_starts(
         other run agrees with.
     generator : torch.Generator
         Draws the starts.
+    companion : bool, default=False
+        Whether the classical rules run from the first start, too, beside learned ones
+        from several starts. Only where runs are averaged, and with ``safeguard="step"``.
 
     Returns
     -------
@@ -100,8 +104,7 @@ def minimize_from_starts(
 
     Notes
     -----
-    Where runs are averaged, with more than one start and ``safeguard="step"``, learned rules
-    have a classical run from the first start beside them. Else "auto" is 4.
+    Where runs are not averaged "auto" is 4.
     """
     runs = _Runs(problem, generator, (n_outer, n_inner, safeguard, monitor))
     runs.first(rules, starts_at_once(n_init))
@@ -110,7 +113,7 @@ def minimize_from_starts(
         runs.others(rules, tasks)
         if n_init == "auto" and problem.weighs_runs:
             runs.until_two_agree(rules, tasks)
-        if _has_companion(problem, rules, n_init, safeguard) and not runs.stopped:
+        if companion and _may_have_companion(problem, rules, n_init, safeguard):
             runs.classical(rules, tasks)
     return runs.weighted()
 
@@ -120,7 +123,9 @@ def starts_at_once(n_init) -> int:
     return _ROUND if n_init == "auto" else int(n_init)
 
 
-def most_sweeps(problem: Problem, rules: Rules, n_init, n_outer: int, safeguard: str) -> int:
+def most_sweeps(
+    problem: Problem, rules: Rules, n_init, n_outer: int, safeguard: str, companion: bool = False
+) -> int:
     """How often `minimize_from_starts` calls its monitor at most."""
     most = _MOST if n_init == "auto" and problem.weighs_runs else starts_at_once(n_init)
     if problem.one_start_at_a_time:
@@ -128,13 +133,12 @@ def most_sweeps(problem: Problem, rules: Rules, n_init, n_outer: int, safeguard:
     else:
         n_batches = 1 + most // _ROUND if n_init == "auto" else min(most, 2)
     twice = safeguard == "run" and classical_rules(rules) != rules
-    return n_outer * (
-        n_batches * (2 if twice else 1) + _has_companion(problem, rules, n_init, safeguard)
-    )
+    companion = companion and _may_have_companion(problem, rules, n_init, safeguard)
+    return n_outer * (n_batches * (2 if twice else 1) + companion)
 
 
-def _has_companion(problem, rules, n_init, safeguard) -> bool:
-    """Whether one run is classical; with "run" all have such a rival, with "none" none."""
+def _may_have_companion(problem, rules, n_init, safeguard) -> bool:
+    """Where one run may be classical; with "run" all have such a rival, with "none" none."""
     is_wanted = n_init != 1 and safeguard == "step" and problem.weighs_runs
     return is_wanted and classical_rules(rules) != rules
 
@@ -187,6 +191,8 @@ class _Runs:
 
     def classical(self, rules, tasks):
         """The classical run of some tasks from the first start."""
+        if self.stopped:
+            return
         start = take_tasks(self.start, tasks)
         (run,) = self._batch(classical_rules(rules), [start], tasks)
         self.companion = self._placed(run, tasks), self._mask(tasks)

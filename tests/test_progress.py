@@ -104,7 +104,7 @@ def test_monitors_see_every_sweep_and_may_stop(kind, rule, n_init, safeguard, no
         generator = torch.Generator().manual_seed(0)
         monitor = on_sweep and Monitor(on_sweep)
         return minimize_from_starts(
-            problem, rules, n_init, generator, n_outer, None, safeguard, monitor
+            problem, rules, n_init, generator, n_outer, None, safeguard, monitor, companion=True
         )
 
     seen = []
@@ -113,7 +113,7 @@ def test_monitors_see_every_sweep_and_may_stop(kind, rule, n_init, safeguard, no
     if is_learned and safeguard != "none":
         has_companion = n_init > 1 and kind is EmpiricalBayesCompletion
         n_runs = 2 * n_runs if safeguard == "run" else n_runs + has_companion
-    assert len(seen) == most_sweeps(problem, rules, n_init, 5, safeguard) == 5 * n_runs
+    assert len(seen) == most_sweeps(problem, rules, n_init, 5, safeguard, True) == 5 * n_runs
     assert seen[4] == pytest.approx(float(plain.runs[0].objective.mean()))
     assert torch.equal(plain.best.objective, watched.best.objective)
     assert (plain.best.n_iter == 5).all()
