@@ -142,7 +142,8 @@ def test_zero_where_observed_and_in_the_units_of_the_data(easy_tasks):
     rows, columns = np.nonzero(~missing)
     stored = sparse.csr_array((X[~missing], (rows, columns)), shape=X.shape)
     thin = GSOMatrixCompleter(3, random_state=0).fit(stored).transform_std(stored)
-    np.testing.assert_allclose(thin, found, rtol=1e-5)
+    # Networks run in single precision: sums in another order differ in their sixth digit.
+    np.testing.assert_allclose(thin, found, rtol=1e-4)
 
 
 def test_rows_that_know_less_are_less_certain(easy_tasks):
