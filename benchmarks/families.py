@@ -18,6 +18,7 @@ from sklearn_gso.learned_optimizer import find_optimizer
 from sklearn_gso.metrics import relative_error
 
 from .families_peers import PEERS, STACKED
+from .methods import COMPANION
 from .real_data import COLLECTIONS
 
 HIDDEN = (0.3, 0.6)
@@ -126,7 +127,7 @@ def completers(cell, quick=False):
 
     return {
         "untrained": (row(optimizer=None, n_epochs=0), "untrained"),
-        "pretrained": (row(n_epochs=0), f"weights {digest}, and a classical run"),
+        "pretrained": (row(n_epochs=0), f"weights {digest}{COMPANION}"),
         "fine-tuned": (row(n_epochs=epochs), f"weights {digest}, {epochs} epochs on the truth"),
     }
 

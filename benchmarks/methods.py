@@ -36,7 +36,7 @@ def _nothing(cell):
 
 
 # Several starts of a learned rule have one classical run beside them.
-_COMPANION = ", and a classical run"
+COMPANION = ", and a classical run"
 
 
 class Method(NamedTuple):
@@ -83,7 +83,7 @@ def _ours(n_init=None, optimizer="pretrained", max_iter=None, **options):
             weights = find_optimizer(optimizer, "completer").digest()[:8]
         starts = f", n_init={n_init}" if n_init else ""
         if optimizer == "pretrained" and n_init != 1:
-            starts += _COMPANION
+            starts += COMPANION
         return f"k={cell.k}, max_iter={max_iter or cell.max_iter}, weights {weights}{starts}"
 
     return Method(solve, settings, prepare=optimizer if callable(optimizer) else _nothing)
@@ -91,7 +91,7 @@ def _ours(n_init=None, optimizer="pretrained", max_iter=None, **options):
 
 def _short(kind):
     def settings(cell):
-        return f"k={cell.k}, max_iter={cell.max_iter}, {short_training.SETTINGS}{_COMPANION}"
+        return f"k={cell.k}, max_iter={cell.max_iter}, {short_training.SETTINGS}{COMPANION}"
 
     return Method(
         lambda matrices, cell: short_training.solve(kind, matrices, cell),

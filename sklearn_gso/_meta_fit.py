@@ -283,17 +283,23 @@ def meta_fit(completer, tasks, truths, seed, progress) -> dict:
             UserWarning,
             stacklevel=4,
         )
-    optimizer = LearnedOptimizer.from_rules(
+    optimizer = _frozen(rules, problem, tasks, start, len(history))
+    return {"learned_optimizer_": optimizer, "history_": history}
+
+
+def _frozen(rules, problem, tasks, start, n_steps) -> LearnedOptimizer:
+    """The trained rules with what is known of their training."""
+    found = LearnedOptimizer.from_rules(
         rules,
         problem,
         trained_on=f"{len(tasks)} tasks of shapes {sorted({t.shape for t in tasks})[:5]}",
         started_from=start.digest() if start else None,
-        n_steps=len(history),
+        n_steps=n_steps,
     )
-    if start and start.is_general and optimizer.has_weights_of(start):
+    if start and start.is_general and found.has_weights_of(start):
         # No checkpoint was better than the start: it is as general as before.
-        optimizer = LearnedOptimizer(optimizer.weights, {**optimizer.description, "general": True})
-    return {"learned_optimizer_": optimizer, "history_": history}
+        found = LearnedOptimizer(found.weights, {**found.description, "general": True})
+    return found
 
 
 def _trained(completer, progress, episodes, rules, **options):

@@ -45,6 +45,11 @@ KINDS = {
     "noisy table": 5.0,
     "noisy table of few rows": 5.0,
 }
+_DIET = (
+    "synthetic matrices of 20 to 200 rows and columns: " + ", ".join(KINDS) + "; "
+    "ranks 1 to 10 (12 to 100 for high rank), n_components matched and mismatched, "
+    "rates from 1.03 times the counting limit to 0.9, noise 0 to 0.4, 8 to 80 sweeps"
+)
 _KINDS_A_STEP = 6
 # Entries times sweeps that one episode may cost.
 _BUDGET = 500_000
@@ -168,11 +173,7 @@ def pretrain(
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.RandomState(seed)
     problem = EmpiricalBayesCompletion(torch.ones(1, 4, 4, dtype=torch.float64), 2)
-    if start:
-        rule = start.rules()["U"].requires_grad_(True)
-    else:
-        n_features = problem.row_features(problem.init(generator), "U").shape[2]
-        rule = LSTMControl(n_features, problem.control_names, generator=generator, **new)
+    rule = _rule(start, problem, generator, new)
     rules = rules_for(problem, rule)
     validation = _validation(rules)
     clock = time.time()
@@ -204,11 +205,7 @@ def pretrain(
         {name: rule for name in problem.moved_names},
         problem,
         general=True,
-        trained_on=(
-            "synthetic matrices of 20 to 200 rows and columns: " + ", ".join(KINDS) + "; "
-            "ranks 1 to 10 (12 to 100 for high rank), n_components matched and mismatched, "
-            "rates from 1.03 times the counting limit to 0.9, noise 0 to 0.4, 8 to 80 sweeps"
-        ),
+        trained_on=_DIET,
         started_from=start.description if start else None,
         n_steps=len(history),
         n_skipped=history.n_skipped,
@@ -221,6 +218,14 @@ def pretrain(
             **{k: round(validate(episodes, rules), 4) for k, episodes in validation.items()},
         },
     )
+
+
+def _rule(start, problem, generator, new) -> LSTMControl:
+    """The rule to train: of a start, or new."""
+    if start:
+        return start.rules()["U"].requires_grad_(True)
+    n_features = problem.row_features(problem.init(generator), "U").shape[2]
+    return LSTMControl(n_features, problem.control_names, generator=generator, **new)
 
 
 def _write_log(history, path):

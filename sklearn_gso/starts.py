@@ -169,10 +169,9 @@ class _Runs:
 
     def open_tasks(self) -> Tensor:
         """Numbers of the tasks that the first run does not explain up to rounding."""
-        left = self.left[0]
-        if left is None:
+        if not self.problem.weighs_runs:
             return torch.arange(self.problem.n_tasks)
-        return (~(left <= _EXPLAINED)).nonzero()[:, 0]
+        return (~(self.left[0] <= _EXPLAINED)).nonzero()[:, 0]
 
     def others(self, rules, tasks):
         """Runs of some tasks from the other starts that were drawn with the first."""
@@ -200,7 +199,7 @@ class _Runs:
     def weighted(self) -> Starts:
         """What all runs are worth."""
         runs = [*self.found, self.companion[0]] if self.companion else self.found
-        if self.left[0] is None:
+        if not self.problem.weighs_runs:
             return Starts(self.problem, runs, _lowest(runs))
         made = torch.stack(self.made)
         shares, least = _shares(self.found, torch.stack(self.left), made, self.arguments[0])
