@@ -1,17 +1,26 @@
 """Learned alternating optimisation with scikit-learn's face."""
 
-from ._version import __version__
-from .baselines import ALSMatrixCompleter, SGDMatrixCompleter
-from .completion import GSOMatrixCompleter
-from .learned_optimizer import LearnedOptimizer
-from .mixture import EMGaussianMixture, GSOGaussianMixture
+from .estimators import (
+    ALSMatrixCompleter,
+    AlternatingEstimator,
+    EMGaussianMixture,
+    GSOGaussianMixture,
+    GSOMatrixCompleter,
+    MetaTraining,
+    SGDMatrixCompleter,
+)
+from .learned_optimizers import LearnedOptimizer
+
+__version__ = "0.1.0"
 
 __all__ = [
     "ALSMatrixCompleter",
+    "AlternatingEstimator",
     "EMGaussianMixture",
     "GSOGaussianMixture",
     "GSOMatrixCompleter",
     "LearnedOptimizer",
+    "MetaTraining",
     "SGDMatrixCompleter",
     "__version__",
 ]

@@ -1,9 +1,21 @@
 """What is minimised, one problem a file."""
 
-from .base import Problem
+from .base import (
+    Problem,
+    has_role,
+    map_tensors,
+    new_generator,
+    optional,
+    point,
+    take_tasks,
+    where_tasks,
+    with_point,
+)
 from .empirical_bayes import EmpiricalBayesCompletion, identifiable_components
-from .gaussian_mixture import MixtureFreeEnergy, MixtureLikelihood
 from .matrix_completion import MatrixCompletion
+from .mixture_free_energy import MixtureFreeEnergy
+from .mixture_likelihood import MixtureLikelihood
+from .testing import check_problem
 
 __all__ = [
     "EmpiricalBayesCompletion",
@@ -11,5 +23,14 @@ __all__ = [
     "MixtureFreeEnergy",
     "MixtureLikelihood",
     "Problem",
+    "check_problem",
+    "has_role",
     "identifiable_components",
+    "map_tensors",
+    "new_generator",
+    "optional",
+    "point",
+    "take_tasks",
+    "where_tasks",
+    "with_point",
 ]

@@ -4,12 +4,17 @@ A covariance block is ``(T, K, D, D)`` for "full", ``(T, 1, D, D)`` for "tied",
 ``(T, K, D)`` for "diag" and ``(T, K, 1)`` for "spherical".
 """
 
+import copy
 import math
 
 import torch
 from torch import Tensor
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+# Share of a sum of squares below which a difference of such sums is not trusted.
+_MIN_SHARE = 1e-7
+# Share of a mean square above which regularisation makes up for lost digits.
+_ENOUGH = 1e-8
 
 
 def is_matrix(covariances: Tensor) -> bool:
@@ -75,3 +80,89 @@ def fit_covariances(kind, points, means, weights, reg_covar, counts) -> Tensor:
 def log_normaliser(log_det: Tensor, n_features: int) -> Tensor:
     """Logarithm of the Gaussian density at its centre, equation (14)."""
     return -0.5 * (n_features * math.log(2 * math.pi) + log_det)
+
+
+class Monomials:
+    """Products of features, features and 1 of every sample: what quadratics are linear in.
+
+    Differences of large sums lose digits that squares of differences keep, so each method
+    says when: `rounding` before a density, None instead of covariances.
+
+    Parameters
+    ----------
+    points : Tensor of shape (T, D, G)
+    products : bool
+        Of every pair of features; else squares alone, for axis-parallel Gaussians.
+    """
+
+    def __init__(self, points: Tensor, products: bool):
+        d, self.products = points.shape[1], products
+        first, second = torch.triu_indices(d, d) if products else torch.arange(d).expand(2, -1)
+        ones = torch.ones_like(points[:, :1])
+        pairs = points[:, first] * points[:, second]
+        self.values = torch.cat([pairs, points, ones], dim=1)
+        self.largest = points.square().amax(2)[:, None]
+        self.n_features, self.n_pairs = d, len(first)
+        # Where a pair stands in a flat matrix, what it counts in a form, and the reverse.
+        self.place = first * d + second
+        self.factor = torch.where(first == second, -0.5, -1.0).to(points.dtype)
+        self.number = torch.empty(d * d, dtype=torch.long)
+        self.number[second * d + first] = self.number[self.place] = torch.arange(len(first))
+        self.identity = torch.eye(d, dtype=points.dtype)
+
+    def take(self, index) -> "Monomials":
+        other = copy.copy(self)
+        other.values, other.largest = self.values[index], self.largest[index]
+        return other
+
+    def rounding(self, precision: Tensor) -> Tensor:
+        """Size of the largest terms of a squared distance, whose rounding it inherits."""
+        diagonal = precision.diagonal(dim1=2, dim2=3) if is_matrix(precision) else precision
+        return (diagonal * self.largest).sum(2).max()
+
+    def log_density(self, offset, means, precision) -> Tensor:
+        """``offset - (x - μ)ᵀ P (x - μ) / 2`` of all samples, (T, K, G); offset is (T, K, 1)."""
+        if is_matrix(precision):
+            pulled = (precision @ means[..., None])[..., 0]
+            quadratic = self.factor * precision.flatten(2).index_select(2, self.place)
+            quadratic = quadratic.expand(-1, means.shape[1], -1)
+        else:
+            pulled = precision * means
+            quadratic = (-0.5 * precision).expand(-1, means.shape[1], self.n_features)
+        offset = offset - 0.5 * (pulled * means).sum(2, keepdim=True)
+        return torch.cat([quadratic, pulled, offset], dim=2) @ self.values
+
+    def moments(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Weighted sums (T, K) of 1, (T, K, D) of the features, (T, K, pairs) of products."""
+        found = weights @ self.values.mT
+        return found[..., -1], found[..., self.n_pairs : -1], found[..., : self.n_pairs]
+
+    def _has_lost_digits(self, scatter, raw, counts, reg_covar) -> bool:
+        """Whether some direction keeps too small a share of its sum of squares."""
+        whole = raw.diagonal(dim1=2, dim2=3)
+        if reg_covar >= _ENOUGH * (whole / counts[..., None]).max():
+            return False  # what is lost is lost in what is added
+        scale = whole.clamp(min=torch.finfo(whole.dtype).tiny).rsqrt()
+        correlation = scatter * scale[..., None] * scale[..., None, :]
+        failed = torch.linalg.cholesky_ex(correlation - _MIN_SHARE * self.identity).info
+        return bool((failed != 0).any())
+
+    def covariances(self, kind, means, moments, reg_covar, counts) -> Tensor | None:
+        """As `fit_covariances`; None where differences of large sums would lose digits."""
+        total, sums, products = moments
+        drift = sums - total[..., None] * means
+        if self.products:
+            raw = products.index_select(2, self.number).unflatten(2, (self.n_features, -1))
+            scatter = raw - means[..., None] * sums[..., None, :]
+            scatter -= drift[..., None] * means[..., None, :]
+            if self._has_lost_digits(scatter, raw, counts, reg_covar):
+                return None
+        else:
+            scatter = products - means * sums - drift * means
+            if not (scatter >= _MIN_SHARE * products).all():
+                return None
+            found = scatter / counts[..., None] + reg_covar
+            return found if kind == "diag" else found.mean(2, keepdim=True)
+        if kind == "tied":
+            scatter, counts = scatter.sum(1, keepdim=True), counts.sum(1, keepdim=True)
+        return scatter / counts[..., None, None] + reg_covar * self.identity

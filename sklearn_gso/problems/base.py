@@ -1,7 +1,13 @@
 """What is minimised: one function of several blocks, for a batch of tasks at once."""
 
+# Members that only some problems have are a docstring and what `optional` makes of it.
+# mypy: disable-error-code="empty-body"
+
+import copy
+import functools
 import operator
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -21,55 +27,125 @@ def with_point(block: Block, value: Tensor) -> Block:
 
 
 def map_tensors(function, *trees):
-    """Apply ``function`` to the tensors of equally built blocks, variables or states."""
+    """Apply a function to the tensors of equally built trees.
+
+    Trees are dicts, lists, tuples and named tuples of tensors and None: blocks, variables,
+    states, results of runs.
+    """
     first = trees[0]
+    if first is None:
+        return None
     if isinstance(first, dict):
         return {key: map_tensors(function, *(tree[key] for tree in trees)) for key in first}
-    if isinstance(first, tuple):
+    if isinstance(first, tuple | list):
         parts = [map_tensors(function, *parts) for parts in zip(*trees, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     return function(*trees)
 
 
-def where_tasks(chosen: Tensor, left, right):
-    """The blocks of ``left`` for the chosen tasks, of ``right`` for the others."""
+def where_tasks(chosen: Tensor, yes, no):
+    """The tensors of one tree for the chosen tasks, those of another for the rest."""
 
     def pick(a, b):
         return torch.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
-    return map_tensors(pick, left, right)
+    return map_tensors(pick, yes, no)
 
 
 def take_tasks(tree, index: Tensor):
-    """Some of the tasks of blocks, variables or states, by number."""
+    """Some of the tasks of a tree, by number."""
     return map_tensors(lambda tensor: tensor[index], tree)
+
+
+def new_generator(seed: int) -> torch.Generator:
+    """A random generator of its own; the global one stays untouched."""
+    return torch.Generator().manual_seed(int(seed))
+
+
+def optional(role: str):
+    """Mark a member of `Problem` that only some problems have, and who asks for it.
+
+    Where a problem lacks it, calling it raises a NotImplementedError that names both.
+    """
+
+    def mark(method):
+        @functools.wraps(method)
+        def missing(self, *args, **kwargs):
+            raise NotImplementedError(
+                f"{type(self).__name__} has no {method.__name__}, which {role} need."
+            )
+
+        missing.role = role
+        return missing
+
+    return mark
 
 
 class Problem(ABC):
     """A function F of several blocks of variables, for T independent tasks.
 
-    The first axis of every tensor of every block counts the tasks. A problem
-    holds the data and is stateless in the variables.
+    The first axis of every tensor of every block counts the tasks. A problem holds the
+    data; it keeps no variables. ``block_names``, ``n_tasks``, ``init`` and ``objective``
+    are enough to run the loop with rules that need gradients. Everything else is a role
+    that some users of problems ask for; where a member is missing the error names the role.
+
+    ================= ======================================================================
+    role              members
+    ================= ======================================================================
+    closed forms      `minimize_block`, `control_names`
+    steering          `row_features`, `feature_version`
+    held-out data     `split`, `error`; `with_values` for a truth that is known
+    several starts    `take`, ``one_start_at_a_time``
+    new rows          ``local_blocks``, ``units``; `reconstruct`
+    feasible sets     `project`
+    non-local moves   `n_moves`, `move_features`, `moved`, `rearranged`, `n_collapsed`
+    weighing of runs  ``weighs_runs``, `unexplained`, `difference`
+    ================= ======================================================================
 
     Attributes
     ----------
     block_names : tuple of str
         In the order in which the blocks are updated.
+    n_tasks : int
     moved_names : tuple of str
-        The blocks that an update rule may move. The others are
+        The blocks that an update rule may move; by default all. The others are
         hyper-parameters, always re-estimated in closed form.
     control_names : tuple of str
         What bends the closed-form step, each with neutral value 0.
-    n_tasks : int
+    feature_version : int, default=1
+        Raised whenever what `row_features` or `move_features` mean changes: an optimizer
+        trained on others is then refused.
+    local_blocks : tuple of str
+        The blocks that belong to the rows of the data, as codes, responsibilities or the left
+        factor do. A fit keeps the other blocks; new rows get these anew.
+    units : dict
+        Arguments of the constructor that fix what was found in the data, as their scale is,
+        for problems of new rows; by default none.
+    weighs_runs : bool, default=False
+        Whether runs from several starts are averaged by what they leave unexplained. If not,
+        the run of the lowest objective is the answer.
+    one_start_at_a_time : bool, default=False
+        Whether several starts in one batch would cost memory and win no time.
+    task_size : int, default=0
+        Doubles that a pass over one task works on; batches are cut to stay in cache.
     """
 
     block_names: tuple[str, ...] = ()
     control_names: tuple[str, ...] = ()
+    local_blocks: tuple[str, ...] = ()
     n_tasks: int
+    feature_version = 1
+    weighs_runs = False
+    one_start_at_a_time = False
+    task_size = 0
 
     @property
     def moved_names(self) -> tuple[str, ...]:
         return self.block_names
+
+    @property
+    def units(self) -> dict:
+        return {}
 
     @abstractmethod
     def init(self, generator: torch.Generator) -> Variables:
@@ -88,6 +164,15 @@ class Problem(ABC):
             fixed[name] = with_point(fixed[name], value)
             return torch.autograd.grad(self.objective(fixed).sum(), value)[0]
 
+    def project(self, name: str, block: Block) -> Block:
+        """The nearest block in the feasible set; by default every block is feasible.
+
+        Rules call it after every step that may leave the set: gradients, relaxation,
+        momentum. Minimisers are feasible by themselves.
+        """
+        return block
+
+    @optional("closed-form rules, LSTMControl and the safeguard")
     def minimize_block(self, variables: Variables, name: str, controls=None) -> Block:
         """Minimiser of F over one block, bent by ``controls``.
 
@@ -103,66 +188,54 @@ class Problem(ABC):
         NotImplementedError
             The problem has no closed form for this block.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no closed-form minimiser for block {name!r}; "
-            "use GradientDescent or LSTMStep, or override minimize_block."
-        )
 
+    @optional("rules that steer closed forms (LSTMControl)")
     def row_features(self, variables: Variables, name: str) -> Tensor:
         """Scale-free numbers of order 1 about each row of a block, (T, rows, f)."""
-        raise NotImplementedError(
-            f"{type(self).__name__} has no row_features; LSTMControl needs them."
-        )
 
+    @optional("held-out losses and mini-batches")
     def split(self, fraction: float, generator: torch.Generator) -> tuple["Problem", "Problem"]:
-        """Two problems of the same blocks: the data without and with a random share.
-
-        Mini-batches and held-out losses are built from it.
-        """
-        raise NotImplementedError(f"{type(self).__name__} cannot split its data.")
+        """Two problems of the same blocks: the data without, and only, a random share."""
 
     def error(self, variables: Variables) -> Tensor:
-        """How badly the variables explain this problem's data, (T,), without priors."""
+        """How badly the variables explain this problem's data, (T,), without priors.
+
+        Held-out losses take its root, so it must not be negative. By default F itself.
+        """
         return self.objective(variables)
 
-    def unexplained(self, variables: Variables) -> Tensor | None:
-        """Variance of what the model leaves unexplained, (T,); None where it estimates none."""
-        return None
+    @optional("losses on a truth that is known")
+    def with_values(self, values) -> "Problem":
+        """The same problem, in the same units, of other data."""
 
-    @property
-    def weighs_runs(self) -> bool:
-        """Whether runs are averaged by what they leave unexplained."""
-        return type(self).unexplained is not Problem.unexplained
+    @optional("estimates of the data")
+    def reconstruct(self, variables: Variables) -> Tensor:
+        """Estimates of the data in their own units, (T, rows, columns)."""
 
+    def settled(self, variables: Variables) -> Variables:
+        """The variables as a run leaves them, made whole; by default as they are."""
+        return variables
+
+    @optional("averages of runs")
+    def unexplained(self, variables: Variables) -> Tensor:
+        """Variance of what the model leaves unexplained, in units of the data's, (T,)."""
+
+    @optional("averages of runs")
     def difference(self, variables: Variables, other: Variables) -> Tensor:
-        """Relative distance of what two answers predict, (T,).
-
-        Where runs are averaged it tells whether two of them agree.
-        """
-        raise NotImplementedError(f"{type(self).__name__} cannot tell whether runs agree.")
-
-    @property
-    def one_start_at_a_time(self) -> bool:
-        """Whether several starts in one batch would cost memory and win no time."""
-        return False
-
-    @property
-    def task_size(self) -> int:
-        """Doubles that a pass over one task works on; batches are cut to stay in cache."""
-        return 0
+        """Relative distance of what two results predict, (T,): whether two runs agree."""
 
     @property
     def n_moves(self) -> int:
         """How many non-local moves there are; 0 where the problem offers none."""
         return 0
 
+    @optional("judges of non-local moves")
     def move_features(self, variables: Variables) -> Tensor:
         """Scale-free numbers of order 1 about every non-local move, (T, n_moves, f)."""
-        raise NotImplementedError(f"{type(self).__name__} offers no non-local moves.")
 
+    @optional("judges of non-local moves")
     def moved(self, variables: Variables, move: Tensor, generator: torch.Generator) -> Variables:
         """The variables after one move, given by number for each task, (T,)."""
-        raise NotImplementedError(f"{type(self).__name__} offers no non-local moves.")
 
     def rearranged(self, variables: Variables) -> tuple[Variables, Tensor]:
         """The variables after the one move always worth a try, and which tasks it changes, (T,)."""
@@ -172,23 +245,44 @@ class Problem(ABC):
         """How much of each task's low objective is worth nothing, (T,); moves add nothing to it."""
         return torch.zeros(self.n_tasks, dtype=torch.long)
 
+    @optional("several starts in one batch, and runs that end task by task,")
     def take(self, index: Tensor) -> "Problem":
         """The problem of some of the tasks, by number; a task may be taken more than once."""
-        raise NotImplementedError(f"{type(self).__name__} cannot take some of its tasks.")
 
     def repeat(self, n_times: int) -> "Problem":
         """The same tasks ``n_times`` over, for several starts in one batch."""
         return self.take(torch.arange(self.n_tasks).repeat(n_times))
 
-    def _forget(self):
-        self._memory: dict[str, tuple] = {}
+    def copied(self):
+        """A shallow copy, with whatever a subclass has added, that remembers nothing."""
+        other = copy.copy(self)
+        other.__dict__.pop("_memory", None)
+        return other
 
-    def _remember(self, what: str, tensors: tuple, compute):
-        """The last result again for the very same tensors: the loop asks more than once."""
-        grad = torch.is_grad_enabled()
-        known, old, result = self._memory.get(what, ((), None, None))
+    def remember(self, what: str, tensors: tuple, compute: Callable):
+        """The last result again for the very same tensors, if nobody has changed any of them.
+
+        The loop asks for gradients, features and objectives of the same variables in turn.
+        """
+        memory = self.__dict__.setdefault("_memory", {})
+        if any(tensor.is_inference() for tensor in tensors):
+            return compute()  # nobody counts their changes
+        state = (torch.is_grad_enabled(), _versions(tensors))
+        known, old, result, counted = memory.get(what, ((), None, None, None))
         same = len(known) == len(tensors) and all(map(operator.is_, known, tensors))
-        if grad is not old or not same:
+        if not same or old != state or counted != _versions(result):
             result = compute()
-            self._memory[what] = (tensors, grad, result)
+            memory[what] = (tensors, state, result, _versions(result))
         return result
+
+
+def _versions(tree) -> list[int]:
+    """How often each tensor has been changed in place."""
+    versions: list[int] = []
+    map_tensors(lambda tensor: versions.append(tensor._version), tree)
+    return versions
+
+
+def has_role(problem: Problem, *members: str) -> bool:
+    """Whether a problem has the optional members of these names."""
+    return not any(hasattr(getattr(type(problem), name), "role") for name in members)

@@ -13,9 +13,9 @@ from .matrix_completion import MatrixCompletion, _row_control
 
 # In units of the data's mean square. The bias that it leaves in the factors is
 # of its own order, not of its root.
-_LEAST_NOISE = 1e-10
+_MIN_NOISE = 1e-10
 # Share of an entry that its own fit leaves to the others, at least.
-_LEAST_LEFT = 0.1
+_MIN_UNEXPLAINED = 0.1
 
 
 class Posterior(NamedTuple):
@@ -80,7 +80,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
 
     block_names = ("U", "prior_U", "V", "prior_V", "noise")
     control_names = ("data", "prior")
-    feature_version = 1
+    weighs_runs = True
     prior_weight = 1.0
     gradient = Problem.gradient  # of the free energy, not of equation (11)
 
@@ -113,13 +113,13 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         def compute():
             return self._sum_observed(name, _outer(mean) + covariance)
 
-        return self._remember("gram " + name, (mean, covariance), compute)
+        return self.remember("gram " + name, (mean, covariance), compute)
 
     def minimize_block(self, variables, name, controls=None):
         if name == "noise":
             n_observed = self.n_observed.clamp(min=1)
             variance = self._expected_misfit(variables) / n_observed
-            return (1 / variance.clamp(min=_LEAST_NOISE))[:, None, None]
+            return (1 / variance.clamp(min=_MIN_NOISE))[:, None, None]
         if name.startswith("prior_"):
             factor = name.removeprefix("prior_")
             return self._fit_prior(factor, variables[factor])
@@ -156,12 +156,12 @@ class EmpiricalBayesCompletion(MatrixCompletion):
             deviation = posterior.mean - mean
             return posterior.covariance.sum(-1) + deviation.mT @ deviation
 
-        return self._remember("scatter " + name, (*posterior, mean), compute)
+        return self.remember("scatter " + name, (*posterior, mean), compute)
 
     def _expected_misfit(self, variables) -> Tensor:
         """Posterior mean of ``‖P_Ω(R - U Vᵀ)‖²``, (T,)."""
         tensors = (*variables["U"], *variables["V"])
-        return self._remember("misfit", tensors, lambda: self._sum_misfit(variables))
+        return self.remember("misfit", tensors, lambda: self._sum_misfit(variables))
 
     def _sum_misfit(self, variables):
         # Non-negative terms only: differences of large sums would lose the small residual.
@@ -221,7 +221,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
             torch.cat([noise * _rows(cov_u), _rows(_outer(u))], 2),
             torch.cat([_rows(_outer(v)), noise * _rows(cov_v)], 2),
         )
-        left = (1 - leverage).clamp(min=_LEAST_LEFT)
+        left = (1 - leverage).clamp(min=_MIN_UNEXPLAINED)
         residual = self.observed.residual(u, v) / left.sqrt()
         squares = self.observed.squares(residual)["U"].sum(1)
         return noise[:, 0, 0] * squares / self.n_observed.clamp(min=1)

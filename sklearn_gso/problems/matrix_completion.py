@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ._linalg import solve_and_invert
-from ._observations import OTHER, Observations, meet, observe
+from ._observations import OTHER, Observations
+from ._sparse_observations import meet, observe
 from .base import Problem, point, with_point
 
 
@@ -44,7 +45,7 @@ class MatrixCompletion(Problem):
 
     block_names: tuple[str, ...] = ("U", "V")
     control_names: tuple[str, ...] = ("ridge", "pull")
-    feature_version = 1
+    local_blocks = ("U",)
 
     def __init__(self, values, n_components, alpha=1e-3, scale=None, init_scale=1.0):
         observed = observe(values)
@@ -52,24 +53,26 @@ class MatrixCompletion(Problem):
             scale = torch.ones(observed.shape[0], 1, 1, dtype=observed.counts["U"].dtype)
         elif isinstance(scale, str):
             scale = observed.root_mean_square()
-        self._set(observed.divided(scale), scale, n_components, alpha, init_scale)
-
-    def _set(self, observed, scale, n_components, alpha, init_scale):
-        self.observed: Observations = observed
-        self.scale = scale
         self.n_components, self.alpha, self.init_scale = n_components, alpha, init_scale
+        self._observe(observed.divided(scale), scale)
+
+    def _observe(self, observed: Observations, scale):
+        self.observed, self.scale = observed, scale
         self.n_tasks = observed.shape[0]
         self.row_counts = observed.counts
         self.n_observed = self.row_counts["U"].sum(1)
-        self._forget()
 
     def _with_data(self, observed, scale):
-        other = object.__new__(type(self))
-        other._set(observed, scale, self.n_components, self.alpha, self.init_scale)
+        other = self.copied()
+        other._observe(observed, scale)
         return other
 
     @property
-    def one_start_at_a_time(self):
+    def units(self):
+        return {"scale": self.scale}
+
+    @property
+    def one_start_at_a_time(self):  # type: ignore[override]
         return self.observed.one_start_at_a_time
 
     @property
@@ -93,7 +96,7 @@ class MatrixCompletion(Problem):
         def compute():
             return self.observed.squares(self.observed.residual(*tensors))
 
-        return self._remember("misfits", tensors, compute)
+        return self.remember("misfits", tensors, compute)
 
     def objective(self, variables):
         squares = sum(point(variables[n]).square().sum((1, 2)) for n in ("U", "V"))
@@ -123,22 +126,18 @@ class MatrixCompletion(Problem):
         matrix = curvature + identity * diagonal[:, None, None]
         return solve_and_invert(matrix, right)[1].mT
 
-    @property
-    def has_empty_rows(self) -> bool:
-        return any((counts == 0).any() for counts in self.row_counts.values())
-
-    def settle_empty_rows(self, variables):
+    def settled(self, variables):
         """The variables with every row that has no data at its minimiser.
 
         Gradients and learned steps leave there what the random start has put.
         """
-        variables = dict(variables)
         for name, counts in self.row_counts.items():
             empty = (counts == 0)[..., None]
             if empty.any():
                 block = variables[name]
                 best = point(self.minimize_block(variables, name))
-                variables[name] = with_point(block, torch.where(empty, best, point(block)))
+                block = with_point(block, torch.where(empty, best, point(block)))
+                variables = {**variables, name: block}
         return variables
 
     def row_features(self, variables, name):

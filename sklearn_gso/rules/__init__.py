@@ -1,20 +1,30 @@
-"""How one block moves: classical and learned rules answer the same calls."""
+"""How one block moves, and which moves are tried; classical and learned rules."""
 
-from .base import Progress, UpdateRule
-from .classical import ClosedForm, GradientDescent, geometric_continuation
+from .base import Clock, UpdateRule, bent_minimiser, damped, register_rule, registered_rule
+from .classical import ClosedForm, GeometricContinuation, GradientDescent
 from .judges import AllMoves, Judge, LSTMJudge, RandomJudge
-from .learned import LSTMControl, LSTMStep
+from .learned import LSTMControl, LSTMStep, Network
+from .recipes import RECIPES, Recipe, recipe, register_recipe
 
 __all__ = [
+    "RECIPES",
     "AllMoves",
+    "Clock",
     "ClosedForm",
+    "GeometricContinuation",
     "GradientDescent",
     "Judge",
     "LSTMControl",
     "LSTMJudge",
     "LSTMStep",
-    "Progress",
+    "Network",
     "RandomJudge",
+    "Recipe",
     "UpdateRule",
-    "geometric_continuation",
+    "bent_minimiser",
+    "damped",
+    "recipe",
+    "register_recipe",
+    "register_rule",
+    "registered_rule",
 ]

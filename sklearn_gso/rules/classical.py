@@ -1,11 +1,12 @@
 """The rules of Algorithm 1: closed form, gradient descent, stochastic gradient descent."""
 
 import math
+from typing import NamedTuple
 
 import torch
 
 from ..problems.base import point, with_point
-from .base import UpdateRule
+from .base import Clock, UpdateRule, bent_minimiser
 
 
 class ClosedForm(UpdateRule):
@@ -14,29 +15,32 @@ class ClosedForm(UpdateRule):
     Parameters
     ----------
     schedule : callable, optional
-        From `Progress` to the controls of the step; by default all neutral.
+        From `Clock` to the controls of the step; by default all neutral.
     """
 
     def __init__(self, schedule=None):
         self.schedule = schedule
 
-    def step(self, problem, variables, name, state, progress):
-        controls = self.schedule(progress) if self.schedule else None
-        return problem.minimize_block(variables, name, controls), state
+    def step(self, problem, variables, name, state, clock):
+        controls = self.schedule(clock) if self.schedule else None
+        return bent_minimiser(problem, variables, name, controls), state
 
 
-def geometric_continuation(start: float, end: float, share: float = 0.7, control: str = "ridge"):
-    """Schedule of a logarithmic control, by default ``ridge``, from ``start`` down to ``end``.
+class GeometricContinuation(NamedTuple):
+    """Schedule of a logarithmic control from ``start`` down to ``end``.
 
     The ridge (or the temperature) falls geometrically over the first ``share`` of the
     sweeps and stays at ``end``, the problem's own, from there on.
     """
 
-    def schedule(progress):
-        done = min(1.0, progress.fraction / share)
-        return {control: (1 - done) * math.log(start / end)}
+    start: float
+    end: float
+    share: float = 0.7
+    control: str = "ridge"
 
-    return schedule
+    def __call__(self, clock: Clock) -> dict[str, float]:
+        done = min(1.0, clock.fraction / self.share)
+        return {self.control: (1 - done) * math.log(self.start / self.end)}
 
 
 class GradientDescent(UpdateRule):
@@ -54,8 +58,8 @@ class GradientDescent(UpdateRule):
         Quarter the rate, task by task, until the objective does not rise.
     """
 
-    n_inner = 10
-    most_quarters = 40
+    t_l = 10
+    max_quarters = 40
 
     def __init__(self, learning_rate=1e-3, batch_fraction=None, generator=None, backtrack=False):
         self.learning_rate = learning_rate
@@ -63,24 +67,29 @@ class GradientDescent(UpdateRule):
         self.batch_fraction = batch_fraction
         self.generator = generator
 
-    def step(self, problem, variables, name, state, progress):
+    def step(self, problem, variables, name, state, clock):
         if self.batch_fraction is None or self.batch_fraction >= 1:
             gradient = problem.gradient(variables, name)
         else:
             _, batch = problem.split(self.batch_fraction, self.generator)
             gradient = batch.gradient(variables, name) / self.batch_fraction
-        block = variables[name]
         move = self.learning_rate * gradient
         if self.backtrack:
             move = self._shortened(problem, variables, name, move)
-        return with_point(block, point(block) - move), state
+        return _against(problem, variables, name, move), state
 
     def _shortened(self, problem, variables, name, move):
-        block, before = variables[name], problem.objective(variables)
-        for _ in range(self.most_quarters):
-            moved = {**variables, name: with_point(block, point(block) - move)}
+        before = problem.objective(variables)
+        for _ in range(self.max_quarters):
+            moved = {**variables, name: _against(problem, variables, name, move)}
             rises = ~(problem.objective(moved) <= before)
             if not rises.any():
                 return move
             move = torch.where(rises.reshape(-1, *[1] * (move.ndim - 1)), move / 4, move)
         return torch.where(rises.reshape(-1, *[1] * (move.ndim - 1)), 0.0, move)
+
+
+def _against(problem, variables, name, move):
+    """The feasible block nearest to where the move leads."""
+    block = variables[name]
+    return problem.project(name, with_point(block, point(block) - move))

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..problems.base import new_generator
+from .base import register_rule
 from .learned import Network
 
 
@@ -69,16 +71,18 @@ class RandomJudge(Judge):
 
     Parameters
     ----------
-    generator : torch.Generator
+    generator : torch.Generator, optional
+        By default torch's global one.
     """
 
-    def __init__(self, generator):
+    def __init__(self, generator=None):
         self.generator = generator
 
     def judge(self, features, rounds, state):
         return torch.rand(features.shape[:2], generator=self.generator), None, state
 
 
+@register_rule
 class LSTMJudge(Network, Judge):
     """An LSTM over the rounds: reads every move's features and what was tried before.
 
@@ -96,22 +100,29 @@ class LSTMJudge(Network, Judge):
         For the weights.
     """
 
-    least_hope = 0.005  # chance of a gain in the next round, below which a task is left
+    argument_names = ("n_features", "hidden_size", "n_layers")
+    min_hope = 0.005  # chance of a gain in the next round below which a search ends
 
     def __init__(self, n_features, hidden_size=48, n_layers=2, generator=None):
         super().__init__(2 * n_features + 6, 2, hidden_size, n_layers, generator)
-        self.n_features, self.n_layers = n_features, n_layers
+        self.n_features = n_features
 
-    def arguments(self):
-        return {name: getattr(self, name) for name in ("n_features", "hidden_size", "n_layers")}
+    @classmethod
+    def for_problem(cls, problem, **arguments):
+        variables = problem.init(new_generator(0))
+        return cls(problem.move_features(variables).shape[2], **arguments)
+
+    @classmethod
+    def untrained(cls):
+        return RandomJudge()
 
     def init_state(self, n_tasks, n_moves):
-        return self._memory(n_tasks, n_moves)
+        return self.memory(n_tasks, n_moves)
 
     def judge(self, features, rounds, state):
         mean = features.mean(1, keepdim=True).expand_as(features)
         news = torch.cat([features, mean, _outcomes(rounds)], dim=2)
-        output, state = self._think(news, state)
+        output, state = self.think(news, state)
         return output[..., 0], output[..., 1], state
 
 

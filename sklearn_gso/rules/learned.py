@@ -1,12 +1,13 @@
 """The rules that are learned: the paper's step and ours, which steers closed forms."""
 
 import math
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from ..problems.base import point, with_point
-from .base import UpdateRule, damped
+from ..problems.base import Problem, new_generator, point, with_point
+from .base import UpdateRule, bent_minimiser, damped, register_rule
 from .classical import ClosedForm, GradientDescent
 
 # Networks run in single precision, the variables in double.
@@ -16,9 +17,24 @@ _NETWORK_DTYPE = torch.float32
 class Network(nn.Module):
     """A stack of LSTM cells with a linear output that starts at zero.
 
-    The network works item by item (coordinate or row), so its weights fit
-    problems of any size.
+    The network works item by item (coordinate, row or move), so its weights fit problems of
+    any size. A rule of your own derives from it and from `UpdateRule`, names its arguments,
+    and is made known by `register_rule` so that files of it can be loaded.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+    hidden_size, n_layers : int
+    generator : torch.Generator, optional
+        For the weights.
+
+    Attributes
+    ----------
+    argument_names : tuple of str
+        Arguments of the constructor, attributes of the same name, that rebuild the rule.
     """
+
+    argument_names: tuple[str, ...] = ("hidden_size", "n_layers")
 
     def __init__(self, n_inputs, n_outputs, hidden_size, n_layers, generator=None):
         super().__init__()
@@ -28,12 +44,22 @@ class Network(nn.Module):
             for a in sizes[:-1]
         )
         self.output = nn.utils.skip_init(nn.Linear, hidden_size, n_outputs, dtype=_NETWORK_DTYPE)
-        self.hidden_size = hidden_size
+        self.hidden_size, self.n_layers = hidden_size, n_layers
         self.reset_parameters(generator)
+
+    @classmethod
+    def for_problem(cls, problem: Problem, **arguments) -> Self:
+        """A new network that fits a problem; arguments as for the constructor."""
+        return cls(**arguments)
+
+    @classmethod
+    def untrained(cls):
+        """The classical rule or judge that stands for it untrained; None if there is none."""
+        return None
 
     def arguments(self) -> dict:
         """What rebuilds the rule, weights and generator aside."""
-        raise NotImplementedError
+        return {name: getattr(self, name) for name in self.argument_names}
 
     def reset_parameters(self, generator=None):
         """Uniform in ±1/sqrt(hidden), zero output: training starts at a plain rule."""
@@ -44,11 +70,12 @@ class Network(nn.Module):
             self.output.weight.zero_()
             self.output.bias.zero_()
 
-    def _memory(self, *shape) -> tuple:
+    def memory(self, *shape) -> tuple:
+        """State of the cells before the first step, for items of this shape."""
         zeros = torch.zeros(*shape, self.hidden_size, dtype=_NETWORK_DTYPE)
         return tuple((zeros, zeros) for _ in self.cells)
 
-    def _think(self, inputs: Tensor, memory: tuple) -> tuple[Tensor, tuple]:
+    def think(self, inputs: Tensor, memory: tuple) -> tuple[Tensor, tuple]:
         """One step of the LSTM on ``(..., n_inputs)``; equation (6), standard form."""
         items = inputs.shape[:-1]
 
@@ -76,6 +103,7 @@ def _lstm_cell(cell, signal, hidden, state):
     return torch.sigmoid(leave) * torch.tanh(state), state
 
 
+@register_rule
 class LSTMStep(Network, UpdateRule):
     """The paper's rule: a coordinate-wise LSTM reads the gradient, emits the step.
 
@@ -99,7 +127,8 @@ class LSTMStep(Network, UpdateRule):
         For the weights and for the random restarts.
     """
 
-    n_inner = 10
+    t_l = 10
+    argument_names = ("hidden_size", "n_layers", "scale", "restart_iterate", "reset_state")
 
     def __init__(
         self,
@@ -114,7 +143,6 @@ class LSTMStep(Network, UpdateRule):
         self.scale = scale
         self.restart_iterate, self.reset_state = restart_iterate, reset_state
         self.generator = generator
-        self.n_layers = n_layers
         with torch.no_grad():
             # Not zero: the gradient with respect to the cells would vanish.
             self.output.weight.uniform_(-0.1, 0.1, generator=generator)
@@ -124,27 +152,22 @@ class LSTMStep(Network, UpdateRule):
         """The size of the paper's networks, 500 units: slow on a CPU."""
         return cls(hidden_size=500, **options)
 
-    def arguments(self):
-        names = ("hidden_size", "n_layers", "scale", "restart_iterate", "reset_state")
-        return {name: getattr(self, name) for name in names}
-
     def init_state(self, block):
-        return self._memory(*point(block).shape)
+        return self.memory(*point(block).shape)
 
-    def begin(self, problem, variables, name, state):
-        block = variables[name]
-        if self.restart_iterate:
-            block = problem.init(self.generator)[name]
-        return block, self.init_state(block) if self.reset_state else state
-
-    def step(self, problem, variables, name, state, progress):
+    def step(self, problem, variables, name, state, clock):
+        if clock.inner == 0:
+            if self.restart_iterate:
+                variables = {**variables, name: problem.init(self.generator)[name]}
+            if self.reset_state:
+                state = self.init_state(variables[name])
         gradient = problem.gradient(variables, name).detach()
-        output, state = self._think(_sign_and_log(gradient), state)
+        output, state = self.think(_sign_and_log(gradient), state)
         block = variables[name]
         move = self.scale * output[..., 0].to(gradient.dtype)
-        return with_point(block, point(block) + move), state
+        return problem.project(name, with_point(block, point(block) + move)), state
 
-    def classical(self):
+    def fallback(self):
         return GradientDescent(backtrack=True)
 
 
@@ -162,6 +185,7 @@ def _lengths(rows: Tensor) -> Tensor:
     return rows.square().sum(2).sqrt()
 
 
+@register_rule
 class LSTMControl(Network, UpdateRule):
     """Ours: a row-wise LSTM that bends the closed-form step of each row.
 
@@ -182,23 +206,29 @@ class LSTMControl(Network, UpdateRule):
         For the weights.
     """
 
+    argument_names = ("n_features", "control_names", "hidden_size", "n_layers")
     reach = 3.0  # a control moves by at most exp(±3)
 
     def __init__(self, n_features, control_names, hidden_size=24, n_layers=2, generator=None):
         n_inputs = 2 * (n_features + 2) + 2
         super().__init__(n_inputs, len(control_names) + 2, hidden_size, n_layers, generator)
         self.n_features, self.control_names = n_features, tuple(control_names)
-        self.n_layers = n_layers
 
-    def arguments(self):
-        names = ("n_features", "control_names", "hidden_size", "n_layers")
-        return {name: getattr(self, name) for name in names}
+    @classmethod
+    def for_problem(cls, problem, **arguments):
+        variables, name = problem.init(new_generator(0)), problem.moved_names[0]
+        n_features = problem.row_features(variables, name).shape[2]
+        return cls(n_features, problem.control_names, **arguments)
+
+    @classmethod
+    def untrained(cls):
+        return ClosedForm()
 
     def init_state(self, block):
         still = torch.zeros_like(point(block))
-        return self._memory(*still.shape[:2]), (still, still)
+        return self.memory(*still.shape[:2]), (still, still)
 
-    def inputs(self, problem, variables, name, motion, progress) -> Tensor:
+    def inputs(self, problem, variables, name, motion, clock) -> Tensor:
         """What the network reads, (T, rows, n_inputs)."""
         with torch.no_grad():
             rows = problem.row_features(variables, name)
@@ -208,18 +238,18 @@ class LSTMControl(Network, UpdateRule):
             angle = (last * before).sum(2) / (length * before_length + 1e-300)
             rows = torch.cat([rows, moved[..., None], angle[..., None]], dim=2)
             mean = rows.mean(1, keepdim=True).expand_as(rows)
-            left = math.log(progress.n_sweeps - progress.sweep) / 4
-            clock = torch.tensor([progress.fraction, left], dtype=rows.dtype)
-            return torch.cat([rows, mean, clock.expand(*rows.shape[:2], 2)], dim=2)
+            remaining = math.log(clock.n_sweeps - clock.sweep) / 4
+            time = torch.tensor([clock.fraction, remaining], dtype=rows.dtype)
+            return torch.cat([rows, mean, time.expand(*rows.shape[:2], 2)], dim=2)
 
-    def decide(self, problem, variables, name, state, progress) -> tuple[dict[str, Tensor], tuple]:
+    def decide(self, problem, variables, name, state, clock) -> tuple[dict[str, Tensor], tuple]:
         """What the network wants of each row, (T, rows, 1) by name, and its new memory.
 
         The problem's controls, 0 being neutral, ``relaxation`` (1) and ``momentum`` (0).
         """
         memory, motion = state
-        inputs = self.inputs(problem, variables, name, motion, progress)
-        output, memory = self._think(inputs, memory)
+        inputs = self.inputs(problem, variables, name, motion, clock)
+        output, memory = self.think(inputs, memory)
         signals = torch.tanh(output.to(inputs.dtype))
         decided = {
             control: self.reach * signals[..., i, None]
@@ -228,13 +258,16 @@ class LSTMControl(Network, UpdateRule):
         relaxation, momentum = 1 + signals[..., -2, None], signals[..., -1, None]
         return {**decided, "relaxation": relaxation, "momentum": momentum}, memory
 
-    def step(self, problem, variables, name, state, progress):
-        decided, memory = self.decide(problem, variables, name, state, progress)
+    def step(self, problem, variables, name, state, clock):
+        decided, memory = self.decide(problem, variables, name, state, clock)
+        if clock.record:
+            clock.record(name, decided)
         controls = {control: decided[control] for control in self.control_names}
-        target = problem.minimize_block(variables, name, controls)
+        target = bent_minimiser(problem, variables, name, controls)
         old, last = point(variables[name]), state[1][0]
         new = damped(old, point(target), decided["relaxation"], last, decided["momentum"])
-        return with_point(target, new), (memory, (new - old, last))
+        block = problem.project(name, with_point(target, new))
+        return block, (memory, (point(block) - old, last))
 
-    def classical(self):
+    def fallback(self):
         return ClosedForm()

@@ -1,0 +1,16 @@
+"""scikit-learn's face: one base for every problem, completers, mixtures."""
+
+from .base import AlternatingEstimator
+from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from .mixture import EMGaussianMixture, GSOGaussianMixture
+from .parameters import MetaTraining
+
+__all__ = [
+    "ALSMatrixCompleter",
+    "AlternatingEstimator",
+    "EMGaussianMixture",
+    "GSOGaussianMixture",
+    "GSOMatrixCompleter",
+    "MetaTraining",
+    "SGDMatrixCompleter",
+]

@@ -1,0 +1,164 @@
+"""What a fitted estimator says of new rows, or of new data sets."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from .fitting import fitted_on_one
+from .parallel import in_chunks
+from .reporting import Progress
+from .solving import Item, Mean, Plan, kind_of, reconstruction
+from .tasks import as_tasks, batches, same_container
+
+
+class Answering(TransformerMixin):
+    """The part of an estimator that transforms and scores."""
+
+    def transform(self, X):
+        """What the model says of data: of rows, or of new data sets.
+
+        After a fit on one data set every row is solved by itself, given what was fitted.
+        After a fit on a collection every data set is solved as a new task, from random starts
+        that depend on ``random_state`` and on the batch it is solved in.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or collection
+
+        Returns
+        -------
+        X_new : ndarray or collection
+            In the container of X; a list for a tuple.
+        """
+        return packed(X, self._answers(self._validated(X), Mean(self.read)))
+
+    def score(self, X, y=None):
+        """Minus the mean error of what is solved: of these rows, or of new data sets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or collection
+        y : Ignored
+
+        Returns
+        -------
+        score : float
+            The greater the better; the error is the problem's.
+        """
+        return -float(np.mean(self._answers(self._validated(X), Mean(_error))))
+
+    def trace(self, X):
+        """Solve one data set as a new task, and keep what happens in each sweep.
+
+        Of the data that the estimator was fitted to, this is the fit once more.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        answer : Answer
+            Each of whose runs has a `Trace`.
+
+        Raises
+        ------
+        NotFittedError
+        ValueError
+            For what `transform` refuses, and for a collection.
+        """
+        check_is_fitted(self)
+        if as_tasks(X) is not None:
+            raise ValueError("One data set can be traced at a time, got a collection.")
+        (array,), fitted = self._validated(X), self._fitted
+        array = self._as_fitted(array)
+        plan, options = self._plan(fitted.optimizer), self.problem_options(array)
+        return plan.solve([array], options, fitted.seed, Progress(), trace=True)
+
+    def _as_fitted(self, array):
+        """A checked data set as a fit solves it."""
+        return array
+
+    def _validated(self, X) -> list:
+        """Checked data to be solved, one where X is one data set."""
+        check_is_fitted(self)
+        tasks = as_tasks(X)
+        if self._fitted.rows is None:
+            return [self._checked_matrix(X)] if tasks is None else self._checked_tasks(tasks)
+        if tasks is not None:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted on one data set and takes rows of that "
+                "width; fit it on a collection to solve collections."
+            )
+        return [self._checked_rows(X)]
+
+    def _answers(self, arrays, read, wanted=None) -> list:
+        """What a reader makes of each data set; the same for any ``n_jobs``."""
+        wanted, fitted = wanted or [None] * len(arrays), self._fitted
+        if fitted.rows is not None:
+            pairs = zip(arrays, wanted, strict=True)
+            return [fitted.rows.read(read, array, own) for array, own in pairs]
+        items = [
+            Item(array, self.problem_options(array), own)
+            for array, own in zip(arrays, wanted, strict=True)
+        ]
+        chunks = batches(items, kind_of, self._cost)
+        seeds = np.random.RandomState(fitted.seed).randint(2**31 - 1, size=len(chunks))
+        solve = _Reading(self._plan(fitted.optimizer), read)
+        return in_chunks(solve, items, chunks, seeds, self.n_jobs, self.verbose)
+
+    def _cost(self, item: Item) -> float:
+        """Doubles that solving a data set takes."""
+        return 4 * int(self.n_init) * item.array.size
+
+    @available_if(fitted_on_one)
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns of X, where the columns that come out are those of X.
+
+        Returns
+        -------
+        feature_names_out : ndarray of str objects
+        """
+        if self.read is reconstruction:
+            return OneToOneFeatureMixin.get_feature_names_out(self, input_features)
+        return ClassNamePrefixFeaturesOutMixin.get_feature_names_out(self, input_features)
+
+    @property
+    def _n_features_out(self) -> int:
+        check_is_fitted(self)
+        nothing = np.zeros((1, self.n_features_in_))
+        return self._fitted.rows.read(Mean(self.read), nothing).shape[1]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Solve and read, for `in_chunks`."""
+
+    plan: Plan
+    read: Any
+
+    def __call__(self, items, seed, progress):
+        return self.plan.read(self.read, items, seed, progress)
+
+
+def _error(problem, variables):
+    return problem.error(variables)
+
+
+def packed(X, results):
+    """Results as X came: of one data set, or in the container of a collection."""
+    results = list(results)
+    return results[0] if as_tasks(X) is None else same_container(results, X)

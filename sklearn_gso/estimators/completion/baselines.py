@@ -1,0 +1,222 @@
+"""Classical matrix completion, Algorithm 1, with the same face and the same engine."""
+
+import numpy as np
+
+from ...problems import MatrixCompletion
+from ...rules import ClosedForm, GeometricContinuation, GradientDescent
+from ..parameters import NONE, POSITIVE, integer, real
+from .base import BaseCompleter
+
+
+class _ClassicalCompleter(BaseCompleter):
+    """Algorithm 1 on equation (11), in the units of the data."""
+
+    problem_class = MatrixCompletion
+    optimizer = training = tol = t_l = t_u = None
+    n_epochs = 0
+    safeguard = "step"
+    accepts = {"alpha": POSITIVE, "max_iter": integer()}
+
+    def problem_options(self, array):
+        return {"n_components": self._n_components(array), "alpha": float(self.alpha)}
+
+
+class ALSMatrixCompleter(_ClassicalCompleter):
+    """Matrix completion by alternating least squares, Algorithm 1 in closed form.
+
+    Minimises equation (11) of the paper,
+    ``||P(X - U Vᵀ)||² / 2 + alpha (||U||² + ||V||²) / 2``.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Columns of the factors, the paper's k_m. By default 10, or less for smaller
+        matrices.
+    alpha : float, default=1e-3
+        λ, in the units of the data.
+    alpha_start : float, default=None
+        Continuation: λ falls geometrically from here to ``alpha`` over the first
+        70 % of the outer steps. 10 is a far stronger baseline than none.
+    max_iter : int, default=100
+        Outer steps, the paper's T.
+    n_init : int, default=1
+        Random starts; the lowest objective is kept.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        Processes for collections.
+    verbose : int, default=0
+        1 shows a bar while solving, with the objective and the time that is left.
+    missing_values, min_value, max_value, keep_empty_features, add_indicator, copy
+        As in `GSOMatrixCompleter`.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Vᵀ, after a fit on one matrix.
+    n_components_ : int
+    objective_ : float
+        Equation (11) at the solution.
+    n_iter_ : int
+    n_features_in_ : int
+    n_tasks_in_ : int
+        After a fit on a collection, which learns nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_gso import ALSMatrixCompleter
+    >>> X = np.outer([1.0, 2, 3, 4, 5], [1.0, 2, 3, 4])
+    >>> X[1, 2] = np.nan
+    >>> ALSMatrixCompleter(1, random_state=0).fit_transform(X)[1].round(1)
+    array([2., 4., 6., 8.])
+    """
+
+    safeguard = "none"  # each step minimises exactly: there is nothing to guard
+    accepts = {"alpha_start": NONE | POSITIVE}
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        alpha=1e-3,
+        alpha_start=None,
+        max_iter=100,
+        n_init=1,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+        missing_values=np.nan,
+        min_value=-np.inf,
+        max_value=np.inf,
+        keep_empty_features=True,
+        add_indicator=False,
+        copy=True,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.alpha_start = alpha_start
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.missing_values = missing_values
+        self.min_value = min_value
+        self.max_value = max_value
+        self.keep_empty_features = keep_empty_features
+        self.add_indicator = add_indicator
+        self.copy = copy
+
+    @property
+    def rule(self):
+        """Closed forms, with continuation where ``alpha_start`` is given."""
+        if self.alpha_start is None:
+            return ClosedForm()
+        return ClosedForm(GeometricContinuation(self.alpha_start, self.alpha))
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.alpha_start is not None and self.alpha_start < self.alpha:
+            raise ValueError(
+                f"alpha_start must be at least alpha={self.alpha!r}, got {self.alpha_start!r}."
+            )
+
+
+class SGDMatrixCompleter(_ClassicalCompleter):
+    """Matrix completion by alternating gradient descent, Algorithm 1.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Columns of the factors, the paper's k_m. By default 10, or less for smaller
+        matrices.
+    alpha : float, default=1e-3
+        λ of equation (11), in the units of the data.
+    learning_rate : float, default=1e-3
+        The paper's. Large data need less: a run that diverges returns its best
+        iterate.
+    batch_fraction : float, default=None
+        Share of the observed entries in a mini-batch, in (0, 1]. By default the
+        full gradient, which is what the paper's "SGD" does.
+    max_iter : int, default=100
+        Outer steps, the paper's T.
+    t_l : int, default=10
+        Gradient steps of each factor within an outer step.
+    n_init : int, default=1
+        Random starts; the lowest objective is kept.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        Processes for collections.
+    verbose : int, default=0
+        1 shows a bar while solving, with the objective and the time that is left.
+    missing_values, min_value, max_value, keep_empty_features, add_indicator, copy
+        As in `GSOMatrixCompleter`.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Vᵀ, after a fit on one matrix.
+    n_components_ : int
+    objective_ : float
+        Equation (11) at the solution.
+    n_iter_ : int
+    n_features_in_ : int
+    n_tasks_in_ : int
+        After a fit on a collection, which learns nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_gso import SGDMatrixCompleter
+    >>> X = np.outer([1.0, 2, 3, 4, 5], [1.0, 2, 3, 4])
+    >>> X[1, 2] = np.nan
+    >>> SGDMatrixCompleter(1, random_state=0).fit_transform(X)[1].round(1)
+    array([2., 4., 6., 8.])
+    """
+
+    accepts = {
+        "learning_rate": POSITIVE,
+        "batch_fraction": NONE | real("a number in (0, 1]", lambda v: 0 < v <= 1),
+    }
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        alpha=1e-3,
+        learning_rate=1e-3,
+        batch_fraction=None,
+        max_iter=100,
+        t_l=10,
+        n_init=1,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+        missing_values=np.nan,
+        min_value=-np.inf,
+        max_value=np.inf,
+        keep_empty_features=True,
+        add_indicator=False,
+        copy=True,
+    ):
+        self.n_components = n_components
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.batch_fraction = batch_fraction
+        self.max_iter = max_iter
+        self.t_l = t_l
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.missing_values = missing_values
+        self.min_value = min_value
+        self.max_value = max_value
+        self.keep_empty_features = keep_empty_features
+        self.add_indicator = add_indicator
+        self.copy = copy
+
+    @property
+    def rule(self):
+        """Gradient descent, on mini-batches where ``batch_fraction`` is given."""
+        return GradientDescent(self.learning_rate, self.batch_fraction)

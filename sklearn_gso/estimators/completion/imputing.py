@@ -1,0 +1,150 @@
+"""What is expected of an imputer: markers of missing entries, bounds, columns, indicators."""
+
+import numbers
+
+import numpy as np
+from scipy import sparse
+from sklearn.impute import MissingIndicator
+
+from ...rules.recipes import is_flag
+from ..matrices import line_counts, observed_entries, stored, without
+from ..parameters import FLAG, Accepts
+from ..tasks import unmask
+
+
+def _is_null(value) -> bool:
+    """None, NaN, or the NA of pandas."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return isinstance(value, numbers.Real) and np.isnan(value)
+
+
+def _marks_missing(value) -> bool:
+    is_number = isinstance(value, numbers.Real) and not is_flag(value)
+    return _is_null(value) or (is_number and bool(np.isfinite(value)))
+
+
+class Imputing:
+    """Parameters of an imputer, for a completer; they act on one matrix at a time."""
+
+    accepts = {
+        "missing_values": Accepts("NaN, None, pandas.NA or a finite number", _marks_missing),
+        "keep_empty_features": FLAG,
+        "add_indicator": FLAG,
+        "copy": FLAG,
+    }
+
+    def _check_for_collection(self):
+        """Raise for parameters that a collection, whose tasks keep their shapes, cannot have."""
+        for name, wanted in (("keep_empty_features", True), ("add_indicator", False)):
+            if getattr(self, name) is not wanted:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is for a fit on one matrix: completed "
+                    "tasks of a collection keep their shapes."
+                )
+
+    # What comes in ----------------------------------------------------------------
+
+    def _checks(self, **more):
+        finite = "allow-nan" if _is_null(self.missing_values) else True
+        return {
+            "accept_sparse": ("csr", "csc", "coo"),
+            "dtype": [np.float64, np.float32],
+            "ensure_all_finite": finite,
+            **more,
+        }
+
+    def _unmasked(self, X):
+        """NaN for masked entries and, among objects, for all kinds of null."""
+        X = unmask(X)
+        if not _is_null(self.missing_values):
+            return X
+        if hasattr(X, "notna") and any(getattr(t, "kind", "") == "O" for t in X.dtypes):
+            return X.where(X.notna(), np.nan)
+        if isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2:
+            return np.where(np.frompyfunc(_is_null, 1, 1)(X).astype(bool), np.nan, X)
+        return X
+
+    def _marked(self, array):
+        """The checked matrix: NaN where missing, CSR of the observed entries if sparse."""
+        array = stored(array)
+        if _is_null(self.missing_values):
+            return array
+        return without(array, self.missing_values)
+
+    def _indicator_of(self, array) -> MissingIndicator | None:
+        """Of the columns that had missing entries in a fit."""
+        if not self.add_indicator:
+            return None
+        holes = np.where(line_counts(array)[1] < array.shape[0], np.nan, 0.0)
+        return MissingIndicator(error_on_new=False).fit(holes[None])
+
+    def _narrowed(self, array):
+        """Without the columns that the fit dropped."""
+        rows = self._fitted.rows
+        return array if rows is None else rows.narrowed(array)
+
+    # What goes out ----------------------------------------------------------------
+
+    def _bounds(self, width) -> tuple[np.ndarray, np.ndarray]:
+        """Least and largest value of each column.
+
+        Raises
+        ------
+        ValueError
+            If a bound is no number or none for each column, or they cross.
+        """
+        found = []
+        for name in ("min_value", "max_value"):
+            value = getattr(self, name)
+            try:
+                bound = np.asarray(value, dtype=np.float64)
+            except (TypeError, ValueError):
+                bound = np.empty((0, 0))
+            if bound.shape not in ((), (width,)) or np.isnan(bound).any():
+                raise ValueError(
+                    f"{name} must be a number or hold one for each of {width} columns, "
+                    f"got {value!r}."
+                )
+            found.append(np.broadcast_to(bound, width))
+        crossed = np.flatnonzero(found[0] > found[1])
+        if len(crossed):
+            raise ValueError(
+                f"min_value must be <= max_value, but is not in columns {crossed.tolist()}."
+            )
+        return found[0], found[1]
+
+    def _clipped(self, estimates, width, columns=slice(None)):
+        """Estimates within the bounds of their columns, of a matrix of that width."""
+        low, high = (self._narrowed(bound[None])[0][columns] for bound in self._bounds(width))
+        return np.clip(estimates, low, high)
+
+    def _filled(self, array, estimates):
+        """The narrowed estimates where the matrix has no entry of its own."""
+        narrow = self._narrowed(array)
+        estimates = self._clipped(estimates, array.shape[1]).astype(array.dtype, copy=False)
+        if sparse.issparse(narrow):
+            rows, columns, values = observed_entries(narrow)
+            estimates[rows, columns] = values
+        elif self.copy or not narrow.flags.writeable:
+            estimates = np.where(np.isnan(narrow), estimates, narrow)
+        else:
+            np.copyto(narrow, estimates, where=np.isnan(narrow))
+            estimates = narrow
+        return self._with_indicator(array, estimates)
+
+    def _with_indicator(self, array, filled):
+        indicator = getattr(self, "indicator_", None)
+        if indicator is None:
+            return filled
+        missing = np.ones(array.shape, bool)
+        rows, columns, _ = observed_entries(array)
+        missing[rows, columns] = False
+        return np.hstack([filled, missing[:, indicator.features_].astype(filled.dtype)])
+
+    def _names_out(self, names):
+        """Names of the columns of what `_filled` gives."""
+        kept = self._narrowed(np.asarray(names, dtype=object)[None])[0]
+        if self.indicator_ is None:
+            return kept
+        return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])

@@ -1,0 +1,182 @@
+"""What is read from completed matrices, and what a fit on one keeps for new rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from ...problems import map_tensors, point
+from ...solvers import Answer, weighted_average
+from ..fitting import fitted_on_one
+from ..parallel import share_of_threads
+from ..solving import FittedRows, Mean, reconstruction, to_tensors
+from ..tasks import to_values
+
+completions = Mean(reconstruction)
+
+
+def some_entries(problem, weights, runs, wanted) -> list[np.ndarray]:
+    """Estimates of the entries at ``wanted[t] = (rows, columns)``; nothing of size p q is made."""
+    p, q = problem.observed.shape[1:]
+    sizes = [len(rows) for rows, _ in wanted]
+    task = np.repeat(np.arange(len(wanted)), sizes)
+    rows = np.concatenate([rows for rows, _ in wanted]) + task * p
+    columns = np.concatenate([columns for _, columns in wanted]) + task * q
+    places = [torch.from_numpy(index.astype(np.int64, copy=False)) for index in (rows, columns)]
+    values = (problem.entries(run, *places) for run in runs)
+    estimates = weighted_average(weights[:, torch.from_numpy(task)], values).numpy()
+    return np.split(estimates, np.cumsum(sizes)[:-1])
+
+
+def deviations(problem, weights, runs, wanted) -> np.ndarray:
+    """Standard deviations of all entries, were they measured, (T, p, q).
+
+    Of the mixture of what the runs predict.
+    """
+    runs = [with_surprise(problem, run) for run in runs]
+    mean = weighted_average(weights, map(problem.reconstruct, runs))
+
+    def second_moment(run):
+        variance = run["surprise"] * problem.predictive_variance(run)
+        return variance + (problem.reconstruct(run) - mean).square()
+
+    return weighted_average(weights, map(second_moment, runs)).sqrt().numpy()
+
+
+def with_surprise(problem, variables):
+    """The variables and, if the problem can tell, by how much its variances are too small."""
+    if "surprise" in variables or not hasattr(problem, "surprise"):
+        return variables
+    return {**variables, "surprise": problem.surprise(variables)[:, None, None]}
+
+
+@dataclass(frozen=True)
+class FittedMatrix(FittedRows):
+    """What a fit on one matrix keeps.
+
+    Parameters
+    ----------
+    row_means : list of ndarray of shape (n_rows, k)
+        Point estimates of the fitted rows in each run, for single entries.
+    columns : ndarray of int or None
+        Those that the fit kept; None for all.
+    """
+
+    row_means: list
+    columns: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, answer, options, columns=None):
+        problem, order = answer.problem, cls.order(answer)
+        runs = []
+        for i in order:
+            run = answer.runs[i]
+            # The rows as new ones will be solved, given the others.
+            left = problem.minimize_block(run.variables, "U")
+            variables = with_surprise(problem, {**run.variables, "U": left})
+            runs.append(run._replace(variables=variables))
+        answer = Answer(problem, runs, answer.weights[order])
+        row_means = [point(run.variables["U"])[0].numpy() for run in runs]
+        return super().of(answer, options, row_means=row_means, columns=columns)
+
+    def components(self) -> np.ndarray:
+        """Vᵀ of the run that weighs most, in the units of the data, (k, n_columns)."""
+        scale, right = self.options["scale"], point(self.runs[0]["V"])
+        return (scale[0] * right[0]).T.copy()
+
+    def narrowed(self, array):
+        """Without the columns that the fit dropped."""
+        whole = self.columns is None or len(self.columns) == array.shape[1]
+        return array if whole else array[:, self.columns]
+
+    def read(self, read, array, wanted=None):
+        return super().read(read, self.narrowed(array), wanted)
+
+    def solved(self, problem, array):
+        if problem.one_start_at_a_time:
+            for kept in self.runs:
+                variables = to_tensors(kept)
+                yield {**variables, "U": problem.minimize_block(variables, "U")}
+            return
+        # In one batch: of few rows, the calls cost more than the arithmetic.
+        many = map_tensors(lambda *a: torch.from_numpy(np.concatenate(a)), *self.runs)
+        seen = (problem.row_counts["V"][0] > 0).nonzero()[:, 0]
+        right = {**many, "V": _of_columns(many["V"], seen)}
+        options = {**self.options, **problem.units}
+        few = self.problem(to_values([array[:, seen.numpy()]]), **options)
+        many["U"] = few.repeat(len(self.runs)).minimize_block(right, "U")
+        for i in range(len(self.runs)):
+            yield map_tensors(lambda tensor, i=i: tensor[i : i + 1], many)
+
+    @share_of_threads()
+    def entries(self, rows, columns) -> np.ndarray:
+        """Estimates of entries of the fitted matrix, by number of row and kept column."""
+        n_columns = point(self.runs[0]["V"]).shape[1]
+        problem = self.problem_of(sparse.csr_array((len(self.row_means[0]), n_columns)))
+        weights = torch.tensor(self.weights)[:, None]
+        runs = (
+            to_tensors({**kept, "U": left[None]})
+            for kept, left in zip(self.runs, self.row_means, strict=True)
+        )
+        return some_entries(problem, weights, runs, [(rows, columns)])[0]
+
+
+def _of_columns(block, columns):
+    """The part of the right factor that rows observed in these columns depend on."""
+    if columns.numel() == point(block).shape[1]:
+        return block
+    if isinstance(block, torch.Tensor):
+        return block[:, columns]
+    return block._replace(mean=block.mean[:, columns], covariance=block.covariance[..., columns])
+
+
+class PredictsEntries:
+    """Single entries of the matrix that a completer was fitted to."""
+
+    @available_if(fitted_on_one)
+    def predict_entries(self, rows, columns):
+        """Low-rank estimates of some entries of the fitted matrix, which is never made dense.
+
+        Parameters
+        ----------
+        rows, columns : array-like of int
+            Of the entries, counted from 0; broadcast against one another. Observed
+            entries may be among them.
+
+        Returns
+        -------
+        values : ndarray of the shape of rows and columns
+            Those of `reconstruct`, in double precision.
+
+        Raises
+        ------
+        ValueError
+            If an index is no integer, or of no row or column of the fitted matrix.
+        """
+        check_is_fitted(self)
+        fitted, width = self._fitted.rows, self.n_features_in_
+        rows, columns = np.broadcast_arrays(
+            _as_index(rows, len(fitted.row_means[0]), "rows"), _as_index(columns, width, "columns")
+        )
+        kept = np.arange(width) if fitted.columns is None else fitted.columns
+        number = np.full(width, -1)
+        number[kept] = np.arange(len(kept))
+        dropped = np.unique(columns[number[columns] < 0])
+        if len(dropped):
+            raise ValueError(f"columns {dropped.tolist()} had no entry and were dropped.")
+        own = number[columns.ravel()]
+        values = self._clipped(fitted.entries(rows.ravel(), own), width, own)
+        return values.reshape(rows.shape)
+
+
+def _as_index(numbers, size, name) -> np.ndarray:
+    index = np.asarray(numbers)
+    if index.dtype.kind not in "iu" and index.size:
+        raise ValueError(f"{name} must be integers, got {index.dtype}.")
+    outside = index[(index < 0) | (index >= size)]
+    if outside.size:
+        raise ValueError(f"{name} must lie in [0, {size}), got {outside.flat[0]}.")
+    return index.astype(np.int64)

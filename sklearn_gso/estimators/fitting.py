@@ -1,0 +1,228 @@
+"""The fit of one data set or of a collection, and what it leaves behind."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from ..learned_optimizers import LearnedOptimizer, resolve_optimizer
+from ..rules import Recipe, UpdateRule, recipe
+from ..solvers import Fixed, Multistart
+from ..training import History
+from .learning import Learner, open_checkpoint, warn_about
+from .parameters import MetaTraining, check_rule, check_table
+from .reporting import CallbackSupportMixin, FitProgress
+from .solving import FittedRows, Item, Plan
+from .tasks import as_tasks, check_collection, draw_seed
+
+_CLASSICAL_MAX_ITER = 100
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves behind, set at its end.
+
+    Parameters
+    ----------
+    seed : int
+        Of the fit; what is solved later starts from it, too.
+    optimizer : LearnedOptimizer or None
+    rows : FittedRows or None
+        What new rows need; None after a fit on a collection.
+    """
+
+    seed: int
+    optimizer: LearnedOptimizer | None = None
+    rows: Any = None
+
+
+def fitted_on_one(estimator) -> bool:
+    """For `available_if`: what a collection, whose tasks have rows of their own, lacks."""
+    if hasattr(estimator, "n_tasks_in_"):
+        raise AttributeError("fitted on a collection, whose tasks have features of their own")
+    return True
+
+
+class Fitting(CallbackSupportMixin):
+    """The part of an estimator that fits."""
+
+    # Parameters ---------------------------------------------------------------------
+
+    def problem_options(self, array) -> dict:
+        """What the problem of one data set is made with, beside its values."""
+        return {}
+
+    def _check_parameters(self):
+        """Raise for parameters that no data could excuse."""
+        tables = [vars(c).get("accepts", {}) for c in reversed(type(self).__mro__)]
+        check_table(self, {name: kind for table in tables for name, kind in table.items()})
+        check_rule(self, self.rule, self.rule_kind)
+        training = self._training().check(self._max_iter())
+        if training.checkpoint is not None and self.random_state is None:
+            raise ValueError("checkpoint needs a random_state, or no fit could go on from it.")
+
+    def _training(self) -> MetaTraining:
+        return self.training or MetaTraining()
+
+    def _recipe(self) -> Recipe | None:
+        """Of the learned rule; None where the rule is a classical one."""
+        return None if isinstance(self.rule, UpdateRule) else recipe(self.rule)
+
+    def _max_iter(self) -> int:
+        known = self._recipe()
+        return int(self.max_iter or (known.max_iter if known else _CLASSICAL_MAX_ITER))
+
+    def _policy(self):
+        """How many starts are made."""
+        return Fixed(int(self.n_init))
+
+    def _plan(self, optimizer: LearnedOptimizer | None) -> Plan:
+        """What data sets are solved with."""
+        known = self._recipe()
+        rule = optimizer or (known.network.untrained() if known else self.rule)
+        settings = Multistart(
+            self._policy(),
+            self._max_iter(),
+            self.t_l,
+            self.tol,
+            self.safeguard,
+            companion=optimizer is not None and optimizer.is_general,
+        )
+        return Plan(self.problem_class, rule, settings)
+
+    # Data -----------------------------------------------------------------------------
+
+    def _checks(self) -> dict:
+        """For scikit-learn's validation: what X may be."""
+        finite = "allow-nan" if self.allow_nan else True
+        return {"dtype": "float64", "ensure_all_finite": finite}
+
+    def _checked_matrix(self, X):
+        """One data set, checked on its own."""
+        return check_array(X, estimator=self, input_name="X", **self._checks())
+
+    def _checked_rows(self, X):
+        """Rows for a fit on one data set, whose columns they must have."""
+        return validate_data(self, X, reset=False, **self._checks())
+
+    def _checked_tasks(self, tasks) -> list:
+        return check_collection(tasks, self, lambda array: array, **self._checks())
+
+    def _unseen_truths(self, arrays, y) -> list | None:
+        """What training is judged on where the truth of a collection is known."""
+        return None
+
+    # Fitting --------------------------------------------------------------------------
+
+    def _fit(self, X, y=None, **given):
+        self._check_parameters()
+        tasks = as_tasks(X)
+        progress = FitProgress(self, X, y)
+        fit = self._fit_one if tasks is None else self._fit_collection
+        fitted, attributes = fit(X if tasks is None else tasks, y, progress, **given)
+        self._become(fitted, attributes)
+        progress.end()
+        return self
+
+    def _fit_one(self, X, y, progress):
+        """What a fit on one data set leaves behind, and public attributes."""
+        array = self._checked_matrix(X)
+        seed, options = draw_seed(self.random_state), self.problem_options(array)
+        learned = self._prepare(array, seed, progress)
+        optimizer = learned.get("learned_optimizer_")
+        answer = self._plan(optimizer).solve([array], options, seed, progress)
+        fitted = Fitted(seed, optimizer, FittedRows.of(answer, options))
+        return fitted, {**column_names(X), **learned, **about_run(answer)}
+
+    def _fit_collection(self, tasks, y, progress):
+        """What a fit on a collection leaves behind, and public attributes."""
+        arrays = self._checked_tasks(tasks)
+        truths = self._unseen_truths(arrays, y)
+        seed = draw_seed(self.random_state)
+        learned = self._learn(arrays, truths, seed, progress)
+        fitted = Fitted(seed, learned.get("learned_optimizer_"))
+        return fitted, {"n_tasks_in_": len(arrays), **learned}
+
+    def _become(self, fitted, attributes):
+        """Take what was fitted in place of what was fitted before."""
+        old = [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]
+        vars(self).update(attributes, _fitted=fitted)
+        for name in old:
+            if name not in attributes:
+                delattr(self, name)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_fitted")
+
+    # Learning -------------------------------------------------------------------------
+
+    def _prepare(self, array, seed, progress) -> dict:
+        """What is learned before one data set is solved."""
+        known = self._recipe()
+        if known is None:
+            return {}
+        found = self._resolved()
+        if found is None and known.network.untrained() is None:
+            return self._learn([array], None, seed, progress)
+        return {"learned_optimizer_": found}
+
+    def _learn(self, arrays, truths, seed, progress) -> dict:
+        """What is learned from a collection."""
+        known, training = self._recipe(), self._training()
+        if known is None:
+            return {}
+        start = self._resolved()
+        if self.n_epochs == 0:
+            return {"learned_optimizer_": start, "history_": History()}
+        learner = Learner(
+            self.problem_class,
+            known,
+            training,
+            max_iter=self._max_iter(),
+            t_l=self.t_l,
+            t_u=self.t_u,
+            n_epochs=self.n_epochs,
+            verbose=bool(self.verbose),
+        )
+        data = [*arrays, *(truths or ())]
+        checkpoint = self._open_checkpoint(data, seed, start, y=truths is not None)
+        items = [Item(array, self.problem_options(array)) for array in arrays]
+        optimizer, history = learner.learn(items, truths, seed, start, checkpoint, progress)
+        warn_about(history, stacklevel=6)
+        return {"learned_optimizer_": optimizer, "history_": history}
+
+    def _open_checkpoint(self, data, seed, start, **more):
+        """Where a training with these parameters, on these arrays, goes on."""
+        apart = {"optimizer", "training", "random_state", "n_jobs", "verbose"}
+        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in apart}
+        settings |= {"estimator": type(self).__name__, **more}
+        training = self._training().get_params()
+        path = training.pop("checkpoint")
+        return open_checkpoint(path, {**settings, **training}, data, seed, start)
+
+    def _resolved(self) -> LearnedOptimizer | None:
+        """The optimizer that the parameter stands for."""
+        network = self._recipe().network
+        found = resolve_optimizer(self.optimizer, self.pretrained, network, self.problem_class)
+        if found is None and self.n_epochs == 0 and network.untrained() is None:
+            raise ValueError(f"rule={self.rule!r} needs a trained optimizer or n_epochs >= 1.")
+        return found
+
+
+def about_run(answer) -> dict:
+    """Attributes of the run that weighs most."""
+    run = answer.best
+    return {
+        "objective_": float(run.objective[0]),
+        "n_iter_": int(run.n_iter[0]),
+        "n_guarded_": int(run.n_guarded[0]),
+    }
+
+
+def column_names(X) -> dict:
+    """``n_features_in_`` and, where the columns have names, ``feature_names_in_``."""
+    probe = BaseEstimator()
+    validate_data(probe, X, skip_check_array=True)
+    return vars(probe)

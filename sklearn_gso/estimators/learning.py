@@ -1,0 +1,281 @@
+"""What a fit on a collection trains, and how it is frozen, resumed and warned about."""
+
+import json
+import warnings
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import sparse
+from tqdm.auto import tqdm
+
+from ..learned_optimizers import LearnedOptimizer
+from ..problems import Problem, new_generator
+from ..rules import Recipe
+from ..solvers import rules_for
+from ..training import (
+    Checkpoint,
+    Draws,
+    EpisodeSettings,
+    Gathering,
+    History,
+    Table,
+    TaskEpisodes,
+    meta_train,
+    train_judge,
+)
+from ..training.checkpoints import data_digest
+from ..training.episodes import MIN_TO_SPLIT
+from .parallel import share_of_threads
+from .parameters import MetaTraining
+from .solving import Item, kind_of
+from .tasks import to_values
+
+_AVERAGING = 0.9
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What trains the rules of a recipe on the instances of a problem.
+
+    Parameters
+    ----------
+    problem : type
+    recipe : Recipe
+    training : MetaTraining
+    max_iter : int
+    t_l, t_u : int or None
+        By default the rule's and the recipe's.
+    n_epochs : int
+    verbose : bool
+    """
+
+    problem: type[Problem]
+    recipe: Recipe
+    training: MetaTraining
+    max_iter: int
+    t_l: int | None
+    t_u: int | None
+    n_epochs: int
+    verbose: bool = False
+
+    @share_of_threads()
+    def learn(self, items: list[Item], truths, seed, start, checkpoint, progress):
+        """Train from an optimizer, or from new networks.
+
+        Parameters
+        ----------
+        items : list of Item
+        truths : list of array or None
+            What each is judged on, where it is known.
+        seed : int
+        start : LearnedOptimizer or None
+        checkpoint : Checkpoint or None
+        progress : Progress
+
+        Returns
+        -------
+        optimizer : LearnedOptimizer
+        history : History
+        """
+        generator = new_generator(seed)
+        problem = self._problem(items[:1])
+        if start is None:
+            rules = self.recipe.networks(problem, generator)
+        else:
+            rules = start.rules(generator)
+            for rule in rules.values():
+                rule.requires_grad_(True)
+        episodes = self._episodes(items, truths, rules, seed)
+        if checkpoint:
+            checkpoint.parts |= {"draws": Draws(generator), "episodes": episodes}
+        history = self._train(episodes, rules_for(problem, rules), checkpoint, progress)
+        shapes = sorted({item.array.shape for item in items})[:5]
+        about = f"{len(items)} tasks of shapes {shapes}"
+        return frozen(rules, problem, start, history, about), history
+
+    def _problem(self, items) -> Problem:
+        return self.problem(to_values([item.array for item in items]), **items[0].options)
+
+    def _episodes(self, items, truths, rules, seed) -> TaskEpisodes:
+        settings = EpisodeSettings(
+            self.max_iter,
+            self.t_l or self.recipe.network.t_l,
+            self.t_u or self.recipe.t_u or self.max_iter,
+            self.training.loss or self.recipe.loss,
+            self.training.batch_size,
+            self.training.validation_fraction,
+        )
+
+        def make_judge(problem, numbers):
+            return problem.with_values(to_values([truths[i] for i in numbers]))
+
+        return TaskEpisodes(
+            [kind_of(item) for item in items],
+            [_n_entries(item.array) for item in items],
+            lambda numbers: self._problem([items[i] for i in numbers]),
+            make_judge if truths is not None else None,
+            rules,
+            settings,
+            seed,
+        )
+
+    def _train(self, episodes, rules, checkpoint, progress) -> History:
+        n_steps = self.n_epochs * episodes.n_batches
+        weights = self.training.loss_weights
+        with progress.phase("meta-training", n_steps, "step", bar=False) as step:
+            return meta_train(
+                episodes,
+                rules,
+                n_steps,
+                validation=episodes.validation,
+                validate_every=max(1, episodes.n_batches // 4),
+                t_l=self.t_l,
+                t_u=self.t_u or self.recipe.t_u,
+                weights=None if weights is None else list(weights),
+                learning_rate=self.training.learning_rate or self.recipe.learning_rate,
+                anneal=self.recipe.anneal,
+                averaging=_AVERAGING,
+                verbose=self.verbose,
+                checkpoint=checkpoint,
+                on_step=step and (lambda record: step(lambda: record["loss"])),
+            )
+
+
+@dataclass(frozen=True)
+class JudgeLearner:
+    """What trains the judge of a recipe on what non-local moves bring.
+
+    No ground truth: at local optima of every task, short runs tell. Ctrl-C ends training
+    early; before it has begun, the judge stays as it was.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    training : MetaTraining
+    n_epochs : int
+    verbose : bool
+    """
+
+    recipe: Recipe
+    training: MetaTraining
+    n_epochs: int
+    verbose: bool = False
+
+    @share_of_threads()
+    def learn(self, problems: list[Problem], seed, start, checkpoint, progress):
+        """Train from an optimizer, or from a new network; as `Learner.learn`."""
+        generator = new_generator(seed)
+        tables = self._gathered(problems, generator, checkpoint, progress)
+        if start is None:
+            judge = self.recipe.new(problems[0], generator)
+        else:
+            judge = start.rules()["moves"].requires_grad_(True)
+        tables = [tables[i] for i in np.random.RandomState(seed).permutation(len(tables))]
+        history = History()
+        if tables:
+            history = self._train(judge, tables, generator, checkpoint, progress)
+        n_optima, n_tasks = sum(len(t.gains) for t in tables), sum(p.n_tasks for p in problems)
+        about = f"{n_optima} local optima of {n_tasks} tasks"
+        return frozen({"moves": judge}, problems[0], start, history, about), history
+
+    def _gathered(self, problems, generator, checkpoint, progress) -> list[Table]:
+        gathering = Gathering(problems, generator)
+        try:
+            with progress.phase("gathering local optima", gathering.n_batches, "batch") as step:
+                return gathering.run(checkpoint, step)
+        except KeyboardInterrupt:
+            tqdm.write("gathering interrupted; keeping the judge as it was")
+            return []
+
+    def _train(self, judge, tables, generator, checkpoint, progress) -> History:
+        training, n_tables = self.training, len(tables)
+        n_validation = 0
+        if n_tables >= MIN_TO_SPLIT and training.validation_fraction:
+            n_validation = max(1, round(training.validation_fraction * n_tables))
+        n_steps = self.n_epochs * -(-(n_tables - n_validation) // training.batch_size)
+        with progress.phase("training the judge", n_steps, "step", bar=False) as step:
+            return train_judge(
+                judge,
+                tables[n_validation:],
+                n_steps,
+                generator,
+                validation=tables[:n_validation],
+                n_together=training.batch_size,
+                learning_rate=training.learning_rate or self.recipe.learning_rate,
+                verbose=self.verbose,
+                checkpoint=checkpoint,
+                on_step=step and (lambda record: step(lambda: record["loss"])),
+            )
+
+
+def _n_entries(array) -> int:
+    """Entries that a sweep works on."""
+    return array.nnz + sum(array.shape) if sparse.issparse(array) else array.size
+
+
+def frozen(networks, problem, start, history, trained_on) -> LearnedOptimizer:
+    """Trained networks with what is known of their training."""
+    optimizer = LearnedOptimizer.from_rules(
+        networks,
+        problem,
+        trained_on=trained_on,
+        started_from=start.digest() if start else None,
+        n_steps=history.n_steps,
+        validation_before=history.before,
+        validation_after=history.after,
+    )
+    if start and start.is_general and optimizer.has_weights_of(start):
+        # No checkpoint was better than the start: it is as general as before.
+        optimizer = LearnedOptimizer(optimizer.weights, {**optimizer.description, "general": True})
+    return optimizer
+
+
+def open_checkpoint(path, settings: dict, data, seed, start) -> Checkpoint | None:
+    """Where a training goes on that has these settings and these arrays.
+
+    Parameters
+    ----------
+    path : path-like or None
+    settings : dict
+    data : iterable of array
+    seed : int
+    start : LearnedOptimizer or None
+    """
+    if path is None:
+        return None
+    settings = {name: _plain(value) for name, value in settings.items()}
+    start_digest = start.digest() if start else None
+    about = {"data": data_digest(data), "random_state": seed, "optimizer": start_digest}
+    return Checkpoint(path, {**settings, **about})
+
+
+def _plain(value):
+    """Something for JSON that differs where the values differ."""
+    if isinstance(value, Recipe):
+        return {**asdict(value), "network": value.network.__name__}
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    try:
+        json.dumps(value)
+    except TypeError:
+        return repr(value)
+    return value
+
+
+def warn_about(history: History, stacklevel: int) -> None:
+    """Warn where a training has brought nothing."""
+    n_steps = history.n_steps
+    if history.n_skipped and 2 * history.n_skipped >= n_steps:
+        message = (
+            f"{history.n_skipped} of {n_steps} training steps were skipped, because their loss "
+            "or gradient was not finite; the rule has hardly been trained."
+        )
+    elif history.kept_the_start:
+        message = (
+            "Training has not improved on its start, which is kept: validation "
+            f"{history.before:.4g} before it, {history.best_trained:.4g} after. More tasks, more "
+            "n_epochs or another learning_rate may help."
+        )
+    else:
+        return
+    warnings.warn(message, UserWarning, stacklevel=stacklevel + 1)

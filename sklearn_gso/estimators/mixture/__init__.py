@@ -1,0 +1,5 @@
+"""Gaussian mixtures."""
+
+from .mixtures import EMGaussianMixture, GSOGaussianMixture
+
+__all__ = ["EMGaussianMixture", "GSOGaussianMixture"]

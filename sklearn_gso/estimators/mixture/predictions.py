@@ -1,0 +1,218 @@
+"""Predictions, scores and samples of a mixture, of one data set or of a collection."""
+
+import numbers
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..answering import packed
+from ..tasks import as_tasks, check_collection, unmask
+from .solving import log_joint
+
+CHECKS = {"dtype": [np.float64, np.float32], "ensure_min_samples": 2}
+
+
+class MixturePredictions:
+    """What is told of data, from fitted parameters or by solving them anew."""
+
+    def _joints(self, X, covariances=None, sample_weight=None) -> list[np.ndarray]:
+        """``log π_k N(x | μ_k, Σ_k)`` of each sample of each data set."""
+        check_is_fitted(self)
+        collection, kind = as_tasks(X), self.covariance_type
+        if not hasattr(self, "n_tasks_in_"):
+            if collection is not None:
+                raise ValueError(
+                    f"This {type(self).__name__} was fitted on one data set and predicts rows of "
+                    "that width; fit it on a collection to solve collections."
+                )
+            if covariances is not None:
+                raise ValueError(
+                    "covariances are for data sets that are solved anew, after a fit on a "
+                    "collection; a fit on one data set has its own."
+                )
+            array = validate_data(self, unmask(X), reset=False, dtype=CHECKS["dtype"])
+            return [log_joint(array, self.weights_, self.means_, self.covariances_, kind)]
+        if collection is None:
+            arrays = [check_array(unmask(X), estimator=self, input_name="X", **CHECKS)]
+        else:
+            arrays = check_collection(collection, self, **CHECKS)
+        solved = self._solve_anew(arrays, covariances, sample_weight, collection is None)
+        return [log_joint(a, *s[:3], kind) for a, s in zip(arrays, solved, strict=True)]
+
+    def _each(self, function, X, **known):
+        """A function of the log joint of each data set, in the container of X."""
+        return packed(X, map(function, self._joints(X, **known)))
+
+    def predict(self, X, *, covariances=None):
+        """The most probable component of each sample.
+
+        After a fit on one data set every row is judged by itself. After a fit on a
+        collection every data set is solved as a new one, from random starts that depend
+        on ``random_state`` and on the batch it is solved in.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or collection
+        covariances : array-like or collection, default=None
+            Known covariances of data sets that are solved anew, as for `fit`; by default
+            those that `fit` was given for all.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,) or collection
+            In the container of X; a list for a tuple.
+        """
+        return self._each(_labels, X, covariances=covariances)
+
+    def fit_predict(self, X, y=None, *, covariances=None, sample_weight=None):
+        """`fit`, then `predict` of the same data.
+
+        Parameters
+        ----------
+        X, y, covariances, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,) or collection
+        """
+        self.fit(X, covariances=covariances, sample_weight=sample_weight)
+        if not hasattr(self, "n_tasks_in_"):
+            return self._each(_labels, X)
+        return self._each(_labels, X, covariances=covariances, sample_weight=sample_weight)
+
+    def predict_proba(self, X, *, covariances=None):
+        """Probability of each component for each sample.
+
+        Parameters
+        ----------
+        X, covariances
+            As for `predict`.
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_components) or collection
+        """
+        return self._each(_responsibilities, X, covariances=covariances)
+
+    def score_samples(self, X, *, covariances=None):
+        """Log-likelihood of each sample.
+
+        Parameters
+        ----------
+        X, covariances
+            As for `predict`.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,) or collection
+        """
+        return self._each(_log_likelihood, X, covariances=covariances)
+
+    def score(self, X, y=None, *, covariances=None):
+        """Mean log-likelihood of the samples; of a collection, the mean over its data sets.
+
+        Parameters
+        ----------
+        X, covariances
+            As for `predict`.
+        y : Ignored
+
+        Returns
+        -------
+        score : float
+        """
+        joints = self._joints(X, covariances)
+        return float(np.mean([_log_likelihood(joint).mean() for joint in joints]))
+
+    def sample(self, n_samples=1):
+        """Draw samples from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Ordered by component.
+        y : ndarray of shape (n_samples,)
+            Component of each.
+        """
+        check_is_fitted(self, "means_", msg="%(name)s samples after a fit on one data set only.")
+        if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be an integer >= 1, got {n_samples!r}.")
+        rng = check_random_state(self.random_state)
+        counts = rng.multinomial(n_samples, self.weights_ / self.weights_.sum())
+        covariances = self.covariances_
+        if self.covariance_type == "tied":
+            covariances = [covariances] * len(counts)
+        drawn = []
+        for mean, covariance, count in zip(self.means_, covariances, counts, strict=True):
+            if np.ndim(covariance) == 2:
+                drawn.append(rng.multivariate_normal(mean, covariance, int(count)))
+            else:
+                noise = rng.standard_normal(size=(count, len(mean)))
+                drawn.append(mean + noise * np.sqrt(covariance))
+        return np.vstack(drawn), np.repeat(np.arange(len(counts)), counts)
+
+    def bic(self, X):
+        """Bayesian information criterion on one data set; parameters held are not counted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        bic : float
+            The lower the better.
+        """
+        return self._criterion(X, np.log)
+
+    def aic(self, X):
+        """Akaike information criterion on one data set; parameters held are not counted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        aic : float
+            The lower the better.
+        """
+        return self._criterion(X, lambda n: 2.0)
+
+    def _criterion(self, X, price):
+        if as_tasks(X) is not None:
+            raise ValueError("Information criteria are of one data set, not of a collection.")
+        joint = self._joints(X)[0]
+        n_samples, k = joint.shape
+        d = np.shape(X)[1]
+        free = {
+            "weights": k - 1,
+            "means": k * d,
+            "covariances": {
+                "full": k * d * (d + 1) // 2,
+                "tied": d * (d + 1) // 2,
+                "diag": k * d,
+                "spherical": k,
+            }[self.covariance_type],
+        }
+        n_free = sum(count for name, count in free.items() if name not in self._fitted.held)
+        return float(-2 * _log_likelihood(joint).sum() + n_free * price(n_samples))
+
+
+def _labels(joint):
+    return joint.argmax(axis=1)
+
+
+def _log_likelihood(joint):
+    return logsumexp(joint, axis=1)
+
+
+def _responsibilities(joint):
+    return softmax(joint, axis=1)

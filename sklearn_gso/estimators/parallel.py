@@ -1,0 +1,78 @@
+"""Work in this process or in several, each with its share of the cores."""
+
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+
+import torch
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs
+from threadpoolctl import threadpool_limits
+
+from .reporting import Progress
+
+
+@contextmanager
+def share_of_threads(n_workers: int | None = None):
+    """Within it torch uses at most this worker's share of the cores.
+
+    By default all of them in the main thread and one in any other, which has others beside
+    it. What joblib and dask set in the environment of new processes covers neither threads
+    nor processes that had begun before.
+    """
+    if n_workers is None and current_thread() is main_thread():
+        yield
+        return
+    share = max(1, cpu_count() // n_workers) if n_workers else 1
+    # Asking sets up torch in this thread, which would undo the limit later.
+    with threadpool_limits(min(torch.get_num_threads(), share), user_api="openmp"):
+        yield
+
+
+def in_chunks(solve, items, chunks, seeds, n_jobs=None, verbose=False) -> list:
+    """Solve every chunk, in this process or in several.
+
+    Parameters
+    ----------
+    solve : callable
+        ``solve(items, seed, progress)`` returns the results and their mean loss. It goes to
+        other processes, so it holds nothing but what solving needs.
+    items, chunks, seeds : list
+        Chunks are lists of numbers of items.
+    n_jobs, verbose
+        As for estimators.
+
+    Returns
+    -------
+    results : list
+        In the order of the items.
+    """
+    progress = Progress(verbose)
+    if len(chunks) == 1:
+        results = solve([items[i] for i in chunks[0]], seeds[0], progress)[0]
+        return _in_order([(chunks[0], results)], len(items))
+    n_workers = effective_n_jobs(n_jobs)
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+    solved = parallel(
+        delayed(_in_worker)(n_workers, solve, [items[i] for i in chunk], own)
+        for chunk, own in zip(chunks, seeds, strict=True)
+    )
+    done = []
+    with progress.phase("solving", len(items), "task") as step:
+        for chunk, (results, loss) in zip(chunks, solved, strict=True):
+            done.append((chunk, results))
+            if step:
+                step(lambda loss=loss: loss, len(chunk))
+    return _in_order(done, len(items))
+
+
+def _in_order(done, n_items):
+    results = [None] * n_items
+    for chunk, own in done:
+        for i, one in zip(chunk, own, strict=True):
+            results[i] = one
+    return results
+
+
+def _in_worker(n_workers, solve, *arguments):
+    """Solve one chunk, silently; a plain function, for joblib."""
+    with share_of_threads(n_workers):
+        return solve(*arguments, Progress())

@@ -1,0 +1,188 @@
+"""What parameters of estimators accept, declared in tables; and the settings of training."""
+
+import numbers
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ..rules.recipes import LOSSES, RECIPES, Recipe, is_flag
+
+
+class Accepts(NamedTuple):
+    """A kind of value: what it must be, in words, and how to tell."""
+
+    wanted: str
+    fits: Callable[[Any], bool]
+
+    def __or__(self, other: "Accepts") -> "Accepts":
+        return Accepts(f"{self.wanted} or {other.wanted}", lambda v: self.fits(v) or other.fits(v))
+
+
+def integer(least: int = 1) -> Accepts:
+    """An integer, Python's or numpy's, of at least ``least``."""
+    return Accepts(
+        f"an integer >= {least}",
+        lambda v: isinstance(v, numbers.Integral) and not is_flag(v) and v >= least,
+    )
+
+
+def real(wanted: str, fits: Callable[[float], bool]) -> Accepts:
+    """A number, by a condition in words and in code; NaN fits none."""
+    return Accepts(
+        wanted, lambda v: isinstance(v, numbers.Real) and not is_flag(v) and bool(fits(v))
+    )
+
+
+def choice(*names: str) -> Accepts:
+    """One of some strings."""
+    # The value need not be hashable or comparable.
+    return Accepts(f"one of {sorted(names)}", lambda v: isinstance(v, str) and v in names)
+
+
+def instance(*classes: type) -> Accepts:
+    """An object of one of some classes."""
+    words = " or ".join(c.__name__ for c in classes)
+    return Accepts(f"a {words}", lambda v: isinstance(v, classes))
+
+
+NONE = Accepts("None", lambda v: v is None)
+FLAG = Accepts("True or False", is_flag)
+POSITIVE = real("a positive number", lambda v: 0 < v < np.inf)
+NOT_NEGATIVE = real("a number >= 0", lambda v: 0 <= v < np.inf)
+PATH = Accepts("a path", lambda v: isinstance(v, str | os.PathLike))
+
+
+def check_table(owner, table: Mapping[str, Accepts]) -> None:
+    """Raise a ValueError that names the first parameter that is not what its table says.
+
+    Parameters
+    ----------
+    owner : object
+        With an attribute for each name of the table.
+    table : dict of str to Accepts
+    """
+    for name, accepts in table.items():
+        value = getattr(owner, name)
+        if not accepts.fits(value):
+            raise ValueError(
+                f"{name} of {type(owner).__name__} must be {accepts.wanted}, got {value!r}."
+            )
+
+
+def check_rule(owner, rule, kind: type) -> None:
+    """Raise a ValueError unless a rule, or a recipe, is of a kind.
+
+    Parameters
+    ----------
+    owner : object
+        For the error.
+    rule : object
+    kind : type
+        `UpdateRule` or `Judge`.
+    """
+    if isinstance(rule, kind):
+        return
+    known = {name for name, r in RECIPES.items() if issubclass(r.network, kind)}
+    if isinstance(rule, str) and rule in known:
+        return
+    if isinstance(rule, Recipe) and issubclass(rule.network, kind):
+        return
+    raise ValueError(
+        f"rule of {type(owner).__name__} must be one of {sorted(known)}, a Recipe or rule of "
+        f"class {kind.__name__}, got {rule!r}."
+    )
+
+
+class MetaTraining(BaseEstimator):
+    """Settings of what ``fit`` of a collection trains, for ``training=`` of estimators.
+
+    A parameter of a search is named, for instance, ``training__learning_rate``.
+
+    Parameters
+    ----------
+    loss : {"heldout", "global"}, default=None
+        What is minimised where no truth is given: the error on a fresh random tenth of the
+        data, hidden from the optimizer, relative to the classical rule's; or equation (9) on
+        all the data. By default what the recipe of the rule says: "heldout" for "control",
+        "global" for "step".
+    loss_weights : array-like of shape (max_iter,), default=None
+        ω_t of equation (9). By default 1 for "global", growing with the square of the sweep
+        otherwise.
+    batch_size : int, default=8
+        Tasks of one kind in a training batch.
+    learning_rate : float, default=None
+        Of Adam, equation (10). By default what the recipe says: 1e-2 falling to zero along a
+        cosine for "control", the paper's constant 1e-3 for "step", 3e-3 for "moves".
+    validation_fraction : float, default=0.1
+        Share of the collection that is set aside to choose the best checkpoint, in [0, 1).
+    checkpoint : path-like, default=None
+        File for the state of training, written every few seconds; the estimator needs a
+        ``random_state``. Where a fit was killed or interrupted, the same fit goes on from
+        there and ends as if nothing had happened. A file of another training is refused.
+
+    Examples
+    --------
+    >>> from sklearn_gso import GSOMatrixCompleter, MetaTraining
+    >>> completer = GSOMatrixCompleter(training=MetaTraining(batch_size=4))
+    >>> completer.set_params(training__learning_rate=1e-3).training
+    MetaTraining(batch_size=4, learning_rate=0.001)
+    """
+
+    def __init__(
+        self,
+        loss=None,
+        *,
+        loss_weights=None,
+        batch_size=8,
+        learning_rate=None,
+        validation_fraction=0.1,
+        checkpoint=None,
+    ):
+        self.loss = loss
+        self.loss_weights = loss_weights
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.checkpoint = checkpoint
+
+    def check(self, max_iter: int | None = None) -> "MetaTraining":
+        """Itself, or a ValueError that names what is no setting.
+
+        Parameters
+        ----------
+        max_iter : int, optional
+            So many ``loss_weights`` there must be.
+        """
+        check_table(self, _TRAINING)
+        if self.loss_weights is not None:
+            check_loss_weights(self.loss_weights, max_iter)
+        return self
+
+
+_TRAINING = {
+    "loss": NONE | choice(*LOSSES),
+    "batch_size": integer(),
+    "learning_rate": NONE | POSITIVE,
+    "validation_fraction": real("a number in [0, 1)", lambda v: 0 <= v < 1),
+    "checkpoint": NONE | PATH,
+}
+
+
+def check_loss_weights(weights, max_iter: int | None) -> None:
+    """Raise a ValueError unless there is one finite number >= 0 for each outer step."""
+    try:
+        array = np.asarray(weights)
+    except ValueError:  # ragged
+        array = np.empty(())
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        raise ValueError(f"loss_weights must be a sequence of numbers, got {weights!r}.")
+    if max_iter is not None and len(array) != max_iter:
+        raise ValueError(
+            f"loss_weights must hold one number for each of {max_iter} outer steps, "
+            f"got {len(array)}."
+        )
+    if not (np.isfinite(array) & (array >= 0)).all():
+        raise ValueError(f"loss_weights must be finite and >= 0, got {weights!r}.")

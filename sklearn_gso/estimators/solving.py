@@ -1,0 +1,218 @@
+"""How an estimator solves: values and classes alone, so that workers need no estimator."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ..learned_optimizers import LearnedOptimizer
+from ..problems import Problem, map_tensors, new_generator
+from ..rules import UpdateRule
+from ..solvers import Answer, Monitor, Multistart, rules_for, weighted_average
+from .parallel import share_of_threads
+from .reporting import Progress
+from .tasks import to_values
+
+# Runs that weigh less are not kept for new rows.
+_MIN_WEIGHT = 1e-3
+# Passes over the local blocks of new rows, where there is more than one.
+_LOCAL_SWEEPS = 50
+
+
+class Item(NamedTuple):
+    """One instance to be solved, and what is wanted of it.
+
+    Attributes
+    ----------
+    array : ndarray or sparse matrix
+    options : dict
+        Of its problem, beside the values.
+    wanted : object
+        For the reader.
+    """
+
+    array: Any
+    options: dict
+    wanted: Any = None
+
+
+def kind_of(item: Item):
+    """What items that are solved in one batch have in common."""
+    options = tuple(sorted(item.options.items(), key=lambda pair: pair[0]))
+    return item.array.shape, type(item.array), options
+
+
+class Mean:
+    """A reader: the weighted average, over the runs, of a function of the variables.
+
+    Readers get a problem, the weights (n_runs, T) of its runs, an iterable of the runs'
+    variables, and what is wanted of each task; they return one array for each task.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(problem, variables)``, a tensor (T, rows, columns).
+    """
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, problem, weights, runs, wanted) -> np.ndarray:
+        return weighted_average(weights, (self.function(problem, v) for v in runs)).numpy()
+
+
+def reconstruction(problem: Problem, variables) -> torch.Tensor:
+    """What the model says of the data, (T, rows, columns)."""
+    return problem.reconstruct(variables)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What solves instances of a problem.
+
+    Parameters
+    ----------
+    problem : type
+        A `Problem`, made of values and options.
+    rule : UpdateRule or LearnedOptimizer
+        Of the blocks that may be moved.
+    settings : Multistart
+    """
+
+    problem: type
+    rule: UpdateRule | LearnedOptimizer
+    settings: Multistart
+
+    @share_of_threads()
+    def solve(self, arrays, options, seed, progress: Progress, trace=False) -> Answer:
+        """Solve instances of one shape and of the same options.
+
+        Raises
+        ------
+        ValueError
+            If the best runs end in values that are not finite.
+        """
+        problem = self.problem(to_values(arrays), **options)
+        generator = new_generator(seed)
+        is_learned = isinstance(self.rule, LearnedOptimizer)
+        rule = self.rule.rules(generator) if is_learned else self.rule.seeded(generator)
+        rules = rules_for(problem, rule)
+        total = self.settings.max_sweeps(problem, rules)
+        with progress.phase("solving", total, "sweep") as step:
+            answer = self.settings.solve(
+                problem, rules, generator, monitor=step and Monitor(step), trace=trace
+            )
+        with torch.no_grad():
+            answer = answer._replace(runs=[_settled(problem, run) for run in answer.runs])
+        if not _is_finite(answer.best.variables):
+            raise ValueError(self._why_not_finite(is_learned))
+        return answer
+
+    def _why_not_finite(self, is_learned) -> str:
+        if is_learned and self.settings.safeguard == "none":
+            return (
+                "The run ended in values that are not finite: its learned rule produced them, "
+                "and safeguard='none' keeps what the rule produces."
+            )
+        return "The run overflowed: the entries of X are too large; scale them."
+
+    def read(self, read, items: list[Item], seed, progress):
+        """What a reader makes of each instance, and the mean of their objectives."""
+        arrays, options, wanted = zip(*items, strict=True)
+        answer = self.solve(arrays, options[0], seed, progress)
+        with torch.no_grad():
+            runs = [run.variables for run in answer.runs]
+            results = read(answer.problem, answer.weights, runs, wanted)
+        return results, float(answer.best.objective.mean())
+
+
+def _settled(problem, run):
+    variables = problem.settled(run.variables)
+    if variables is run.variables:
+        return run
+    return run._replace(variables=variables, objective=problem.objective(variables))
+
+
+def _is_finite(variables) -> bool:
+    finite: list[bool] = []
+    map_tensors(lambda tensor: finite.append(bool(tensor.isfinite().all())), variables)
+    return all(finite)
+
+
+@dataclass(frozen=True)
+class FittedRows:
+    """What a fit on one instance keeps for new rows: the blocks that belong to no row.
+
+    Parameters
+    ----------
+    problem : type
+    options : dict
+        Of the problem, the units of the fit among them.
+    weights : ndarray of shape (n_runs,)
+    runs : list of dict
+        The blocks of each run that counts, the best one first.
+    """
+
+    problem: type
+    options: dict
+    weights: np.ndarray
+    runs: list[dict]
+
+    @staticmethod
+    def order(answer: Answer) -> torch.Tensor:
+        """Numbers of the runs that count, the best one first."""
+        weights = answer.weights[:, 0]
+        order = weights.argsort(descending=True, stable=True)
+        return order[weights[order] >= _MIN_WEIGHT]
+
+    @classmethod
+    def of(cls, answer: Answer, options: dict, **more):
+        """From the answer to one instance; ``more`` for classes that keep more."""
+        problem, order = answer.problem, cls.order(answer)
+        weights = answer.weights[order, 0]
+        runs = [cls.kept(problem, answer.runs[i].variables) for i in order]
+        units = map_tensors(lambda t: t.numpy(), problem.units)
+        weights = (weights / weights.sum()).numpy()
+        return cls(type(problem), {**options, **units}, weights, runs, **more)
+
+    @classmethod
+    def kept(cls, problem, variables) -> dict:
+        """What is kept of one run."""
+        return to_arrays({n: b for n, b in variables.items() if n not in problem.local_blocks})
+
+    def problem_of(self, array) -> Problem:
+        """The problem of rows, in the units of the fit."""
+        options = {
+            name: torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value
+            for name, value in self.options.items()
+        }
+        return self.problem(to_values([array]), **options)
+
+    def solved(self, problem, array):
+        """Variables of each run, the local blocks those of the rows of an array."""
+        for kept in self.runs:
+            variables = {**problem.init(new_generator(0)), **to_tensors(kept)}
+            for _ in range(_LOCAL_SWEEPS if len(problem.local_blocks) > 1 else 1):
+                for name in problem.local_blocks:
+                    variables[name] = problem.minimize_block(variables, name)
+            yield variables
+
+    @share_of_threads()
+    def read(self, read, array, wanted=None):
+        """What a reader makes of rows."""
+        with torch.no_grad():
+            problem = self.problem_of(array)
+            weights = torch.tensor(self.weights)[:, None]
+            return read(problem, weights, self.solved(problem, array), [wanted])[0]
+
+
+def to_arrays(variables) -> dict:
+    """Variables as numpy arrays."""
+    # In the one order that pickles keep: sums in another differ in their last digit.
+    return map_tensors(lambda tensor: tensor.contiguous().numpy(), variables)
+
+
+def to_tensors(variables) -> dict:
+    """Arrays, which may be read-only memory maps, as variables."""
+    return map_tensors(lambda array: torch.from_numpy(array.copy()), variables)

@@ -1,0 +1,67 @@
+"""What the description of a learned optimizer must say, checked before anything is built."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..rules.recipes import are_names, check_arguments, is_flag, is_size
+
+
+def plain(value):
+    """Numpy's numbers and arrays, and containers like Python's own, for JSON."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, range):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no place in a description")
+
+
+def _is_text(value) -> bool:
+    return isinstance(value, str)
+
+
+_WANTED = {
+    "rule": _is_text,
+    "rule_module": _is_text,
+    "arguments": lambda value: isinstance(value, Mapping),
+    "blocks": lambda value: are_names(value) and len(value) > 0,
+    "shared": is_flag,
+    "problem": _is_text,
+    "feature_version": is_size,
+}
+_MAY_LACK = ("rule_module",)
+
+
+def check_description(description: Mapping, weights: Mapping[str, np.ndarray]) -> None:
+    """Raise a ValueError unless the description is sound and no larger than the weights.
+
+    A file may ask for networks of any size: only those are built whose weights it brings.
+
+    Parameters
+    ----------
+    description : mapping
+    weights : dict of str to ndarray
+    """
+    missing = [key for key in _WANTED if key not in description and key not in _MAY_LACK]
+    if missing:
+        raise ValueError(f"the description of a learned optimizer lacks {missing}")
+    for key, fits in _WANTED.items():
+        if key in description and not fits(description[key]):
+            raise ValueError(f"{key} of a learned optimizer cannot be {description[key]!r}")
+    arguments = description["arguments"]
+    check_arguments(arguments)
+    if "hidden_size" not in arguments:
+        return  # a rule of the user's, which this package cannot size
+    for block in ["shared"] if description["shared"] else description["blocks"]:
+        sizes = [a.size for name, a in weights.items() if name.startswith(f"{block}.")]
+        held = sum(sizes)
+        units, depth = arguments.get("hidden_size", 1), arguments.get("n_layers", 1)
+        needed = 4 * units * max(units * depth, arguments.get("n_features", 1))
+        needed = max(needed, units * len(arguments.get("control_names", ())))
+        if needed > held or depth > len(sizes):
+            raise ValueError(
+                f"weights and description disagree: {arguments} needs more than the {held} "
+                f"numbers of block {block!r}"
+            )

@@ -1,0 +1,326 @@
+"""What is kept of meta-training: weights and a description, in a file that runs no code."""
+
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+
+from ..rules.base import registered_rule
+from .descriptions import check_description, plain
+from .files import digest, read_arrays, unreadable, write_arrays
+
+FORMAT_VERSION = 1
+_PRETRAINED, _SUFFIX = resources.files(__package__) / "weights", ".safetensors"
+_PACKAGE = __name__.partition(".")[0]
+_WHAT = "learned optimizer"
+
+
+class LearnedOptimizer:
+    """Trained rules and what they were trained on. Immutable.
+
+    Parameters
+    ----------
+    weights : mapping of str to array
+        Named ``<block>.<parameter>``; ``shared.<parameter>`` if all blocks share
+        one network. Copied, read-only.
+    description : mapping
+        JSON-compatible; numpy's numbers become Python's. ``rule``, ``arguments`` (of
+        the rule), ``blocks`` (that it moves), ``shared``, ``problem`` (class name) and
+        ``feature_version`` are required; what it was trained on and the figures it
+        reached stand beside.
+
+    Raises
+    ------
+    ValueError
+        If the description lacks a key, or the weights do not fit it.
+    """
+
+    __slots__ = ("_weights", "_description")
+    _weights: dict[str, np.ndarray]
+    _description: str
+
+    def __init__(self, weights: Mapping, description: Mapping):
+        frozen = {name: np.array(weights[name], dtype=np.float32) for name in sorted(weights)}
+        for array in frozen.values():
+            array.flags.writeable = False
+        check_description(description, frozen)
+        object.__setattr__(self, "_weights", frozen)
+        described = json.dumps(dict(description), sort_keys=True, default=plain)
+        object.__setattr__(self, "_description", described)
+        self.rules()
+
+    def __setattr__(self, name, value):
+        raise AttributeError("a LearnedOptimizer is immutable")
+
+    def __delattr__(self, name):
+        raise AttributeError("a LearnedOptimizer is immutable")
+
+    @property
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """Read-only arrays by name."""
+        return MappingProxyType(self._weights)
+
+    @property
+    def description(self) -> dict:
+        """What the optimizer is and was trained on; a fresh copy."""
+        return json.loads(self._description)
+
+    @property
+    def is_general(self) -> bool:
+        """Whether it was trained for tasks of any kind, as those that come with the package.
+
+        ``description["general"]``. What such a rule does on one collection may be beaten by
+        the classical one, so completers let that one have a say.
+        """
+        return self.description.get("general") is True
+
+    def has_weights_of(self, other: "LearnedOptimizer") -> bool:
+        """Whether the weights are those of another one, whatever the descriptions say."""
+        names = self.weights.keys()
+        return names == other.weights.keys() and all(
+            np.array_equal(self.weights[name], other.weights[name]) for name in names
+        )
+
+    # Immutable: the same object serves as its own copy, as scikit-learn's clone
+    # wants of a parameter.
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __reduce__(self):
+        return type(self), (self._weights, self.description)
+
+    def __eq__(self, other):
+        if not isinstance(other, LearnedOptimizer):
+            return NotImplemented
+        return self.digest() == other.digest()
+
+    def __hash__(self):
+        return hash(self.digest())
+
+    def __repr__(self):
+        d = self.description
+        return f"LearnedOptimizer(rule={d['rule']!r}, problem={d['problem']!r})"
+
+    def digest(self) -> str:
+        """SHA-256 of weights and description."""
+        return digest(self._description, self._weights)
+
+    @classmethod
+    def from_rules(cls, rules: Mapping, problem, **about) -> "LearnedOptimizer":
+        """Freeze trained rules.
+
+        Parameters
+        ----------
+        rules : dict of str to Network
+            For the blocks that they move.
+        problem : Problem
+            Of the kind they were trained on.
+        **about
+            Further entries of the description.
+        """
+        if not isinstance(rules, Mapping) or not rules:
+            raise TypeError(f"rules must be a dict of networks by block, got {rules!r}.")
+        first = next(iter(rules.values()))
+        if any(type(rule) is not type(first) for rule in rules.values()):
+            kinds = sorted({type(rule).__name__ for rule in rules.values()})
+            raise ValueError(f"one optimizer holds rules of one class, got {kinds}.")
+        registered_rule(type(first).__name__, type(first).__module__)
+        shared = len(rules) > 1 and all(rule is first for rule in rules.values())
+        networks = {"shared": first} if shared else rules
+        weights = {
+            f"{block}.{key}": value.detach().numpy()
+            for block, rule in networks.items()
+            for key, value in rule.state_dict().items()
+        }
+        description = {
+            "rule": type(first).__name__,
+            "arguments": first.arguments(),
+            "blocks": list(rules),
+            "shared": shared,
+            "problem": type(problem).__name__,
+            "feature_version": problem.feature_version,
+            **about,
+        }
+        module = type(first).__module__
+        if module.partition(".")[0] != _PACKAGE:
+            description["rule_module"] = module
+        return cls(weights, description)
+
+    def rules(self, generator: torch.Generator | None = None) -> dict:
+        """Rebuild the rules, one for each block that they move.
+
+        Parameters
+        ----------
+        generator : torch.Generator, optional
+            For rules that draw at random while they run.
+        """
+        d = self.description
+        kind, networks = registered_rule(d["rule"], d.get("rule_module")), {}
+        for block in ["shared"] if d["shared"] else d["blocks"]:
+            # Its own generator: the weights drawn here are overwritten, and whoever
+            # passes one wants the same starts as without a learned rule.
+            rule = kind(**d["arguments"], generator=torch.Generator())
+            rule.generator = generator
+            prefix = block + "."
+            state = {
+                name.removeprefix(prefix): torch.from_numpy(array.copy())
+                for name, array in self._weights.items()
+                if name.startswith(prefix)
+            }
+            try:
+                rule.load_state_dict(state)
+            except RuntimeError as error:
+                raise ValueError(f"weights and description disagree: {error}") from error
+            networks[block] = rule.requires_grad_(False)
+        return {block: networks["shared" if d["shared"] else block] for block in d["blocks"]}
+
+    def save(self, path) -> None:
+        """Write a safetensors file with the description in its header.
+
+        The file appears whole or not at all: it is written beside, synced and
+        renamed, and its folder synced. Read it with `load`.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        write_arrays(path, self._weights, self._description, FORMAT_VERSION)
+
+    @classmethod
+    def load(cls, path) -> "LearnedOptimizer":
+        """Read a file written by `save`. No code in it is run.
+
+        Raises
+        ------
+        FileNotFoundError
+        ValueError
+            If the file is truncated, altered, foreign, or of a newer format; the message
+            names the file.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"no learned optimizer at {path}")
+        weights, description = read_arrays(path, _WHAT, FORMAT_VERSION)
+        try:
+            optimizer = cls(weights, json.loads(description))
+        except Exception as error:  # whatever a description made up by others can provoke
+            raise unreadable(path, _WHAT, error) from error
+        if optimizer.digest() != digest(description, weights):
+            raise unreadable(path, _WHAT, ValueError("it was not written by `save`"))
+        return optimizer
+
+    @classmethod
+    def load_pretrained(cls, name: str = "completer") -> "LearnedOptimizer":
+        """One of the optimizers that come with the package.
+
+        Parameters
+        ----------
+        name : str, default="completer"
+            One of `pretrained_names`.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name; the message lists the names.
+        """
+        names = cls.pretrained_names()
+        if name not in names:
+            raise ValueError(f"no pretrained optimizer {name!r}; there are {names}")
+        return _pretrained(name)
+
+    @staticmethod
+    def pretrained_names() -> list[str]:
+        """Names of the optimizers that come with the package, sorted."""
+        files = [file.name for file in _PRETRAINED.iterdir()]
+        return sorted(n.removesuffix(_SUFFIX) for n in files if n.endswith(_SUFFIX))
+
+
+@lru_cache
+def _pretrained(name):
+    """Read once: it is immutable."""
+    with resources.as_file(_PRETRAINED / f"{name}{_SUFFIX}") as path:
+        return LearnedOptimizer.load(path)
+
+
+def find_optimizer(optimizer, pretrained: str | None) -> LearnedOptimizer | None:
+    """The learned optimizer that a constructor parameter of an estimator stands for.
+
+    Parameters
+    ----------
+    optimizer : LearnedOptimizer, str, path-like or None
+        A name of `LearnedOptimizer.pretrained_names`, "pretrained", or a path.
+    pretrained : str or None
+        The name that "pretrained" stands for; None where nothing comes with the package.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if optimizer is None or isinstance(optimizer, LearnedOptimizer):
+        return optimizer
+    if isinstance(optimizer, str) and optimizer == "pretrained":
+        return None if pretrained is None else LearnedOptimizer.load_pretrained(pretrained)
+    if isinstance(optimizer, str) and optimizer in LearnedOptimizer.pretrained_names():
+        return LearnedOptimizer.load_pretrained(optimizer)
+    if isinstance(optimizer, str | os.PathLike):
+        return LearnedOptimizer.load(optimizer)
+    raise ValueError(
+        "optimizer must be a LearnedOptimizer, the name of a pretrained one, a path or None, "
+        f"got {type(optimizer).__name__}."
+    )
+
+
+def mismatch(optimizer: LearnedOptimizer, rule: type, problem: type) -> str:
+    """Why an optimizer cannot move problems of a class by a rule; empty if it can."""
+    description = optimizer.description
+    wanted = {
+        "rule": rule.__name__,
+        "problem": problem.__name__,
+        "feature_version": getattr(problem, "feature_version", 1),
+    }
+    return "; ".join(
+        f"its {key} is {description[key]!r}, wanted {value!r}"
+        for key, value in wanted.items()
+        if description[key] != value
+    )
+
+
+def resolve_optimizer(optimizer, pretrained: str | None, rule: type, problem: type):
+    """The learned optimizer that a constructor parameter of an estimator stands for.
+
+    Classes and versions decide; no problem is made.
+
+    Parameters
+    ----------
+    optimizer, pretrained
+        As for `find_optimizer`.
+    rule, problem : type
+        What it must have been trained for.
+
+    Returns
+    -------
+    optimizer : LearnedOptimizer or None
+        None also where "pretrained" does not fit: such settings start untrained.
+
+    Raises
+    ------
+    ValueError
+        If another one does not fit, or is no optimizer.
+    """
+    found = find_optimizer(optimizer, pretrained)
+    wrong = found is not None and mismatch(found, rule, problem)
+    if not wrong:
+        return found
+    if isinstance(optimizer, str) and optimizer == "pretrained":
+        return None
+    raise ValueError(f"the optimizer does not fit this estimator: {wrong}")

@@ -1,0 +1,148 @@
+"""The free energy that EM minimises block by block."""
+
+import torch
+from torch import Tensor
+
+from ._gaussians import fit_covariances
+from ._mixture_moves import (
+    component_features,
+    list_moves,
+    move_components,
+    move_features,
+    rearrange_components,
+)
+from .base import Problem
+from .mixture_likelihood import MixtureLikelihood
+
+# As in scikit-learn: empty components divide by it.
+_MIN_COUNT = 10 * torch.finfo(torch.float64).eps
+
+
+class MixtureFreeEnergy(MixtureLikelihood):
+    r"""The function of which EM is the block minimiser (Neal and Hinton, 1998).
+
+    .. math::
+        F(\pi, \mu, \Sigma, r) = \frac1{\sum_g s_g} \sum_{g, k} s_g r_{kg}
+            \log \frac{r_{kg}}{\pi_k N(x_g | \mu_k, \Sigma_k)}
+
+    The last block, ``responsibilities``, holds logits of r, (T, K, G). Its minimiser is
+    the E-step, after which F equals equation (15): so it does after every sweep.
+
+    Parameters
+    ----------
+    samples, n_components, covariance_type, fixed, sample_weight, reg_covar
+        As for `MixtureLikelihood`.
+
+    Notes
+    -----
+    Control of the parameters' steps: ``temperature`` raises the responsibilities to
+    the power ``exp(-control)``, averaged over the rows: deterministic annealing.
+    An empty component stays where it is.
+    """
+
+    control_names = ("temperature",)
+    local_blocks = ("responsibilities",)
+    gradient = Problem.gradient  # with the responsibilities held
+
+    def _blocks(self):
+        return (*super()._blocks(), "responsibilities")
+
+    def start_from(self, means, weights=None, covariances=None):
+        variables = super().start_from(means, weights, covariances)
+        variables["responsibilities"] = self._expect(variables)[0]
+        return variables
+
+    def _expect(self, variables) -> tuple[Tensor, Tensor]:
+        """The E-step: logits of the responsibilities and log-likelihoods (T, 1, G)."""
+
+        def compute():
+            joint = self.log_joint(variables)
+            peak = joint.amax(1, keepdim=True)
+            scaled = (joint - peak).exp_()
+            total = scaled.sum(1, keepdim=True)
+            self.remember("values", (joint,), lambda: scaled / total)
+            return joint, peak + total.log()
+
+        return self.remember("expect", self.parameters(variables), compute)
+
+    def log_likelihood(self, variables):
+        return self._expect(variables)[1]
+
+    def responsibilities(self, variables) -> Tensor:
+        """Of each component for each sample, (T, K, G)."""
+        logits = variables["responsibilities"]
+        return self.remember("values", (logits,), lambda: torch.softmax(logits, dim=1))
+
+    def objective(self, variables):
+        expected, log_likelihood = self._expect(variables)
+        logits = variables["responsibilities"]
+        terms = -log_likelihood
+        if logits is not expected:
+            logs = torch.log_softmax(logits, dim=1)
+            terms = (logs.exp() * (logs - expected)).sum(1, keepdim=True)
+        return (self.sample_weight * terms).sum((1, 2)) / self.total
+
+    def minimize_block(self, variables, name, controls=None):
+        if name == "responsibilities":
+            return self._expect(variables)[0]
+        shares, moments = self._moments(variables, (controls or {}).get("temperature"))
+        counts, sums, _ = moments
+        if name == "weights":
+            return torch.log(counts + _MIN_COUNT)[..., None]
+        counts = counts + _MIN_COUNT
+        if name == "means":
+            return (sums + _MIN_COUNT * variables["means"]) / counts[..., None]
+        kind, means = self.covariance_type, self.parameter(variables, "means")
+        if self._monomials:
+            found = self._monomials.covariances(kind, means, moments, self.reg_covar, counts)
+            if found is not None:
+                return found
+        return fit_covariances(kind, self.points, means, shares, self.reg_covar, counts)
+
+    def _moments(self, variables, temperature=None):
+        """Weighted responsibilities (T, K, G), and their sums over 1, features and products."""
+        logits = variables["responsibilities"]
+
+        def compute():
+            values = self.responsibilities(variables)
+            if temperature is not None:
+                power = torch.exp(-torch.as_tensor(temperature, dtype=logits.dtype))
+                power = power.mean(1, keepdim=True) if power.ndim else power
+                values = torch.softmax(power * logits, dim=1)
+            shares = values if self._weighs_equally else self.sample_weight * values
+            if self._monomials:
+                return shares, self._monomials.moments(shares)
+            return shares, (shares.sum(2), shares @ self.points.mT, None)
+
+        return (
+            compute() if temperature is not None else self.remember("moments", (logits,), compute)
+        )
+
+    def row_features(self, variables, name):
+        return component_features(self, variables)
+
+    @property
+    def moves(self):
+        """Numbers of the components that each non-local move concerns."""
+        tell = self.fixed.keys() & {"weights", "covariances"}
+        return list_moves(self.n_components, exchanges=bool(tell))
+
+    @property
+    def n_moves(self):
+        return len(self.moves.first) if "means" not in self.fixed else 0
+
+    def move_features(self, variables):
+        return move_features(self, variables)
+
+    def moved(self, variables, move, generator):
+        return move_components(self, variables, move, generator)
+
+    def n_collapsed(self, variables):
+        """Components of less distinct samples than their covariance needs: it has no bound."""
+        if "covariances" in self.fixed or self.covariance_type == "tied":
+            return super().n_collapsed(variables)
+        least = self.n_features + 1 if self.covariance_type == "full" else 2
+        return (self.responsibilities(variables).sum(2) < least).sum(1)
+
+    def rearranged(self, variables):
+        return rearrange_components(self, variables)

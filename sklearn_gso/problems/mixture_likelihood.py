@@ -1,0 +1,228 @@
+"""Gaussian mixtures, equation (15) of the paper."""
+
+import torch
+from torch import Tensor
+
+from ._gaussians import (
+    COVARIANCE_TYPES,
+    Monomials,
+    fit_covariances,
+    log_normaliser,
+    precisions,
+    squared_distances,
+    whiteners,
+)
+from .base import Problem
+
+PARAMETERS = ("weights", "means", "covariances")
+
+# Squared distances are expanded into one matrix product while rounding, of this size
+# times 1e-16, does not matter.
+_MAX_EXPANDED = 1e8
+# With more features their products take more memory than they save time.
+_MAX_FEATURES_OF_MONOMIALS = 20
+
+
+class MixtureLikelihood(Problem):
+    r"""Negative log-likelihood per sample of a Gaussian mixture, equation (15).
+
+    .. math::
+        F(\pi, \mu, \Sigma) = -\frac1{\sum_g s_g} \sum_g s_g
+            \log \sum_k \pi_k N(x_g | \mu_k, \Sigma_k)
+
+    with sample weights :math:`s_g`, by default 1 (the paper sums, we average).
+    Parameters that are given are no blocks. Equation (16) adds the LSTM's output to
+    the weights; here the block ``weights`` holds logits, so that no step leaves the
+    simplex. There are no closed forms: see `MixtureFreeEnergy` for EM.
+
+    Parameters
+    ----------
+    samples : Tensor of shape (T, G, D)
+        Best centred: means are in the same coordinates.
+    n_components : int
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    fixed : dict of str to Tensor, optional
+        Parameters that are given, among ``weights`` (logits, (T, K, 1)), ``means``
+        (T, K, D) and ``covariances`` ((T, K, D, D), (T, 1, D, D), (T, K, D) or
+        (T, K, 1), in the order of the types above).
+    sample_weight : Tensor of shape (T, G), optional
+    reg_covar : float, default=0.0
+        Added to the diagonal of estimated covariances.
+    """
+
+    def __init__(
+        self,
+        samples,
+        n_components,
+        *,
+        covariance_type="full",
+        fixed=None,
+        sample_weight=None,
+        reg_covar=0.0,
+    ):
+        if covariance_type not in COVARIANCE_TYPES:
+            raise ValueError(f"covariance_type must be one of {COVARIANCE_TYPES}")
+        if sample_weight is None:
+            sample_weight = torch.ones(samples.shape[:2], dtype=samples.dtype)
+        self.points = samples.mT.contiguous()
+        self.sample_weight = sample_weight[:, None]  # (T, 1, G)
+        self.fixed = dict(fixed or {})
+        self.n_components, self.reg_covar = n_components, reg_covar
+        self.covariance_type = covariance_type
+        self._prepare()
+
+    def _prepare(self):
+        self.block_names = self._blocks()
+        self.n_tasks, self.n_features, self.n_samples = self.points.shape
+        self.total = self.sample_weight.sum((1, 2))
+        self._weighs_equally = bool((self.sample_weight == 1).all())
+        self._metric = self._expansion = self._monomials = None
+        if "covariances" in self.fixed:
+            self._metric = whiteners(self.fixed["covariances"], self.n_features)
+            self._expansion = self._expand(*self._metric)
+        elif self.n_features <= _MAX_FEATURES_OF_MONOMIALS:
+            self._monomials = Monomials(self.points, self.covariance_type in ("full", "tied"))
+
+    def _expand(self, whitener, log_det):
+        """What of ``log N(x | μ, Σ)`` does not depend on μ, and the precisions."""
+        centre = torch.zeros(self.n_tasks, 1, self.n_features, dtype=self.points.dtype)
+        squares = squared_distances(self.points, centre, whitener)
+        if not squares.max() < _MAX_EXPANDED:
+            return None
+        base = log_normaliser(log_det, self.n_features)[..., None] - 0.5 * squares
+        base = base.expand(-1, self.n_components, -1)
+        precision = precisions(whitener)
+        ones = torch.ones_like(self.points[:, :1])
+        return base, precision, torch.cat([self.points, ones], dim=1)
+
+    def _blocks(self) -> tuple[str, ...]:
+        return tuple(name for name in PARAMETERS if name not in self.fixed)
+
+    @property
+    def moved_names(self):
+        """Covariances are never moved: a step could make them indefinite."""
+        return tuple(name for name in self.block_names if name in ("weights", "means"))
+
+    @property
+    def task_size(self):  # type: ignore[override]
+        per_sample = 1 if self._expansion or self._monomials else self.n_features
+        return self.n_components * self.n_samples * per_sample
+
+    def parameter(self, variables, name) -> Tensor:
+        """A parameter, given or variable."""
+        return self.fixed[name] if name in self.fixed else variables[name]
+
+    def parameters(self, variables) -> tuple[Tensor, Tensor, Tensor]:
+        weights, means, covariances = (self.parameter(variables, name) for name in PARAMETERS)
+        return weights, means, covariances
+
+    def metric(self, variables) -> tuple[Tensor, Tensor]:
+        """Whiteners and log determinants of the covariances."""
+        if self._metric is not None:
+            return self._metric
+        covariances = variables["covariances"]
+        return self.remember(
+            "metric", (covariances,), lambda: whiteners(covariances, self.n_features)
+        )
+
+    def log_joint(self, variables) -> Tensor:
+        """``log π_k N(x_g | μ_k, Σ_k)``, (T, K, G); equation (14)."""
+        weights, means, _ = self.parameters(variables)
+        log_weights = torch.log_softmax(weights, dim=1)
+        if self._expansion is not None:
+            base, precision, points = self._expansion
+            pulled = (
+                (precision @ means[..., None])[..., 0] if precision.ndim == 4 else precision * means
+            )
+            offset = log_weights - 0.5 * (pulled * means).sum(2, keepdim=True)
+            return torch.baddbmm(base, torch.cat([pulled, offset], dim=2), points)
+        whitener, log_det = self.metric(variables)
+        offset = log_weights + log_normaliser(log_det, self.n_features)[..., None]
+        if self._monomials:
+            precision = precisions(whitener)
+            if self._monomials.rounding(precision) < _MAX_EXPANDED:
+                return self._monomials.log_density(offset, means, precision)
+        return offset - 0.5 * squared_distances(self.points, means, whitener)
+
+    def log_likelihood(self, variables) -> Tensor:
+        """Of each sample, (T, 1, G)."""
+        joint = self.log_joint(variables)
+        return torch.logsumexp(joint, dim=1, keepdim=True)
+
+    def objective(self, variables):
+        terms = self.sample_weight * self.log_likelihood(variables)
+        return -terms.sum((1, 2)) / self.total
+
+    def gradient(self, variables, name):
+        if name not in ("weights", "means"):
+            return super().gradient(variables, name)
+        with torch.no_grad():
+            weights, means, _ = self.parameters(variables)
+            joint = self.log_joint(variables)
+            shares = self.sample_weight * torch.softmax(joint, dim=1) / self.total[:, None, None]
+            counts = shares.sum(2, keepdim=True)
+            if name == "weights":
+                return torch.softmax(weights, dim=1) - counts
+            pull = counts * means - shares @ self.points.mT
+            whitener, _ = self.metric(variables)
+            if whitener.ndim == 3:
+                return whitener.square() * pull
+            return (whitener.mT @ (whitener @ pull[..., None]))[..., 0]
+
+    def init(self, generator):
+        """Distinct random samples as centres, equal weights, a share of the common covariance."""
+        return self.start_from(self.sampled_means(generator))
+
+    def sampled_means(self, generator) -> Tensor:
+        """Distinct random samples, (T, K, D)."""
+        probability = self.sample_weight[:, 0]
+        chosen = torch.multinomial(probability, self.n_components, generator=generator)
+        return self.points.mT.take_along_dim(chosen[..., None], 1)
+
+    def start_from(self, means, weights=None, covariances=None):
+        """Variables at given parameters; equal weights and common covariances by default."""
+        found = {"means": means}
+        if weights is None:
+            weights = torch.zeros(self.n_tasks, self.n_components, 1, dtype=means.dtype)
+        found["weights"] = weights
+        found["covariances"] = self.common_covariances() if covariances is None else covariances
+        return {name: found[name] for name in self.block_names if name in PARAMETERS}
+
+    def common_covariances(self) -> Tensor:
+        """Of all samples, shrunk to the volume of one of K components."""
+        mean = (self.points @ self.sample_weight.mT).mT / self.total[:, None, None]
+        kind = self.covariance_type
+        found = fit_covariances(
+            kind, self.points, mean, self.sample_weight, self.reg_covar, self.total[:, None]
+        )
+        shrunk = found * self.n_components ** (-2 / self.n_features)
+        if kind == "tied":
+            return shrunk
+        return shrunk.repeat(1, self.n_components, *[1] * (shrunk.ndim - 2))
+
+    def with_fixed(self, fixed, covariance_type=None):
+        """The same samples with other parameters given, which may be of another type."""
+        other = self.copied()
+        other.fixed = dict(fixed)
+        other.covariance_type = covariance_type or self.covariance_type
+        other._prepare()
+        return other
+
+    def with_values(self, values):
+        """The same mixture of other samples, (T, G', D), of weight 1."""
+        other = self.copied()
+        other.points = values.mT.contiguous()
+        other.sample_weight = torch.ones_like(other.points[:, :1])
+        other._prepare()
+        return other
+
+    def take(self, index):
+        other = self.copied()
+        other.points, other.sample_weight = self.points[index], self.sample_weight[index]
+        other.fixed = {name: value[index] for name, value in self.fixed.items()}
+        other.n_tasks, other.total = len(other.points), self.total[index]
+        # What was computed from the data is indexed like them.
+        other._metric = self._metric and tuple(x[index] for x in self._metric)
+        other._expansion = self._expansion and tuple(x[index] for x in self._expansion)
+        other._monomials = self._monomials and self._monomials.take(index)
+        return other

@@ -1,0 +1,302 @@
+"""Runs from several random starts: how many, and what each of them weighs in the answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..problems.base import Problem, Variables, map_tensors, take_tasks, where_tasks
+from ..rules.base import Rules
+from .run import Monitor, Run, minimize
+from .safeguard import fallbacks
+from .weighting import by_unexplained, lowest_objective, weighted_average, with_companion
+
+# Two runs agree if what they predict differs by less than this share: where luck does not
+# matter starts differ by .01 at most, where it does by .05 and more (benchmarks/LOG.md).
+_SAME = 0.02
+# Variance in units of the data, just above the least one that models estimate: such a run
+# has recovered its task, and other starts could only find the same.
+_EXPLAINED = 2e-10
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """So many starts.
+
+    Parameters
+    ----------
+    n : int
+    """
+
+    n: int = 1
+
+    def first(self, problem: Problem) -> int:
+        """How many starts are drawn at once."""
+        return self.n
+
+    def most(self, problem: Problem) -> int:
+        """How many runs there are at most."""
+        return self.n
+
+
+@dataclass(frozen=True)
+class UntilAgree:
+    """Some starts, and more for tasks whose best run no other run confirms.
+
+    Where the runs of a problem are not averaged nothing tells whether two agree: the first
+    starts are then all.
+
+    Parameters
+    ----------
+    start : int
+        How many are made in any case.
+    step : int
+        How many are added at a time.
+    stop : int
+        How many are made at most.
+    """
+
+    start: int = 4
+    step: int = 4
+    stop: int = 20
+
+    def first(self, problem: Problem) -> int:
+        """How many starts are drawn at once."""
+        return self.start
+
+    def most(self, problem: Problem) -> int:
+        """How many runs there are at most."""
+        return self.stop if problem.weighs_runs else self.start
+
+
+Policy = Fixed | UntilAgree
+
+
+class Answer(NamedTuple):
+    """Runs from several starts, weighted.
+
+    Attributes
+    ----------
+    problem : Problem
+        Of T tasks.
+    runs : list of Run
+        One for each start, the first one's for tasks that needed no other, and at last the
+        classical run where there is one.
+    weights : Tensor of shape (len(runs), T)
+        Of each run in the answer to its task; they sum to 1 over the runs.
+    """
+
+    problem: Problem
+    runs: list[Run]
+    weights: Tensor
+
+    @property
+    def best(self) -> Run:
+        """The runs of the largest weight, one a task."""
+        best, largest = _untraced(self.runs[0]), self.weights.argmax(0)
+        for i, run in enumerate(self.runs[1:], start=1):
+            best = where_tasks(largest == i, _untraced(run), best)
+        return best
+
+    def mean(self, function: Callable[[Variables], Tensor]) -> Tensor:
+        """Weighted average of a function of each run's variables, (T, ...)."""
+        return weighted_average(self.weights, (function(run.variables) for run in self.runs))
+
+
+@dataclass(frozen=True)
+class Multistart:
+    """How the runs of a batch of tasks are made.
+
+    Parameters
+    ----------
+    policy : Fixed or UntilAgree
+    max_iter, t_l, tol, safeguard
+        As in `minimize`.
+    companion : bool, default=False
+        Whether the classical rules run from the first start, too, beside learned ones from
+        several starts. Only where runs are averaged, and with ``safeguard="step"``.
+    """
+
+    policy: Policy = field(default_factory=Fixed)
+    max_iter: int = 40
+    t_l: int | None = None
+    tol: float | None = None
+    safeguard: str = "step"
+    companion: bool = False
+
+    def solve(
+        self,
+        problem: Problem,
+        rules: Rules,
+        generator: torch.Generator,
+        monitor: Monitor | None = None,
+        trace: bool = False,
+    ) -> Answer:
+        """Runs from random starts, and what each weighs.
+
+        A task whose first run explains it up to rounding needs no other. The others run in
+        batches, or one by one where the problem says so. Where the monitor ends a run no other
+        begins.
+
+        Parameters
+        ----------
+        problem, rules, monitor, trace
+            As in `minimize`.
+        generator : torch.Generator
+            Draws the starts.
+        """
+        runs = _Runs(problem, self, monitor, trace)
+        n_first, n_tasks = self.policy.first(problem), problem.n_tasks
+        start = (problem.repeat(n_first) if n_first > 1 else problem).init(generator)
+        starts = [
+            take_tasks(start, part) for part in torch.arange(n_first * n_tasks).split(n_tasks)
+        ]
+        everything = torch.arange(n_tasks)
+        runs.add(rules, starts[:1], everything)
+        tasks = runs.unexplained_tasks()
+        if self.policy.most(problem) > 1 and len(tasks):
+            runs.add(rules, [take_tasks(one, tasks) for one in starts[1:]], tasks)
+            self._until_agreed(runs, rules, tasks, generator)
+            if self._has_companion(problem, rules):
+                runs.add(fallbacks(rules), [take_tasks(starts[0], tasks)], tasks, companion=True)
+        return Answer(problem, runs.runs, runs.weights())
+
+    def _until_agreed(self, runs, rules, tasks, generator):
+        """Runs from new starts for those tasks of which no run confirms the best."""
+        problem, policy = runs.problem, self.policy
+        while len(runs.runs) < policy.most(problem) and not runs.stopped:
+            tasks = tasks[~runs.agree()[tasks]]
+            if not len(tasks):
+                return
+            fresh = problem.take(tasks.repeat(policy.step)).init(generator)
+            parts = torch.arange(len(tasks) * policy.step).split(len(tasks))
+            runs.add(rules, [take_tasks(fresh, part) for part in parts], tasks)
+
+    def _has_companion(self, problem, rules) -> bool:
+        learned = fallbacks(rules) != rules
+        return self.companion and problem.weighs_runs and self.safeguard == "step" and learned
+
+    def max_sweeps(self, problem: Problem, rules: Rules) -> int:
+        """How often `solve` calls its monitor at most."""
+        first, most = self.policy.first(problem), self.policy.most(problem)
+        n_batches = min(most, 2)
+        if problem.one_start_at_a_time:
+            n_batches = most
+        elif most > first and isinstance(self.policy, UntilAgree):
+            n_batches = min(first, 2) + -(-(most - first) // self.policy.step)
+        twice = self.safeguard == "run" and fallbacks(rules) != rules
+        companion = most > 1 and self._has_companion(problem, rules)
+        return self.max_iter * (n_batches * (1 + twice) + companion)
+
+
+class _Runs:
+    """Runs of a batch of tasks; those that were made for some tasks only are masked."""
+
+    def __init__(self, problem: Problem, settings: Multistart, monitor, trace):
+        self.problem, self.settings = problem, settings
+        self.monitor, self.trace = monitor, trace
+        self.runs: list[Run] = []
+        self.made: list[Tensor] = []  # whether a run is one of a task, (T,)
+        self.companion = False  # whether the last run is the classical one
+
+    @property
+    def stopped(self) -> bool:
+        return self.monitor is not None and self.monitor.stopped
+
+    def add(self, rules, starts, tasks, companion=False):
+        """Runs of some tasks from these starts."""
+        mask = torch.zeros(self.problem.n_tasks, dtype=torch.bool).index_fill(0, tasks, True)
+        for run in self._batch(rules, starts, tasks):
+            whole = len(tasks) == self.problem.n_tasks
+            self.runs.append(run if whole else _placed(run, tasks, self.runs[0]))
+            self.made.append(mask)
+            self.companion = companion
+
+    def _batch(self, rules, starts, tasks) -> list[Run]:
+        problem, n = self.problem, len(starts)
+        own = problem if len(tasks) == problem.n_tasks else problem.take(tasks)
+        if problem.one_start_at_a_time or n <= 1:
+            made = []
+            for start in starts:
+                if not self.stopped:
+                    made.append(self._minimize(own, rules, start))
+            return made
+        if self.stopped:
+            return []
+        many = map_tensors(lambda *tensors: torch.cat(tensors), *starts)
+        run = self._minimize(problem.take(tasks.repeat(n)), rules, many)
+        parts = torch.arange(len(tasks) * n).split(len(tasks))
+        return [take_tasks(run, part) for part in parts]
+
+    def _minimize(self, problem, rules, start) -> Run:
+        s = self.settings
+        options = {"tol": s.tol, "safeguard": s.safeguard, "monitor": self.monitor}
+        return minimize(problem, rules, start, s.max_iter, s.t_l, trace=self.trace, **options)
+
+    def unexplained_tasks(self) -> Tensor:
+        """Numbers of the tasks that the first run does not explain up to rounding."""
+        if not self.problem.weighs_runs:
+            return torch.arange(self.problem.n_tasks)
+        return (~(self._unexplained()[0] <= _EXPLAINED)).nonzero()[:, 0]
+
+    def _unexplained(self) -> Tensor:
+        return torch.stack([self.problem.unexplained(run.variables) for run in self.runs])
+
+    def agree(self) -> Tensor:
+        """Whether another run predicts what a task's best one does, (T,)."""
+        made = torch.stack(self.made)
+        best = torch.where(made, self._unexplained(), torch.inf).argmin(0)
+        answer = self.runs[0].variables
+        for i, run in enumerate(self.runs[1:], start=1):
+            answer = where_tasks(best == i, run.variables, answer)
+        distances = [self.problem.difference(run.variables, answer) for run in self.runs]
+        # The best run agrees with itself.
+        return ((torch.stack(distances) < _SAME) & made).sum(0) > 1
+
+    def weights(self) -> Tensor:
+        """What each run weighs, (n_runs, T)."""
+        if not self.problem.weighs_runs:
+            return lowest_objective(self.runs)
+        made, unexplained = torch.stack(self.made), self._unexplained()
+        n = len(self.runs) - self.companion
+        weights, least = by_unexplained(
+            self.runs[:n], unexplained[:n], made[:n], self.settings.max_iter
+        )
+        if self.companion:
+            weights = with_companion(weights, least, unexplained[n], made[n])
+        return weights
+
+
+def _untraced(run: Run) -> Run:
+    return run._replace(trace=None)
+
+
+def _placed(run: Run, tasks: Tensor, first: Run) -> Run:
+    """A run of some tasks, the first run for the others."""
+    return map_tensors(
+        lambda part, whole: whole.index_copy(0, tasks, part), _untraced(run), _untraced(first)
+    )
+
+
+def best_of_starts(objective: Tensor, n_starts: int, n_collapsed: Tensor | None = None) -> Tensor:
+    """Number of each task's lowest objective in a batch of all starts, sound ones first.
+
+    Parameters
+    ----------
+    objective : Tensor of shape (n_starts * T,)
+        The first starts of all tasks, then the second ones, and so on.
+    n_starts : int
+    n_collapsed : Tensor of shape (n_starts * T,), optional
+        As `Problem.n_collapsed`.
+
+    Returns
+    -------
+    numbers : Tensor of shape (T,)
+    """
+    values = objective.nan_to_num(nan=torch.inf).reshape(n_starts, -1)
+    if n_collapsed is not None:
+        ranks = values.argsort(0).argsort(0)
+        values = ranks + n_starts * n_collapsed.reshape(n_starts, -1)
+    return values.argmin(0) * values.shape[1] + torch.arange(values.shape[1])

@@ -1,0 +1,245 @@
+"""Learning the rules: windows of the loop, back-propagation, many tasks."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..problems.base import Problem, Variables, map_tensors
+from ..rules.base import Rules
+from ..solvers.alternating import alternate, init_states
+from ..solvers.safeguard import fallbacks
+from .checkpoints import Checkpoint
+from .trainer import History, Trainer
+
+_LARGEST_LOSS = 5.0
+_ERROR_FLOOR = 1e-7
+
+
+class Episode(NamedTuple):
+    """A batch of tasks to be solved once in training.
+
+    Attributes
+    ----------
+    problem : Problem
+        What the optimizer sees.
+    judge : Problem or None
+        Whose ``error`` is minimised: held-out data or the truth. None stands for
+        the global loss, equation (9).
+    variables : dict
+        Where the run starts.
+    max_iter : int
+        Outer steps of the run, the paper's T.
+    reference : Tensor of shape (max_iter, T) or None
+        Root of the judge's error of the classical rule after each sweep.
+    weight : float
+        Of this episode's loss among the others that are added up.
+    """
+
+    problem: Problem
+    judge: Problem | None
+    variables: Variables
+    max_iter: int
+    reference: Tensor | None = None
+    weight: float = 1.0
+
+
+def make_episode(problem, rules, generator, max_iter, *, judge=None, t_l=None) -> Episode:
+    """An episode from a random start, with the classical reference if it is judged."""
+    variables = problem.init(generator)
+    if judge is None:
+        return Episode(problem, None, variables, max_iter)
+    errors: list[Tensor] = []
+    with torch.no_grad():
+        alternate(
+            problem,
+            fallbacks(rules),
+            variables,
+            max_iter,
+            t_l,
+            on_sweep=lambda v: errors.append(_root_of_error(judge, v)),
+        )
+    return Episode(problem, judge, variables, max_iter, torch.stack(errors))
+
+
+def _root_of_error(judge: Problem, variables: Variables) -> Tensor:
+    error = judge.error(variables)
+    if (error < 0).any():
+        raise ValueError(
+            f"{type(judge).__name__}.error is negative ({float(error.min()):.3g}): held-out "
+            "losses take its root. Override error, or train on the global loss."
+        )
+    return error.sqrt()
+
+
+def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None) -> Tensor:
+    """One summand of the meta-loss, the mean over the tasks of the batch.
+
+    Without a judge it is equation (9)'s ω_t F(W_t, X_t), ω = 1 by default. With
+    one it is the root of the error relative to the classical rule's after as many
+    sweeps (without the root above 1, at most 5), ω growing with the square of the
+    sweep: noiseless tasks, whose errors span ten decades, and noisy ones, whose
+    errors hardly change, then count alike.
+    """
+    if episode.judge is None:
+        weight = 1.0 if weights is None else weights[sweep]
+        return weight * episode.problem.objective(variables).mean()
+    assert episode.reference is not None  # it comes with a judge
+    last = episode.max_iter
+    weight = 3 * ((sweep + 1) / last) ** 2 / last if weights is None else weights[sweep]
+    # The tiny constant keeps the derivative of the root finite at zero error.
+    error = (episode.judge.error(variables) + 1e-20).sqrt()
+    reference = torch.nan_to_num(episode.reference[sweep], nan=1.0, posinf=1.0)
+    ratio = (error + _ERROR_FLOOR) / (reference + _ERROR_FLOOR)
+    # Below 1 the root, above it steeper: what works untrained must not suffer.
+    loss = torch.where(ratio < 1, ratio.sqrt(), ratio)
+    return weight * loss.clamp(max=_LARGEST_LOSS).mean()
+
+
+def run_window(episode, rules, run, t_l, t_u, weights):
+    """Advance one episode by a window; its loss and where it stands now."""
+    variables, states, start = run
+    n_steps = min(t_u or episode.max_iter, episode.max_iter - start)
+    losses: list[Tensor] = []
+
+    def record(current):
+        sweep = start + len(losses)
+        losses.append(sweep_loss(episode, current, sweep, weights))
+
+    variables, states = alternate(
+        episode.problem,
+        rules,
+        variables,
+        n_steps,
+        t_l,
+        states=states,
+        start=start,
+        n_total=episode.max_iter,
+        on_sweep=record,
+    )
+    total = torch.stack(losses).sum()
+    if episode.judge is None:
+        total = total / n_steps
+    variables, states = map_tensors(Tensor.detach, (variables, states))
+    return total, (variables, states, start + n_steps)
+
+
+def validate(episodes, rules, t_l=None) -> float:
+    """Mean loss of whole runs at their last sweep, without gradients."""
+    values = []
+    with torch.no_grad():
+        for episode in episodes:
+            variables, _ = alternate(
+                episode.problem, rules, episode.variables, episode.max_iter, t_l
+            )
+            if episode.judge is None:
+                loss = episode.problem.objective(variables).mean()
+            else:
+                unit = torch.ones(episode.max_iter)
+                loss = sweep_loss(episode, variables, episode.max_iter - 1, unit)
+            values.append(episode.weight * float(loss))
+    return sum(values) / sum(episode.weight for episode in episodes)
+
+
+def learned_modules(rules: Rules) -> list[nn.Module]:
+    """The distinct trainable rules, in the order of the blocks."""
+    return list(dict.fromkeys(r for r in rules.values() if isinstance(r, nn.Module)))
+
+
+def meta_step(trainer, rules, episodes, t_l, t_u, weights) -> list[float]:
+    """Run a list of episodes to their ends, an update of the weights after each window."""
+    if isinstance(episodes, Episode):
+        raise TypeError("source must return a list of episodes, got one Episode.")
+    runs = [(e.variables, init_states(rules, e.variables), 0) for e in episodes]
+    losses = []
+    while any(run[2] < e.max_iter for e, run in zip(episodes, runs, strict=True)):
+
+        def terms(runs=runs):
+            for i, episode in enumerate(episodes):
+                if runs[i][2] < episode.max_iter:
+                    loss, runs[i] = run_window(episode, rules, runs[i], t_l, t_u, weights)
+                    yield episode.weight * loss / len(episodes)
+
+        loss = trainer.update(terms())
+        if loss is None:
+            break  # the variables are spoiled too; the next episodes start afresh
+        losses.append(loss)
+    return losses
+
+
+def meta_train(
+    source,
+    rules: Rules,
+    n_steps: int,
+    *,
+    validation=(),
+    validate_every: int = 10,
+    t_l: int | None = None,
+    t_u: int | None = None,
+    weights=None,
+    learning_rate: float = 1e-3,
+    anneal: bool = False,
+    averaging: float = 0.0,
+    clip: float = 1.0,
+    verbose: bool = False,
+    checkpoint: Checkpoint | None = None,
+    on_step=None,
+) -> History:
+    """Train the learned ones among the rules on the global loss, Algorithm 2.
+
+    The rules end with the weights that did best on the validation episodes, or
+    with the last ones if there are none. Ctrl-C ends training early in the same
+    way. A step whose loss or gradient is not finite changes nothing and is
+    counted in ``history.n_skipped``.
+
+    Parameters
+    ----------
+    source : callable
+        From the number of the meta-step to a list of `Episode`, whose gradients
+        are added up.
+    rules : dict of str to UpdateRule
+        Trained in place.
+    n_steps : int
+        How often ``source`` is called.
+    validation : list of Episode
+    validate_every : int, default=10
+    t_l : int, optional
+        Inner steps of a block; by default the rules' own.
+    t_u : int, optional
+        Outer steps between two updates; by default whole runs.
+    weights : sequence of float, optional
+        ω_t for each outer step of a run, equation (9).
+    learning_rate : float, default=1e-3
+        Of Adam, equation (10).
+    anneal : bool, default=False
+        Let the learning rate fall to zero along a cosine.
+    averaging : float, default=0.0
+        Decay of the exponential average that is validated and kept.
+    clip : float, default=1.0
+        Largest norm of a gradient.
+    verbose : bool, default=False
+        Show a progress bar.
+    checkpoint : Checkpoint, optional
+        Where the training goes on if it was killed. Its parts must hold all that ``source``
+        draws from or changes.
+    on_step : callable, optional
+        Called with the record of each meta-step; training ends where it returns True.
+
+    Returns
+    -------
+    history : History
+        A dict for each meta-step: ``step``, ``loss`` and, where it was
+        computed, ``validation``.
+    """
+    trainer = Trainer(learned_modules(rules), learning_rate, averaging, clip)
+    return trainer.run(
+        n_steps,
+        lambda step: meta_step(trainer, rules, source(step), t_l, t_u, weights),
+        (lambda: validate(validation, rules, t_l)) if validation else None,
+        validate_every=validate_every,
+        anneal=anneal,
+        verbose=verbose,
+        what="meta-training",
+        checkpoint=checkpoint,
+        on_step=on_step,
+    )

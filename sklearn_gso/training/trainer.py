@@ -1,0 +1,210 @@
+"""Adam with clipping, an average of the weights, validation and the best checkpoint."""
+
+import copy
+import math
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from .checkpoints import Checkpoint
+
+
+class History(list):
+    """A list of dicts, one for each training step.
+
+    Each holds ``step``, ``loss`` and, where it was computed, ``validation``. Where there is
+    something to validate on, the start's validation stands first, as step -1 without a loss.
+
+    Attributes
+    ----------
+    n_skipped : int
+        Steps whose loss or gradient was not finite; they changed nothing.
+    """
+
+    n_skipped = 0
+
+    @property
+    def n_steps(self) -> int:
+        """How many training steps there were."""
+        return sum(record["step"] >= 0 for record in self)
+
+    @property
+    def before(self) -> float | None:
+        """Validation of the start; None where nothing was validated."""
+        return next((r["validation"] for r in self if r["step"] < 0), None)
+
+    @property
+    def after(self) -> float | None:
+        """Validation of what was kept, the best; None where nothing was validated."""
+        return min((r["validation"] for r in self if "validation" in r), default=None)
+
+    @property
+    def best_trained(self) -> float | None:
+        """The best validation after a step; None where nothing was validated."""
+        values = (r["validation"] for r in self if "validation" in r and r["step"] >= 0)
+        return min(values, default=None)
+
+    @property
+    def kept_the_start(self) -> bool:
+        """Whether no checkpoint validated better than the start."""
+        return self.best_trained is not None and self.after == self.before
+
+
+class _Average:
+    """Exponential average of the weights of modules."""
+
+    def __init__(self, modules, decay):
+        self.modules, self.decay = modules, decay
+        self.average = [copy.deepcopy(m.state_dict()) for m in modules]
+        self.n_updates = 0
+
+    def update(self):
+        self.n_updates += 1
+        # Young averages forget faster, or they would remember the first weights.
+        decay = min(self.decay, self.n_updates / (self.n_updates + 10))
+        for module, average in zip(self.modules, self.average, strict=True):
+            for key, value in module.state_dict().items():
+                average[key].lerp_(value, 1 - decay)
+
+
+class Trainer:
+    """The state of a training run.
+
+    Parameters
+    ----------
+    modules : list of nn.Module
+        Trained in place.
+    learning_rate : float
+        Of Adam, equation (10).
+    averaging : float
+        Decay of the exponential average that is validated and kept.
+    clip : float
+        Largest norm of a gradient.
+    """
+
+    def __init__(self, modules, learning_rate, averaging, clip):
+        self.modules, self.clip, self.learning_rate = modules, clip, learning_rate
+        self.parameters = [p for m in modules for p in m.parameters()]
+        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate)
+        self.average = _Average(modules, averaging)
+        self.best, self.best_value = self.snapshot(), math.inf
+        self.history = History()
+        self.n_done = 0
+
+    def state_dict(self) -> dict:
+        """All that changes from step to step, for a `Checkpoint`."""
+        moments = self.adam.state_dict()["state"]
+        return {
+            "n_done": self.n_done,
+            "modules": [m.state_dict() for m in self.modules],
+            "average": self.average.average,
+            "n_averaged": self.average.n_updates,
+            "best": self.best,
+            "best_value": self.best_value,
+            "adam": [moments.get(i, {}) for i in range(len(self.parameters))],
+            "history": list(self.history),
+            "n_skipped": self.history.n_skipped,
+        }
+
+    def load_state_dict(self, state) -> None:
+        self.restore(_tensors(state["modules"]))
+        self.average.average = _tensors(state["average"])
+        self.average.n_updates = state["n_averaged"]
+        self.best, self.best_value = _tensors(state["best"]), state["best_value"]
+        moments = {i: one for i, one in enumerate(_tensors(state["adam"])) if one}
+        self.adam.load_state_dict({**self.adam.state_dict(), "state": moments})
+        self.history[:] = state["history"]
+        self.history.n_skipped = state["n_skipped"]
+        self.n_done = state["n_done"]
+
+    def snapshot(self):
+        return copy.deepcopy(self.average.average)
+
+    def restore(self, weights):
+        for module, state in zip(self.modules, weights, strict=True):
+            module.load_state_dict(state)
+
+    def update(self, loss_terms) -> float | None:
+        """Adam on the sum of the terms' gradients; None if it had to be skipped.
+
+        Terms are back-propagated one after the other, to hold one graph at a time.
+        """
+        self.adam.zero_grad()
+        total = 0.0
+        for term in loss_terms:
+            term.backward()
+            total += float(term.detach())
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        if not (math.isfinite(total) and torch.isfinite(norm)):
+            self.history.n_skipped += 1
+            return None
+        self.adam.step()
+        self.average.update()
+        return total
+
+    def check(self, validate) -> float:
+        """Validate the averaged weights and keep them if they are the best."""
+        trained = [copy.deepcopy(m.state_dict()) for m in self.modules]
+        self.restore(self.average.average)
+        value = validate()
+        self.restore(trained)
+        if value < self.best_value:
+            self.best, self.best_value = self.snapshot(), value
+        return value
+
+    def run(
+        self,
+        n_steps,
+        step,
+        validate=None,
+        *,
+        validate_every,
+        anneal=False,
+        verbose=False,
+        what="",
+        checkpoint: Checkpoint | None = None,
+        on_step=None,
+    ) -> History:
+        """Call ``step(i)``, which returns the losses of its updates, ``n_steps`` times.
+
+        The modules end with the averaged weights of the lowest ``validate()``, or with
+        the last ones without it. Ctrl-C ends the run early in the same way, and so does
+        ``on_step``, called with each step's record, where it returns True. With a
+        checkpoint the run goes on where its file says, and its state is written there
+        every few seconds and at the end.
+        """
+        if checkpoint:
+            checkpoint.parts["training"] = self
+            checkpoint.restore_all()
+        steps = range(self.n_done, n_steps)
+        bar = tqdm(
+            steps, disable=not verbose, desc=what, unit="step", initial=self.n_done, total=n_steps
+        )
+        try:
+            if validate and not self.history:
+                self.history.append({"step": -1, "validation": self.check(validate)})
+            for i in bar:
+                if anneal:
+                    cosine = 0.5 * (1 + math.cos(math.pi * i / n_steps))
+                    self.adam.param_groups[0]["lr"] = self.learning_rate * cosine
+                losses = step(i)
+                record = {"step": i, "loss": sum(losses) / len(losses) if losses else math.nan}
+                if validate and ((i + 1) % validate_every == 0 or i + 1 == n_steps):
+                    record["validation"] = self.check(validate)
+                self.history.append(record)
+                self.n_done = i + 1
+                if checkpoint:
+                    checkpoint.write(now=i + 1 == n_steps)
+                bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k != "step"})
+                if on_step is not None and on_step(record):
+                    break
+        except KeyboardInterrupt:
+            tqdm.write(f"{what} interrupted; keeping the best weights so far")
+        self.restore(self.best if validate else self.snapshot())
+        return self.history
+
+
+def _tensors(states) -> list[dict]:
+    """Copies, as tensors, of the arrays that a checkpoint holds."""
+    return [{key: torch.tensor(array) for key, array in one.items()} for one in states]
