@@ -2,18 +2,26 @@
 PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
+WEIGHTS = sklearn_gso/learned_optimizers/weights
 
-.PHONY: demo test test-oldest lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
+.PHONY: demo test test-all coverage test-oldest lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
 
 test: $(READY) lint
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# What takes long: killed processes, thousands of fits, all settings of scikit-learn's checks.
+test-all: test
+	$(BIN)/python -m pytest -n 2 -m slow
+
+coverage: $(READY)
+	$(BIN)/python -m pytest -n 2 --cov
 
 # The same tests with the oldest scikit-learn that is supported.
 test-oldest: .venv-oldest/.ready
-	.venv-oldest/bin/python -m pytest
+	.venv-oldest/bin/python -m pytest -n 2 -m "not slow"
 
 .venv-oldest/.ready: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv .venv-oldest
@@ -24,6 +32,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench-quick: $(READY)
 	$(BIN)/python -m benchmarks.quick
@@ -36,9 +45,8 @@ bench: .venv/.bench-ready
 	$(BIN)/python -m benchmarks all
 
 pretrain: $(READY)
-	$(BIN)/python -m sklearn_gso.pretrain --output sklearn_gso/pretrained/completer.safetensors
-	$(BIN)/python -m sklearn_gso.pretrain_mixture \
-		--output sklearn_gso/pretrained/mixture.safetensors
+	$(BIN)/python -m pretraining.completer --output $(WEIGHTS)/completer.safetensors
+	$(BIN)/python -m pretraining.mixture --output $(WEIGHTS)/mixture.safetensors
 
 examples: $(READY)
 	for file in examples/plot_*.py; do MPLBACKEND=Agg $(BIN)/python $$file || exit 1; done

@@ -14,7 +14,7 @@ import numpy as np
 
 from sklearn_gso import GSOMatrixCompleter
 from sklearn_gso.datasets import hide_entries
-from sklearn_gso.learned_optimizer import find_optimizer
+from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
 from sklearn_gso.metrics import relative_error
 
 from .families_peers import PEERS, STACKED

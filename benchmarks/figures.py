@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.learned_optimizer import find_optimizer
+from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
 from sklearn_gso.plotting import ConvergenceDisplay
 from sklearn_gso.plotting.mixture import way_of_em
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_gso import GSOMatrixCompleter
-from sklearn_gso.learned_optimizer import find_optimizer
+from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
 from sklearn_gso.metrics import relative_error
 
 from . import short_training
@@ -71,9 +71,9 @@ def _ours(n_init=None, optimizer="pretrained", max_iter=None, **options):
 
     def solve(matrices, cell):
         trained = optimizer(cell) if callable(optimizer) else optimizer
-        n_outer = max_iter or cell.max_iter
+        max_iter = max_iter or cell.max_iter
         completer = GSOMatrixCompleter(
-            cell.k, max_iter=n_outer, n_epochs=0, optimizer=trained, random_state=0, **options
+            cell.k, max_iter=max_iter, n_epochs=0, optimizer=trained, random_state=0, **options
         )
         return completer.fit(matrices).reconstruct(matrices)
 

@@ -22,9 +22,9 @@ from benchmarks.mixture_step import OUTPUT as STEP_FILE
 from benchmarks.mixture_step import T_L, T, likelihood, standardised
 from benchmarks.peers import portfolio
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture, LearnedOptimizer
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.exploration import converge
+from sklearn_gso.solvers.local_search import converge
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.rules import AllMoves, ClosedForm
 

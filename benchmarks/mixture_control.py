@@ -15,11 +15,11 @@ import torch
 
 from benchmarks.mixture import SETS, count
 from sklearn_gso import LearnedOptimizer
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.exploration import converge, explore
-from sklearn_gso.mixture_starts import STARTS
-from sklearn_gso.pretrain_mixture import draw_problem
+from sklearn_gso.solvers.local_search import converge, explore
+from sklearn_gso.estimators.mixture.initialisation import STARTS
+from pretraining.mixture import draw_problem
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.rules import ClosedForm, LSTMControl
 

@@ -13,7 +13,7 @@ import torch
 import sklearn_gso.exploration as exploration
 from benchmarks.mixture import LARGER, MAX_ITER, SETS, TOL, WITHIN, count
 from sklearn_gso import LearnedOptimizer
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.problems.base import take_tasks
@@ -28,9 +28,9 @@ class Counter:
     def __init__(self):
         self.n = 0
 
-    def __call__(self, problem, rules, variables, n_outer, *args, **options):
-        self.n += problem.n_tasks * n_outer
-        return alternate(problem, rules, variables, n_outer, *args, **options)
+    def __call__(self, problem, rules, variables, max_iter, *args, **options):
+        self.n += problem.n_tasks * max_iter
+        return alternate(problem, rules, variables, max_iter, *args, **options)
 
 
 def settings(generator):
@@ -43,7 +43,7 @@ def settings(generator):
         (0.005, 4, True),
     ]:
         judge = LearnedOptimizer.load_pretrained("mixture").rules()["moves"]
-        judge.least_hope, judge.n_tried, judge.race = hope, tried, race
+        judge.min_hope, judge.n_tried, judge.race = hope, tried, race
         found[f"{hope:.1%} hope, {tried} moves" + ("" if race else ", no race")] = judge
     return found
 

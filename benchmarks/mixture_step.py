@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sklearn_gso.alternating import rules_for
+from sklearn_gso.solvers.alternating import rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.learned_optimizer import LearnedOptimizer
-from sklearn_gso.meta_training import make_episode, meta_train
+from sklearn_gso.learned_optimizers.learned_optimizer import LearnedOptimizer
+from sklearn_gso.training.rules import make_episode, meta_train
 from sklearn_gso.problems import MixtureLikelihood
 from sklearn_gso.rules import LSTMStep
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from sklearn_gso import LearnedOptimizer
-from sklearn_gso.learned_optimizer import find_optimizer
+from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
 
 from . import paper
 from .mixture import MAX_ITER, STEP_FILE, TABLE_5, TOL, WITHIN, em, learned, problems, run_step

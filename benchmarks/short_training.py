@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from sklearn_gso import GSOMatrixCompleter, LearnedOptimizer
-from sklearn_gso.alternating import rules_for
+from sklearn_gso.solvers.alternating import rules_for
 from sklearn_gso.datasets import make_low_rank_tasks
-from sklearn_gso.meta_training import meta_train
-from sklearn_gso.pretrain import draw_episode
+from sklearn_gso.training.rules import meta_train
+from pretraining.completer import draw_episode
 from sklearn_gso.problems import EmpiricalBayesCompletion
 from sklearn_gso.rules import LSTMControl
-from sklearn_gso.starts import minimize_from_starts
+from sklearn_gso.solvers.multistart import minimize_from_starts
 
 from .store import RESULTS
 

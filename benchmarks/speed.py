@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from sklearn_gso import GSOMatrixCompleter
-from sklearn_gso.learned_optimizer import find_optimizer
+from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
 from sklearn_gso.metrics import relative_error
 
 from .cells import Cell
@@ -27,7 +27,7 @@ EFFORTS = {
         for s in (0.25, 0.35, 0.5, 0.7)
     ],
     "R2RILS": [
-        lambda x, n=n, i=i: r2rils(x, 5, max_iter=n, n_inner=i)
+        lambda x, n=n, i=i: r2rils(x, 5, max_iter=n, t_l=i)
         for n, i in ((8, 25), (12, 25), (20, 25), (8, 50), (12, 50), (20, 50), (30, 100))
     ]
     + [lambda x: r2rils(x, 5)],

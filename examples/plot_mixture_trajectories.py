@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture
-from sklearn_gso.alternating import rules_for
+from sklearn_gso.solvers.alternating import rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.exploration import converge, explore
+from sklearn_gso.solvers.local_search import converge, explore
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.rules import ClosedForm
 

@@ -2,8 +2,8 @@
 
 About an hour on one core, from scratch or on from what ships::
 
-    python -m sklearn_gso.pretrain --output completer.safetensors
-    python -m sklearn_gso.pretrain --start completer.safetensors --output next.safetensors
+    python -m pretraining.completer --output completer.safetensors
+    python -m pretraining.completer --start completer.safetensors --output next.safetensors
 
 Every Adam step adds up the gradients of one batch of each of six kinds of tasks, and each
 task is judged relative to the untrained step on the same task from the same start:
@@ -14,18 +14,17 @@ import argparse
 import copy
 import csv
 import time
+from importlib.metadata import version
 
 import numpy as np
 import torch
 
-from ._version import __version__
-from .alternating import rules_for
-from .checkpoints import Checkpoint, Draws
-from .datasets import make_low_rank_tasks, make_table_tasks
-from .learned_optimizer import LearnedOptimizer
-from .meta_training import make_episode, meta_train, validate
-from .problems import EmpiricalBayesCompletion, identifiable_components
-from .rules import LSTMControl
+from sklearn_gso.datasets import make_low_rank_tasks, make_table_tasks
+from sklearn_gso.learned_optimizers import LearnedOptimizer
+from sklearn_gso.problems import EmpiricalBayesCompletion, identifiable_components
+from sklearn_gso.rules import LSTMControl
+from sklearn_gso.solvers import rules_for
+from sklearn_gso.training import Checkpoint, Draws, make_episode, meta_train, validate
 
 # Kinds of tasks, and how much a loss of each weighs. Where noise or rank leave an error
 # that nobody can remove, a few per cent are all there is to win or lose, while noiseless
@@ -125,14 +124,14 @@ def _draw_low_rank(kind, shape, n_tasks, rng):
 def draw_episode(kind, rules, rng, generator):
     """An episode of one kind, judged on the truth."""
     shape = _shape(rng, kind)
-    n_outer = 80 if rng.rand() < 0.1 else int(rng.randint(8, 41))
-    n_tasks = int(np.clip(_BUDGET / (shape[0] * shape[1] * n_outer), 1, 16))
+    max_iter = 80 if rng.rand() < 0.1 else int(rng.randint(8, 41))
+    n_tasks = int(np.clip(_BUDGET / (shape[0] * shape[1] * max_iter), 1, 16))
     draw = _draw_table if "table" in kind or kind == "series" else _draw_low_rank
     X, truth, k = draw(kind, shape, n_tasks, rng)
     k = identifiable_components(int(np.isfinite(X[0]).sum()), shape, k)
     problem = EmpiricalBayesCompletion(torch.from_numpy(X), k)
     judge = problem.with_values(torch.from_numpy(truth))
-    episode = make_episode(problem, rules, generator, n_outer, judge=judge)
+    episode = make_episode(problem, rules, generator, max_iter, judge=judge)
     return episode._replace(weight=KINDS[kind])
 
 
@@ -207,11 +206,15 @@ def pretrain(
         general=True,
         trained_on=_DIET,
         started_from=start.description if start else None,
-        n_steps=len(history),
+        n_steps=history.n_steps,
         n_skipped=history.n_skipped,
         seed=seed,
         minutes=round((time.time() - clock) / 60, 1),
-        versions={"sklearn_gso": __version__, "torch": torch.__version__, "numpy": np.__version__},
+        versions={
+            "sklearn_gso": version("sklearn-gso"),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
         validation={
             "what": "error over the untrained step's after as many sweeps, its root below 1, mean "
             "over other tasks of the same kinds; 1 is untrained",
@@ -224,8 +227,7 @@ def _rule(start, problem, generator, new) -> LSTMControl:
     """The rule to train: of a start, or new."""
     if start:
         return start.rules()["U"].requires_grad_(True)
-    n_features = problem.row_features(problem.init(generator), "U").shape[2]
-    return LSTMControl(n_features, problem.control_names, generator=generator, **new)
+    return LSTMControl.for_problem(problem, generator=generator, **new)
 
 
 def _write_log(history, path):

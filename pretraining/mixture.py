@@ -1,6 +1,6 @@
 """Train the judge of non-local moves that ships with the package: a quarter of an hour::
 
-    python -m sklearn_gso.pretrain_mixture --output mixture.safetensors
+    python -m pretraining.mixture --output mixture.safetensors
 
 Random mixtures of many kinds, with given and with estimated covariances; at each of
 their local optima short EM runs tell what every move brings. No ground truth is used.
@@ -8,18 +8,18 @@ their local optima short EM runs tell what every move brings. No ground truth is
 
 import argparse
 import time
+from importlib.metadata import version
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from ._version import __version__
-from .alternating import rules_for
-from .datasets import make_mixture_tasks
-from .judge_training import gather, hit_rate, table_loss, train_judge
-from .learned_optimizer import LearnedOptimizer
-from .problems import MixtureFreeEnergy
-from .rules import ClosedForm, LSTMJudge, RandomJudge
+from sklearn_gso.datasets import make_mixture_tasks
+from sklearn_gso.learned_optimizers import LearnedOptimizer
+from sklearn_gso.problems import MixtureFreeEnergy
+from sklearn_gso.rules import ClosedForm, LSTMJudge, RandomJudge
+from sklearn_gso.solvers import rules_for
+from sklearn_gso.training import gather, hit_rate, table_loss, train_judge
 
 KINDS = ("round", "unbalanced", "rotated", "crowded", "many", "flower", "dense flower", "touching")
 # Never seen in training, so that it can be judged whether other numbers work as well.
@@ -137,14 +137,18 @@ def pretrain(n_rounds=24, n_steps=3000, hidden_size=48, verbose=True) -> Learned
             + ", ".join(KINDS)
             + "; 3 to 18 components but 7, 2 to 32 features, covariances given and estimated"
         ),
-        n_steps=len(history),
+        n_steps=history.n_steps,
         n_skipped=history.n_skipped,
         seed=_SEED,
         minutes={
             "gathering": round((gathered - clock) / 60, 1),
             "training": round((time.time() - gathered) / 60, 1),
         },
-        versions={"sklearn_gso": __version__, "torch": torch.__version__, "numpy": np.__version__},
+        versions={
+            "sklearn_gso": version("sklearn-gso"),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
         validation={
             "what": "other tasks of the same kinds: the loss, and how often the first round of "
             f"{judge.n_tried} moves finds a gain where there is one, beside moves at random",

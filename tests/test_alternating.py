@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 from sklearn_gso.problems.base import point
 from sklearn_gso.rules import (
@@ -13,7 +13,7 @@ from sklearn_gso.rules import (
     LSTMControl,
     LSTMStep,
     Progress,
-    geometric_continuation,
+    GeometricContinuation,
 )
 from tests.three_blocks import TensorFactorisation
 
@@ -81,7 +81,7 @@ def test_backtracking_never_climbs(noisy_values, generator):
 
 
 def test_continuation_falls_geometrically():
-    schedule = geometric_continuation(10.0, 1e-3, share=0.5)
+    schedule = GeometricContinuation(10.0, 1e-3, share=0.5)
     ridges = [1e-3 * np.exp(schedule(Progress(t, 8))["ridge"]) for t in range(8)]
     np.testing.assert_allclose(ridges[0], 10)
     np.testing.assert_allclose(np.diff(np.log(ridges[:5])), np.log(1e-4) / 4)
@@ -94,7 +94,7 @@ def test_untrained_control_is_the_closed_form(noisy_values, generator):
     n_features = problem.row_features(start, "U").shape[2]
     rule = LSTMControl(n_features, problem.control_names, generator=generator)
     learned, _ = alternate(problem, rules_for(problem, rule), start, 6)
-    classical, _ = alternate(problem, rules_for(problem, rule.classical()), start, 6)
+    classical, _ = alternate(problem, rules_for(problem, rule.fallback()), start, 6)
     torch.testing.assert_close(problem.reconstruct(learned), problem.reconstruct(classical))
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from sklearn_gso import GSOGaussianMixture, GSOMatrixCompleter, LearnedOptimizer, checkpoints
-from sklearn_gso._files import read_arrays, write_arrays
-from sklearn_gso.checkpoints import Checkpoint, Draws
+from sklearn_gso.learned_optimizers.files import read_arrays, write_arrays
+from sklearn_gso.training.checkpoints import Checkpoint, Draws
 from sklearn_gso.datasets import make_low_rank_tasks, make_mixture_tasks
-from sklearn_gso.training import Trainer
+from sklearn_gso.training.trainer import Trainer
 
 PATIENCE = 120  # seconds, of which a few are needed
 

@@ -26,7 +26,7 @@ from sklearn_gso import (
 ESTIMATORS = [
     GSOMatrixCompleter(),
     GSOMatrixCompleter(optimizer=None),
-    GSOMatrixCompleter(prior="ridge", safeguard="run", n_init=2),
+    GSOMatrixCompleter(alpha=1e-3, safeguard="run", n_init=2),
     GSOMatrixCompleter(rule="step", max_iter=10, n_epochs=1),
     ALSMatrixCompleter(),
     ALSMatrixCompleter(alpha_start=10.0, max_iter=20),

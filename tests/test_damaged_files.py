@@ -13,8 +13,8 @@ import torch
 from safetensors.numpy import save
 
 from sklearn_gso import LearnedOptimizer
-from sklearn_gso._files import write_arrays
-from sklearn_gso.learned_optimizer import FORMAT_VERSION
+from sklearn_gso.learned_optimizers.files import write_arrays
+from sklearn_gso.learned_optimizers.learned_optimizer import FORMAT_VERSION
 from sklearn_gso.problems import EmpiricalBayesCompletion
 from sklearn_gso.rules import LSTMControl
 

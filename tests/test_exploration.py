@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.exploration import (
-    LEAST_GAIN,
-    converge,
-    explore,
-    in_batches,
-    short_runs,
-    try_moves,
-)
+from sklearn_gso.solvers.local_search import MIN_GAIN, converge, explore, in_batches, short_runs, try_moves
 from sklearn_gso.problems import MatrixCompletion, MixtureFreeEnergy
 from sklearn_gso.problems.base import map_tensors, take_tasks
 from sklearn_gso.rules import AllMoves, ClosedForm, LSTMJudge, RandomJudge
@@ -143,7 +136,7 @@ def test_exploring_never_raises_the_objective(generator, kind, given):
         found = explore(problem, rules, start, judge, generator, 100, 1e-6)
     assert (found.run.objective <= start.objective).all()
     torch.testing.assert_close(problem.objective(found.run.variables), found.run.objective)
-    gained = found.run.objective < start.objective - LEAST_GAIN
+    gained = found.run.objective < start.objective - MIN_GAIN
     assert ((found.n_gains > 0) == gained).all()
     assert (found.n_rounds >= 1 if kind != "lstm" else found.n_rounds >= 0).all()
 
@@ -212,7 +205,7 @@ def test_a_ring_is_undone_by_rearranging(generator):
     assert (ring.objective > planted.objective + 0.1).all()
     exchanges = problem.moves.exchange.nonzero()[:, 0].expand(3, -1)
     _, reached = try_moves(problem, rules, ring.variables, exchanges, generator, 50)
-    assert (reached > ring.objective[:, None] - LEAST_GAIN).all()
+    assert (reached > ring.objective[:, None] - MIN_GAIN).all()
     variables, changed = problem.rearranged(ring.variables)
     assert changed.all()
     found = converge(problem, rules, variables, 200, 1e-8)

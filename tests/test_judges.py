@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from sklearn_gso.alternating import rules_for
+from sklearn_gso.solvers.alternating import rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.exploration import LEAST_GAIN
-from sklearn_gso.judge_training import Table, gather, table_loss, train_judge
-from sklearn_gso.learned_optimizer import LearnedOptimizer
+from sklearn_gso.solvers.local_search import MIN_GAIN
+from sklearn_gso.training.judges import Table, gather, table_loss, train_judge
+from sklearn_gso.learned_optimizers.learned_optimizer import LearnedOptimizer
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.rules import ClosedForm, LSTMJudge, RandomJudge
 from sklearn_gso.rules.judges import Rounds
@@ -50,7 +50,7 @@ def test_training_finds_what_tells_gains(generator):
     top = scores.topk(4, dim=1).indices
     best = fresh.gains.argmax(1, keepdim=True)
     assert (top == best).any(1).double().mean() > 0.9, "chance finds it in a fifth of the cases"
-    assert ((odds > 0) == (fresh.gains > LEAST_GAIN)).double().mean() > 0.9
+    assert ((odds > 0) == (fresh.gains > MIN_GAIN)).double().mean() > 0.9
 
 
 def test_scores_do_not_depend_on_the_order_of_the_moves(generator):
@@ -81,7 +81,7 @@ def test_a_judge_reads_what_the_rounds_brought(generator):
 
 
 def test_tables_hold_local_optima_and_their_gains(problem, generator):
-    tables = gather(problem, rules_for(problem, ClosedForm()), generator, most_moves=7)
+    tables = gather(problem, rules_for(problem, ClosedForm()), generator, max_moves=7)
     assert 1 <= len(tables) <= 3
     for table in tables:
         assert table.features.shape[:2] == table.gains.shape

@@ -7,10 +7,10 @@ import pytest
 
 from sklearn_gso import GSOMatrixCompleter, LearnedOptimizer, _meta_fit
 from sklearn_gso._meta_fit import RECIPES, resolve
-from sklearn_gso._solving import to_tensor
+from sklearn_gso.estimators.tasks import to_tensor
 from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.rules import LSTMControl, LSTMStep
-from sklearn_gso.training import History
+from sklearn_gso.training.trainer import History
 
 
 def test_recipes_are_the_papers_and_ours():
@@ -36,12 +36,12 @@ def record_training(monkeypatch, easy_tasks, **parameters):
 
 
 @pytest.mark.parametrize(
-    ("rule", "n_outer", "window", "rate", "hidden"),
+    ("rule", "max_iter", "window", "rate", "hidden"),
     [("step", 100, 10, 1e-3, 20), ("control", 40, None, 1e-2, 24)],
 )
-def test_defaults_reach_the_training(rule, n_outer, window, rate, hidden, monkeypatch, easy_tasks):
+def test_defaults_reach_the_training(rule, max_iter, window, rate, hidden, monkeypatch, easy_tasks):
     seen = record_training(monkeypatch, easy_tasks, rule=rule)
-    assert seen["episode"].n_outer == n_outer and seen["window"] == window
+    assert seen["episode"].max_iter == max_iter and seen["window"] == window
     assert seen["learning_rate"] == rate and seen["weights"] is None
     assert seen["rules"]["U"].hidden_size == hidden
     assert seen["n_inner"] is None  # the rule's own, asserted above

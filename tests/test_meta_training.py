@@ -6,21 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_low_rank_tasks
-from sklearn_gso.meta_training import (
-    Episode,
-    make_episode,
-    meta_train,
-    sweep_loss,
-    validate,
-)
+from sklearn_gso.training.rules import Episode, make_episode, meta_train, sweep_loss, validate
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 from sklearn_gso.rules import LSTMControl, LSTMStep
 from tests.three_blocks import TensorFactorisation
 
 
-def completion_source(kind="heldout", n_outer=6):
+def completion_source(kind="heldout", max_iter=6):
     X, truth = make_low_rank_tasks(8, shape=(20, 15), rank=2, rate=0.6, random_state=0)
     problem = EmpiricalBayesCompletion(torch.from_numpy(X), 2)
     generator = torch.Generator().manual_seed(0)
@@ -33,7 +27,7 @@ def completion_source(kind="heldout", n_outer=6):
             seen, judge = problem.split(0.1, generator)
         elif kind == "truth":
             judge = problem.with_values(torch.from_numpy(truth))
-        return [make_episode(seen, rules, generator, n_outer, judge=judge)]
+        return [make_episode(seen, rules, generator, max_iter, judge=judge)]
 
     return source, rules
 
@@ -78,7 +72,7 @@ def test_global_loss_is_equation_9(noisy_values, generator):
             2,
             on_sweep=lambda v: values.append(float(problem.objective(v).mean())),
         )
-    history = meta_train(lambda s: [episode], rules, 1, n_inner=2, weights=omega)
+    history = meta_train(lambda s: [episode], rules, 1, t_l=2, weights=omega)
     assert history[0]["loss"] == pytest.approx(np.dot(omega, values) / 4, rel=1e-6)
 
 
@@ -91,7 +85,7 @@ def test_window_updates_the_weights_every_t_u_steps(noisy_values, generator, mon
         torch.optim.Adam, "step", lambda self, *a, **k: (updates.append(1), original(self))[1]
     )
     episode = make_episode(problem, rules, generator, 10)
-    meta_train(lambda s: [episode], rules, 1, n_inner=1, window=4)
+    meta_train(lambda s: [episode], rules, 1, t_l=1, t_u=4)
     assert len(updates) == math.ceil(10 / 4)
 
 
@@ -99,14 +93,14 @@ def test_windows_do_not_change_the_trajectory_of_fixed_weights(noisy_values, gen
     problem = MatrixCompletion(noisy_values, 2)
     rules = rules_for(problem, LSTMStep(hidden_size=4, generator=generator))
     episode = make_episode(problem, rules, generator, 6)
-    whole = meta_train(lambda s: [episode], rules, 1, n_inner=2, window=6, learning_rate=0.0)
-    parts = meta_train(lambda s: [episode], rules, 1, n_inner=2, window=2, learning_rate=0.0)
+    whole = meta_train(lambda s: [episode], rules, 1, t_l=2, t_u=6, learning_rate=0.0)
+    parts = meta_train(lambda s: [episode], rules, 1, t_l=2, t_u=2, learning_rate=0.0)
     assert whole[0]["loss"] == pytest.approx(parts[0]["loss"], rel=1e-9)
 
 
 def test_meta_gradient_flows_through_the_solve(generator):
     """Against finite differences of the loss in one weight of the output layer."""
-    source, rules = completion_source("truth", n_outer=4)
+    source, rules = completion_source("truth", max_iter=4)
     episode = source(0)[0]
     rule = rules["U"]
     bias = rule.output.bias
@@ -143,7 +137,7 @@ def test_nan_losses_are_skipped_and_counted():
     source, rules = completion_source("truth")
     good = source(0)[0]
     spoiled = good.problem.with_values(torch.full_like(good.problem.observed.values, torch.inf))
-    bad = Episode(good.problem, spoiled, good.variables, good.n_outer, good.reference)
+    bad = Episode(good.problem, spoiled, good.variables, good.max_iter, good.reference)
     weights = {k: v.clone() for k, v in rules["U"].state_dict().items()}
     history = meta_train(lambda s: [bad], rules, 3)
     assert history.n_skipped == 3

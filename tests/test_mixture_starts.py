@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.mixture_starts import STARTS, kmeans_plusplus, matched, pooled_covariance, tempered
-from sklearn_gso.problems.gaussian_mixture import MixtureFreeEnergy
-from sklearn_gso.rules import ClosedForm, geometric_continuation
+from sklearn_gso.estimators.mixture.initialisation import STARTS, kmeans_plusplus, matched, pooled_covariance, tempered
+from sklearn_gso.problems import MixtureFreeEnergy
+from sklearn_gso.rules import ClosedForm, GeometricContinuation
 
 each_start = pytest.mark.parametrize("start", STARTS.values(), ids=STARTS.keys())
 
@@ -149,7 +149,7 @@ def test_tempered_components_part_again(kind, generator):
 def test_schedule_falls_geometrically(control):
     from sklearn_gso.rules import Progress
 
-    schedule = geometric_continuation(20.0, 1.0, 0.5, control=control)
+    schedule = GeometricContinuation(20.0, 1.0, 0.5, control=control)
     values = [schedule(Progress(sweep, 8))[control] for sweep in range(8)]
     assert values[0] == pytest.approx(2.995732) and values[2] == pytest.approx(values[0] / 2)
     assert values[4:] == [0, 0, 0, 0]

@@ -6,7 +6,7 @@ import torch
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.problems._gaussians import COVARIANCE_TYPES, fit_covariances, whiteners
-from sklearn_gso.problems._monomials import Monomials
+from sklearn_gso.problems._gaussians import Monomials
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture, GSOMatrixCompleter
-from sklearn_gso._solving import in_chunks, share_of_threads
+from sklearn_gso.estimators.parallel import in_chunks, share_of_threads
 from sklearn_gso.datasets import make_low_rank_tasks, make_mixture_tasks
 
 N_CORES = joblib.cpu_count()

@@ -19,7 +19,7 @@ from sklearn_gso import (
     GSOMatrixCompleter,
     SGDMatrixCompleter,
 )
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.metrics import relative_error
 from sklearn_gso.plotting import (

@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_low_rank_tasks, make_mixture_tasks
 from sklearn_gso.problems import (
     EmpiricalBayesCompletion,
@@ -20,7 +20,7 @@ from sklearn_gso.problems._gaussians import COVARIANCE_TYPES
 from sklearn_gso.problems._linalg import log_determinant, solve_and_invert
 from sklearn_gso.problems.base import point, take_tasks
 from sklearn_gso.rules import ClosedForm
-from sklearn_gso.testing import check_problem
+from sklearn_gso.problems.testing import check_problem
 from tests.three_blocks import TensorFactorisation
 
 

@@ -13,12 +13,13 @@ from sklearn_gso import (
     GSOMatrixCompleter,
     SGDMatrixCompleter,
 )
-from sklearn_gso.alternating import Monitor, rules_for
+from sklearn_gso.solvers.run import Monitor
+from sklearn_gso.solvers.alternating import rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.exploration import converge
+from sklearn_gso.solvers.local_search import converge
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion, MixtureFreeEnergy
 from sklearn_gso.rules import ClosedForm, LSTMControl
-from sklearn_gso.starts import minimize_from_starts, most_sweeps
+from sklearn_gso.solvers.multistart import minimize_from_starts, most_sweeps
 
 SMALL = {"random_state": 0, "max_iter": 4}
 ESTIMATORS = {
@@ -100,11 +101,11 @@ def test_monitors_see_every_sweep_and_may_stop(kind, rule, n_init, safeguard, no
     n_features = problem.row_features(problem.init(torch.Generator()), "U").shape[2]
     rules = rules_for(problem, rule(n_features, problem.control_names) if is_learned else rule())
 
-    def solve(n_outer, on_sweep=None):
+    def solve(max_iter, on_sweep=None):
         generator = torch.Generator().manual_seed(0)
         monitor = on_sweep and Monitor(on_sweep)
         return minimize_from_starts(
-            problem, rules, n_init, generator, n_outer, None, safeguard, monitor, companion=True
+            problem, rules, n_init, generator, max_iter, None, safeguard, monitor, companion=True
         )
 
     seen = []

@@ -15,7 +15,7 @@ from sklearn_gso import (
     GSOMatrixCompleter,
     SGDMatrixCompleter,
 )
-from sklearn_gso.mixture_starts import STARTS
+from sklearn_gso.estimators.mixture.initialisation import STARTS
 
 ESTIMATORS = {
     "pretrained": GSOMatrixCompleter(max_iter=4, n_init=1, random_state=0),

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 from sklearn_gso.rules import ClosedForm, GradientDescent, LSTMControl
-from sklearn_gso.search import minimize
+from sklearn_gso.solvers.run import minimize
 
 
 @pytest.fixture
@@ -54,11 +54,11 @@ def test_cheap_guard_never_ends_above_the_start(problem, generator, seed):
     assert (found.objective < problem.objective(start)).all()
 
 
-def trajectory(problem, rules, start, n_outer):
+def trajectory(problem, rules, start, max_iter):
     seen = [problem.objective(start)]
     with torch.no_grad():
         alternate(
-            problem, rules, start, n_outer, on_sweep=lambda v: seen.append(problem.objective(v))
+            problem, rules, start, max_iter, on_sweep=lambda v: seen.append(problem.objective(v))
         )
     return torch.stack(seen)
 
@@ -83,8 +83,8 @@ def test_what_is_returned_lies_within_the_running_bound(problem, generator, seed
     start = problem.init(generator)
     random = control(problem, generator, lambda p: p.normal_(std=1.0, generator=weights))
     bests = []
-    for n_outer in (3, 6, 12):
-        found = minimize(problem, random, start, n_outer)
+    for max_iter in (3, 6, 12):
+        found = minimize(problem, random, start, max_iter)
         first = problem.objective(start)
         bests.append(found.objective)
         best = torch.stack(bests).amin(0)

@@ -9,7 +9,7 @@ from sklearn_gso import (
     LearnedOptimizer,
     SGDMatrixCompleter,
 )
-from sklearn_gso._solving import solve_batch
+from sklearn_gso.estimators.parallel import solve_batch
 
 RIDGE = {
     "als": ALSMatrixCompleter(2, max_iter=5),

@@ -9,15 +9,15 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_low_rank_tasks
-from sklearn_gso.learned_optimizer import find_optimizer
+from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
-from sklearn_gso.problems._observations import SparseObservations, _Meet, _Multiply
+from sklearn_gso.problems._sparse_observations import SparseObservations, _Meet, _Multiply
 from sklearn_gso.problems.base import map_tensors, point
 from sklearn_gso.rules import ClosedForm, GradientDescent, LSTMControl, LSTMStep
-from sklearn_gso.starts import minimize_from_starts
-from sklearn_gso.tasks import densify
+from sklearn_gso.solvers.multistart import minimize_from_starts
+from sklearn_gso.estimators.matrices import densify
 
 SHAPE, K = (14, 9), 3
 PROBLEMS = {

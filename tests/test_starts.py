@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from sklearn_gso import GSOMatrixCompleter
-from sklearn_gso._solving import solve_batch
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.estimators.parallel import solve_batch
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_low_rank_tasks
-from sklearn_gso.learned_optimizer import LearnedOptimizer
+from sklearn_gso.learned_optimizers.learned_optimizer import LearnedOptimizer
 from sklearn_gso.metrics import relative_error
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 from sklearn_gso.problems.base import map_tensors
 from sklearn_gso.rules import ClosedForm, LSTMControl
-from sklearn_gso.search import Solution, minimize
-from sklearn_gso.starts import _joined, _shares, minimize_from_starts
+from sklearn_gso.solvers.run import Solution, minimize
+from sklearn_gso.solvers.multistart import _joined, _shares, minimize_from_starts
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def problem(noisy_values):
     return EmpiricalBayesCompletion(noisy_values, 3)
 
 
-def solve(problem, rules, n_init, n_outer=40, **options):
+def solve(problem, rules, n_init, max_iter=40, **options):
     generator = torch.Generator().manual_seed(0)
-    return minimize_from_starts(problem, rules, n_init, generator, n_outer, **options)
+    return minimize_from_starts(problem, rules, n_init, generator, max_iter, **options)
 
 
 @pytest.fixture

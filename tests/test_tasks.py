@@ -6,15 +6,8 @@ import pytest
 from scipy import sparse
 
 from sklearn_gso import ALSMatrixCompleter
-from sklearn_gso.tasks import (
-    as_tasks,
-    batches,
-    check_collection,
-    check_truths,
-    densify,
-    same_container,
-    unmask,
-)
+from sklearn_gso.estimators.tasks import as_tasks, batches, check_collection, check_truths, same_container, unmask
+from sklearn_gso.estimators.matrices import densify
 
 MATRIX = np.arange(6.0).reshape(3, 2)
 

@@ -5,7 +5,7 @@ import torch
 
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 from sklearn_gso.problems.base import Problem
-from sklearn_gso.testing import check_problem, closed_blocks
+from sklearn_gso.problems.testing import check_problem, closed_blocks
 from tests.three_blocks import TensorFactorisation
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_gso.training import Trainer
+from sklearn_gso.training.trainer import Trainer
 
 
 def trainer(clip, learning_rate=1.0):

@@ -6,8 +6,8 @@ import torch
 from scipy import sparse
 
 from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter
-from sklearn_gso._answers import deviations
-from sklearn_gso.alternating import alternate, rules_for
+from sklearn_gso.estimators.completion.predictions import deviations
+from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import hide_entries, make_low_rank_tasks
 from sklearn_gso.problems import EmpiricalBayesCompletion
 from sklearn_gso.rules import ClosedForm

@@ -2,9 +2,9 @@
 
 import torch
 
-from sklearn_gso.alternating import rules_for
-from sklearn_gso.exploration import converge, explore, short_runs
-from sklearn_gso.mixture_starts import STARTS
+from sklearn_gso.solvers.alternating import rules_for
+from sklearn_gso.solvers.local_search import converge, explore, short_runs
+from sklearn_gso.estimators.mixture.initialisation import STARTS
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.problems.base import map_tensors, take_tasks
 from sklearn_gso.rules import AllMoves, ClosedForm

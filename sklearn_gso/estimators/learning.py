@@ -9,7 +9,7 @@ from scipy import sparse
 from tqdm.auto import tqdm
 
 from ..learned_optimizers import LearnedOptimizer
-from ..problems import Problem, new_generator
+from ..problems import Problem, has_role, new_generator
 from ..rules import Recipe
 from ..solvers import rules_for
 from ..training import (
@@ -49,7 +49,7 @@ class Learner:
     verbose : bool
     """
 
-    problem: type[Problem]
+    problem: type
     recipe: Recipe
     training: MetaTraining
     max_iter: int
@@ -79,16 +79,15 @@ class Learner:
         """
         generator = new_generator(seed)
         problem = self._problem(items[:1])
-        if start is None:
-            rules = self.recipe.networks(problem, generator)
-        else:
-            rules = start.rules(generator)
+        rules = start.rules(generator) if start else self.recipe.networks(problem, generator)
+        if start:
             for rule in rules.values():
                 rule.requires_grad_(True)
         episodes = self._episodes(items, truths, rules, seed)
         if checkpoint:
             checkpoint.parts |= {"draws": Draws(generator), "episodes": episodes}
-        history = self._train(episodes, rules_for(problem, rules), checkpoint, progress)
+        every = rules_for(problem, rules)
+        history = self._train(episodes, every, checkpoint, progress)
         shapes = sorted({item.array.shape for item in items})[:5]
         about = f"{len(items)} tasks of shapes {shapes}"
         return frozen(rules, problem, start, history, about), history
@@ -101,7 +100,7 @@ class Learner:
             self.max_iter,
             self.t_l or self.recipe.network.t_l,
             self.t_u or self.recipe.t_u or self.max_iter,
-            self.training.loss or self.recipe.loss,
+            self.training.loss or self._default_loss(),
             self.training.batch_size,
             self.training.validation_fraction,
         )
@@ -118,6 +117,10 @@ class Learner:
             settings,
             seed,
         )
+
+    def _default_loss(self) -> str:
+        """The recipe's; a problem whose data cannot be split has nothing to hold out."""
+        return self.recipe.loss if has_role(self.problem, "split") else "global"
 
     def _train(self, episodes, rules, checkpoint, progress) -> History:
         n_steps = self.n_epochs * episodes.n_batches

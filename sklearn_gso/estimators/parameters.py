@@ -25,14 +25,14 @@ def integer(least: int = 1) -> Accepts:
     """An integer, Python's or numpy's, of at least ``least``."""
     return Accepts(
         f"an integer >= {least}",
-        lambda v: isinstance(v, numbers.Integral) and not is_flag(v) and v >= least,
+        lambda v: isinstance(v, numbers.Integral) and not is_flag(v) and int(v) >= least,
     )
 
 
 def real(wanted: str, fits: Callable[[float], bool]) -> Accepts:
     """A number, by a condition in words and in code; NaN fits none."""
     return Accepts(
-        wanted, lambda v: isinstance(v, numbers.Real) and not is_flag(v) and bool(fits(v))
+        wanted, lambda v: isinstance(v, numbers.Real) and not is_flag(v) and bool(fits(float(v)))
     )
 
 

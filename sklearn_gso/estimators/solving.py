@@ -95,9 +95,10 @@ class Plan:
         """
         problem = self.problem(to_values(arrays), **options)
         generator = new_generator(seed)
-        is_learned = isinstance(self.rule, LearnedOptimizer)
-        rule = self.rule.rules(generator) if is_learned else self.rule.seeded(generator)
-        rules = rules_for(problem, rule)
+        if isinstance(self.rule, LearnedOptimizer):
+            rules = rules_for(problem, self.rule.rules(generator))
+        else:
+            rules = rules_for(problem, self.rule.seeded(generator))
         total = self.settings.max_sweeps(problem, rules)
         with progress.phase("solving", total, "sweep") as step:
             answer = self.settings.solve(
@@ -106,11 +107,11 @@ class Plan:
         with torch.no_grad():
             answer = answer._replace(runs=[_settled(problem, run) for run in answer.runs])
         if not _is_finite(answer.best.variables):
-            raise ValueError(self._why_not_finite(is_learned))
+            raise ValueError(self._why_not_finite())
         return answer
 
-    def _why_not_finite(self, is_learned) -> str:
-        if is_learned and self.settings.safeguard == "none":
+    def _why_not_finite(self) -> str:
+        if isinstance(self.rule, LearnedOptimizer) and self.settings.safeguard == "none":
             return (
                 "The run ended in values that are not finite: its learned rule produced them, "
                 "and safeguard='none' keeps what the rule produces."
@@ -170,10 +171,10 @@ class FittedRows:
     def of(cls, answer: Answer, options: dict, **more):
         """From the answer to one instance; ``more`` for classes that keep more."""
         problem, order = answer.problem, cls.order(answer)
-        weights = answer.weights[order, 0]
+        weights = answer.weights[order, 0].numpy()
         runs = [cls.kept(problem, answer.runs[i].variables) for i in order]
         units = map_tensors(lambda t: t.numpy(), problem.units)
-        weights = (weights / weights.sum()).numpy()
+        weights = weights / weights.sum()
         return cls(type(problem), {**options, **units}, weights, runs, **more)
 
     @classmethod

@@ -127,7 +127,7 @@ class LearnedOptimizer:
         **about
             Further entries of the description.
         """
-        if not isinstance(rules, Mapping) or not rules:
+        if not rules or not hasattr(rules, "values"):
             raise TypeError(f"rules must be a dict of networks by block, got {rules!r}.")
         first = next(iter(rules.values()))
         if any(type(rule) is not type(first) for rule in rules.values()):

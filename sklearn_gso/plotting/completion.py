@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..tasks import densify
+from ..estimators.matrices import densify
 from ._axes import panels
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..problems import take_tasks
 from ._axes import panels
-from ._watch import watch
 
 _NEUTRAL = {"relaxation": 1.0}
 _BAND = (0.05, 0.95)
@@ -47,14 +47,13 @@ class ControlsDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, *, ax=None):
-        """Solve a matrix once more and draw what the rule chose in the best start.
+        """Trace the solving of a data set and draw what the rule chose in the best run.
 
         Parameters
         ----------
-        estimator : GSOMatrixCompleter
+        estimator : AlternatingEstimator
             Fitted, with ``rule="control"`` and a learned optimizer.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Made dense if sparse.
         ax : matplotlib Axes, default=None
 
         Returns
@@ -65,25 +64,27 @@ class ControlsDisplay:
         ------
         NotFittedError
         ValueError
-            If the completer has no rule that chooses controls.
+            If the estimator has no rule that chooses controls.
         """
-        seen = watch(estimator, X)
-        if not seen.decided:
+        answer = estimator.trace(X)
+        deciding = [i for i, run in enumerate(answer.runs) if run.trace.decided]
+        if not deciding:
             raise ValueError(
                 f"This {type(estimator).__name__} chooses no controls: that takes "
                 'rule="control" and a learned optimizer.'
             )
-        # The start that weighs most: a classical run, the last one, decides nothing.
-        n_starts = len(next(iter(seen.decided.values())))
-        best = int(seen.found.shares[:n_starts, 0].argmax())
+        # The run that weighs most: a classical one decides nothing.
+        run = answer.runs[max(deciding, key=lambda i: float(answer.weights[i, 0]))]
         controls: dict = {}
-        for block, starts in seen.decided.items():
-            decided = starts[best]
-            for control in decided[0]:
-                chosen = [step[control][0, :, 0].numpy() for step in decided]
-                controls.setdefault(control, {})[block] = np.stack(chosen)
-        n_steps = max(len(starts[best]) for starts in seen.decided.values())
-        return cls(controls, n_steps // (len(seen.sweeps[0]) - 1)).plot(ax)
+        for decided in run.trace.decided:
+            for block, chosen in decided.items():
+                for control, values in take_tasks(chosen, 0).items():
+                    controls.setdefault(control, {}).setdefault(block, []).append(values[:, 0])
+        controls = {
+            c: {b: np.stack(v) for b, v in blocks.items()} for c, blocks in controls.items()
+        }
+        n_steps = max(len(v) for blocks in controls.values() for v in blocks.values())
+        return cls(controls, n_steps // (len(run.trace.objective) - 1)).plot(ax)
 
     def plot(self, ax=None):
         """Draw.

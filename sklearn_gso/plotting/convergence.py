@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..estimators.matrices import densify
 from ..metrics import relative_error
+from ..solvers import Answer, weighted_average
 from ._axes import one_axes
-from ._watch import watch
 
 
 class ConvergenceDisplay:
@@ -46,16 +47,16 @@ class ConvergenceDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, truth=None, *, peers=None, name=None, ax=None):
-        """Solve a matrix once more with each completer and draw the way.
+        """Trace the solving of a matrix by each completer, and draw it.
 
-        Of the matrix that a completer was fitted to this is the fit itself, repeated.
+        Of the matrix that a completer was fitted to this is the fit itself.
 
         Parameters
         ----------
         estimator : completer
             Fitted, on X or on a collection.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Of a sparse matrix the stored entries are observed; it is made dense.
+            Of a sparse matrix the stored entries are observed.
         truth : array-like of shape (n_samples, n_features), default=None
             The matrix without holes.
         peers : dict of str to completer, default=None
@@ -72,16 +73,16 @@ class ConvergenceDisplay:
         ------
         NotFittedError
             If one of the completers is not fitted.
-        TypeError
-            If one of them is no completer of this package.
+        ValueError
+            For what ``transform`` refuses, and for a collection.
         """
         loss: dict = {}
         error: dict | None = None if truth is None else {}
         for label, one in {name or type(estimator).__name__: estimator, **(peers or {})}.items():
-            seen = watch(one, X)
-            observed = ~np.isnan(seen.array)
-            estimates = list(seen.estimates())
-            loss[label] = _errors(seen.array, estimates, observed)
+            estimates = estimates_of(one.trace(X))
+            matrix = np.asarray(densify(X), dtype=np.float64)
+            observed = ~np.isnan(matrix)
+            loss[label] = _errors(matrix, estimates, observed)
             if error is not None:
                 error[label] = _errors(truth, estimates, ~observed)
         return cls(loss, error).plot(ax)
@@ -112,6 +113,18 @@ class ConvergenceDisplay:
         self.ax_.set(xlabel="sweeps", ylabel="relative error")
         self.ax_.legend()
         return self
+
+
+def estimates_of(answer: Answer) -> list[np.ndarray]:
+    """Estimates of a traced matrix before each sweep and at the end: the runs, as they weigh."""
+    length = max(len(run.trace.variables) for run in answer.runs)
+    estimates = []
+    for i in range(length):
+        # A run that has ended before stays where it is.
+        now = [run.trace.variables[min(i, len(run.trace.variables) - 1)] for run in answer.runs]
+        values = (answer.problem.reconstruct(variables) for variables in now)
+        estimates.append(weighted_average(answer.weights, values)[0].numpy())
+    return estimates
 
 
 def _errors(truth, estimates, where) -> np.ndarray:

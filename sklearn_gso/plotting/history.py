@@ -12,7 +12,7 @@ class TrainingHistoryDisplay:
     ----------
     history : list of dict
         ``history_`` of an estimator fitted to a collection: ``step``, ``loss`` and,
-        where it was computed, ``validation``.
+        where it was computed, ``validation``, that of the start as step -1.
 
     Attributes
     ----------
@@ -75,17 +75,16 @@ class TrainingHistoryDisplay:
         """
         self.ax_ = one_axes(ax)
         self.figure_ = self.ax_.figure
-        checked = [record for record in self.history if "validation" in record]
         (self.loss_,) = self.ax_.plot(*_columns(self.history, "loss"), ".", label="training")
         self.validation_ = None
-        if checked:
-            (self.validation_,) = self.ax_.plot(
-                *_columns(checked, "validation"), "o-", label="validation"
-            )
+        checked = _columns(self.history, "validation")
+        if checked[0]:
+            (self.validation_,) = self.ax_.plot(*checked, "o-", label="validation")
         self.ax_.set(xlabel="training step", ylabel="loss")
         self.ax_.legend()
         return self
 
 
 def _columns(history, name):
-    return [record["step"] for record in history], [record[name] for record in history]
+    known = [record for record in history if name in record]
+    return [record["step"] for record in known], [record[name] for record in known]

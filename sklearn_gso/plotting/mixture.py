@@ -1,14 +1,10 @@
 """A mixture in the plane: contours, samples, and the way of its centres."""
 
-import warnings
-
 import numpy as np
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from ..mixture import EMGaussianMixture
+from ..estimators import EMGaussianMixture
 from ._axes import one_axes
 
 _GRID, _MARGIN, _LEVELS = 120, 0.1, 12
@@ -94,7 +90,7 @@ class MixtureDisplay:
             )
         own = start is None or start is mixture.means_init
         start = mixture.means_init if start is None else start
-        trajectory = None if start is None else way_of_em(mixture, samples, start)
+        trajectory = None if start is None else mixture.trajectory(samples, start)
         grid = _grid(samples)
         places = np.column_stack([axis.ravel() for axis in grid])
         heights = mixture.score_samples(places).reshape(grid[0].shape)
@@ -140,32 +136,6 @@ class MixtureDisplay:
         for end, mean in zip(self.trajectory[-1], self.means, strict=True):
             self.ax_.annotate("", mean, end, arrowprops=arrow)
         self.ax_.plot([], [], color="tab:red", lw=1.4, label="non-local moves")
-
-
-def way_of_em(mixture, X, start) -> np.ndarray:
-    """Centres after every sweep of EM, with the settings of a fitted mixture.
-
-    Parameters
-    ----------
-    mixture : EMGaussianMixture or GSOGaussianMixture
-    X : ndarray of shape (n_samples, n_features)
-    start : array-like of shape (n_components, n_features)
-
-    Returns
-    -------
-    trajectory : ndarray of shape (n_sweeps + 1, n_components, n_features)
-    """
-    settings = mixture.get_params(deep=False)
-    own = {name: settings[name] for name in EMGaussianMixture().get_params()}
-    em = EMGaussianMixture(**{**own, "means_init": np.asarray(start), "n_init": 1, "verbose": 0})
-    known = mixture.covariances_ if "covariances" in mixture._held else None
-    way = [np.array(start, dtype=np.float64)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # one sweep does not converge
-        n_sweeps = clone(em).fit(X, covariances=known).n_iter_
-        em.set_params(warm_start=True, max_iter=1)
-        way += [em.fit(X, covariances=known).means_ for _ in range(n_sweeps)]
-    return np.stack(way)
 
 
 def _grid(samples):

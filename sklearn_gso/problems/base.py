@@ -75,7 +75,7 @@ def optional(role: str):
                 f"{type(self).__name__} has no {method.__name__}, which {role} need."
             )
 
-        missing.role = role
+        missing.role = role  # type: ignore[attr-defined]
         return missing
 
     return mark
@@ -283,6 +283,7 @@ def _versions(tree) -> list[int]:
     return versions
 
 
-def has_role(problem: Problem, *members: str) -> bool:
-    """Whether a problem has the optional members of these names."""
-    return not any(hasattr(getattr(type(problem), name), "role") for name in members)
+def has_role(problem: Problem | type[Problem], *members: str) -> bool:
+    """Whether a problem, or a class of them, has the optional members of these names."""
+    kind = problem if isinstance(problem, type) else type(problem)
+    return not any(hasattr(getattr(kind, name), "role") for name in members)

@@ -78,7 +78,7 @@ class Recipe:
         Whether it falls to zero along a cosine.
     """
 
-    network: type[Network]
+    network: type[Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     shared: bool = True
     max_iter: int = 40
@@ -91,7 +91,7 @@ class Recipe:
         """A new network for a problem."""
         return self.network.for_problem(problem, generator=generator, **self.arguments)
 
-    def networks(self, problem, generator) -> dict[str, Network]:
+    def networks(self, problem, generator) -> dict[str, Any]:
         """New networks for the blocks of a problem that rules may move."""
         names = problem.moved_names
         if self.shared:

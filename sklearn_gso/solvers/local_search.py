@@ -156,8 +156,15 @@ class _ToTheEnd(NamedTuple):
         return self.monitor is not None and self.monitor.stopped
 
     def __call__(self, problem, variables) -> Run:
-        options = {"tol": self.tol, "safeguard": "none", "monitor": self.monitor}
-        return minimize(problem, self.rules, variables, self.max_iter, **options)
+        return minimize(
+            problem,
+            self.rules,
+            variables,
+            self.max_iter,
+            tol=self.tol,
+            safeguard="none",
+            monitor=self.monitor,
+        )
 
     def rearranged(self, problem, run) -> tuple[Run, Tensor]:
         """The runs again from where `Problem.rearranged` puts them, and how often that gained."""

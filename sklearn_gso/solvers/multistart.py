@@ -166,6 +166,8 @@ class Multistart:
     def _until_agreed(self, runs, rules, tasks, generator):
         """Runs from new starts for those tasks of which no run confirms the best."""
         problem, policy = runs.problem, self.policy
+        if not isinstance(policy, UntilAgree):
+            return
         while len(runs.runs) < policy.most(problem) and not runs.stopped:
             tasks = tasks[~runs.agree()[tasks]]
             if not len(tasks):

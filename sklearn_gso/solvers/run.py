@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -179,7 +179,7 @@ class _Loop:
         self.problem, self.rules, self.max_iter, self.t_l = problem, rules, max_iter, t_l
         self.tol, self.monitor = tol, monitor
         self.variables, self.states = variables, init_states(rules, variables)
-        self.value: Tensor | None = None
+        self.value: Any = None  # objectives, where they are needed in every step
         if tol is not None or fallback is not None or trace:
             self.value = problem.objective(variables)
         self.guard = Guard(rules, fallback, variables, self.value) if fallback else None

@@ -231,7 +231,8 @@ class Gathering:
         # Small batches give tables of their own to draw from.
         once = [(p, batch) for p in problems for batch in torch.arange(p.n_tasks).split(4)]
         self.batches = once * (1 if n_tasks >= _ENOUGH_TASKS else 2)
-        self.generator, self.n_done, self.tables = generator, 0, []
+        self.generator, self.n_done = generator, 0
+        self.tables: list[Table] = []
         self.drawn = Draws(generator).state_dict()
 
     @property

@@ -1,6 +1,7 @@
 """What is read from completed matrices, and what a fit on one keeps for new rows."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ class FittedMatrix(FittedRows):
     columns: np.ndarray | None = None
 
     @classmethod
-    def of(cls, answer, options, columns=None):
+    def of(cls, answer, options, **more):
         problem, order = answer.problem, cls.order(answer)
         runs = []
         for i in order:
@@ -80,7 +81,7 @@ class FittedMatrix(FittedRows):
             runs.append(run._replace(variables=variables))
         answer = Answer(problem, runs, answer.weights[order])
         row_means = [point(run.variables["U"])[0].numpy() for run in runs]
-        return super().of(answer, options, row_means=row_means, columns=columns)
+        return super().of(answer, options, row_means=row_means, **more)
 
     def components(self) -> np.ndarray:
         """Vᵀ of the run that weighs most, in the units of the data, (k, n_columns)."""
@@ -135,6 +136,10 @@ def _of_columns(block, columns):
 
 class PredictsEntries:
     """Single entries of the matrix that a completer was fitted to."""
+
+    _fitted: Any
+    n_features_in_: int
+    _clipped: Any
 
     @available_if(fitted_on_one)
     def predict_entries(self, rows, columns):

@@ -77,7 +77,7 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
 
 def n_distinct(task: Task) -> int:
     """How many different samples there are."""
-    return 1 + np.count_nonzero((task.points[1:] != task.points[:-1]).any(axis=1))
+    return 1 + int(np.count_nonzero((task.points[1:] != task.points[:-1]).any(axis=1)))
 
 
 def check_sample_weight(sample_weight, X):

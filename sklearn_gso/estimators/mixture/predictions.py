@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..answering import packed
 from ..tasks import as_tasks, check_collection, unmask
+from .data import check_means
 from .solving import log_joint
 
 CHECKS = {"dtype": [np.float64, np.float32], "ensure_min_samples": 2}
@@ -157,6 +158,41 @@ class MixturePredictions:
                 noise = rng.standard_normal(size=(count, len(mean)))
                 drawn.append(mean + noise * np.sqrt(covariance))
         return np.vstack(drawn), np.repeat(np.arange(len(counts)), counts)
+
+    def trace(self, X, means_init=None):
+        """EM on one data set from one start, sweep by sweep, without non-local moves.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        means_init : array-like of shape (n_components, n_features), default=None
+            Centres to start at; by default this mixture's own kind of start.
+
+        Returns
+        -------
+        answer : Answer
+            Of one run with a `Trace`, in coordinates centred at the mean of the samples.
+        """
+        check_is_fitted(self, "means_")
+        array = check_array(unmask(X), estimator=self, input_name="X", **CHECKS)
+        known = self.covariances_ if "covariances" in self._fitted.held else None
+        task = self._task(array, None, known)
+        if means_init is not None:
+            means = check_means(means_init, self.n_components, array.shape[1])
+            task = task._replace(given={**task.given, "means": means})
+        return self._mixture_plan().trace(task, self._fitted.seed)
+
+    def trajectory(self, X, means_init=None):
+        """Centres at the start and after every sweep of EM; as `trace`.
+
+        Returns
+        -------
+        trajectory : ndarray of shape (n_sweeps + 1, n_components, n_features)
+        """
+        answer, centre = self.trace(X, means_init), np.mean(X, axis=0)
+        problem, (run,) = answer.problem, answer.runs
+        way = [problem.parameter(variables, "means")[0] for variables in run.trace.variables]
+        return np.stack([means.numpy() + centre for means in way])
 
     def bic(self, X):
         """Bayesian information criterion on one data set; parameters held are not counted.

@@ -112,8 +112,9 @@ class MixturePlan:
         rules = rules_for(problem, ClosedForm())
         with torch.no_grad():
             start = self._start(problem, self._given([task]), new_generator(seed))
-            options = {"tol": self.tol, "safeguard": "none", "trace": True}
-            run = minimize(problem, rules, start, self.max_iter, **options)
+            run = minimize(
+                problem, rules, start, self.max_iter, tol=self.tol, safeguard="none", trace=True
+            )
         return Answer(problem, [run], torch.ones(1, 1, dtype=torch.float64))
 
     def _start(self, problem, given, generator):
@@ -161,8 +162,15 @@ class MixturePlan:
             collapsed = many.n_collapsed(short.variables)
             chosen = best_of_starts(short.objective, n_starts, collapsed)
             variables, many, n_starts = take_tasks(short.variables, chosen), problem, 1
-        options = {"tol": self.tol, "safeguard": "none", "monitor": monitor}
-        run = minimize(many, rules, variables, self.max_iter, **options)
+        run = minimize(
+            many,
+            rules,
+            variables,
+            self.max_iter,
+            tol=self.tol,
+            safeguard="none",
+            monitor=monitor,
+        )
         if n_starts == 1:
             return run
         return take_tasks(run, best_of_starts(run.objective, n_starts))
@@ -193,9 +201,9 @@ class MixturePlan:
                 else from_engine(name, run.variables[name][t].numpy(), kind, task.centre).copy()
                 for name in PARAMETERS
             ]
-            numbers = (-run.objective[t], run.n_iter[t], run.converged[t], n_empty[t])
-            numbers += explored.n_rounds[t], explored.n_gains[t]
-            solved.append(Solved(*parameters, *(number.item() for number in numbers)))
+            about = (-run.objective, run.n_iter, run.converged, n_empty)
+            numbers = [a[t].item() for a in (*about, explored.n_rounds, explored.n_gains)]
+            solved.append(Solved._make([*parameters, *numbers]))
         return solved
 
 
