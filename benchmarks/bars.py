@@ -1,49 +1,63 @@
-"""The bars that were set before anything was measured, and what the results say of them."""
+"""The bars that were set before anything was measured, and what the results say of them.
+
+A bar is a function from the errors of a cell, where there are any, to what was reached and
+whether that is enough.
+"""
+
+from functools import partial
 
 import numpy as np
+import pandas as pd
 
-from . import paper
+from . import families, paper, speed, tables
 from .cells import TABLES
-from .families import CELLS
-from .methods import methods
+from .methods import OURS
 from .peers import PEERS
-from .speed import SIZES, power
+from .showing import show, verdict
+from .tables import RECOVERED
 
 IMPUTERS = ("IterativeImputer", "KNNImputer, validated")
-_OURS = "LSTMControl"
+NOT_RUN = "–"
 # Entries of a phase transition, least shares of success.
 _PHASE = {1.2: 0.3, 1.5: 0.97, 2.0: 1.0, 2.5: 1.0}
 
 
 class Errors:
-    """Errors of every row of a cell, on the instances that ours has too.
+    """Errors of the rows of a cell by instance.
 
-    ``what`` is "error", of the estimate of all entries, which imputers do not give, or
-    "filled", of the matrix in which observed entries are kept, where these are exact: what
-    an imputer returns, and all that a user of ``fit_transform`` sees.
+    Parameters
+    ----------
+    results : DataFrame
+        Of `tables.results`.
+    number : int
+        Of the cell in its table.
+    what : {"error", "filled"}
+        "error", of the estimate of all entries, which imputers do not give, or "filled", of
+        the matrix in which observed entries are kept, where these are exact: what an imputer
+        returns, and all that a user of ``fit_transform`` sees.
+
+    Attributes
+    ----------
+    ours, filled : Series
+        ``filled`` is ours of the filled matrix, whatever ``what`` is.
+    peers : DataFrame
+        A column for each of those that were run.
     """
 
-    def __init__(self, store, cell, what="error"):
-        rows = methods()
-        self.found = {
-            name: store.errors(cell.data, name, rows[name].settings(cell), what)
-            for name in (_OURS, *PEERS)
-            if what == "filled" or name not in IMPUTERS
-        }
-        self.ours = self.found.pop(_OURS)
-
-    @property
-    def values(self):
-        return np.array(list(self.ours.values()))
+    def __init__(self, results, number, what="error"):
+        cell = results[results["number"] == number]
+        errors = cell.pivot(index="instance", columns="method", values=what)
+        names = [n for n in PEERS if n in errors and (what == "filled" or n not in IMPUTERS)]
+        self.ours, self.peers = errors.get(OURS, pd.Series(dtype=float)).dropna(), errors[names]
+        self.filled = cell.loc[cell["method"] == OURS, "filled"]
 
     def best_peer(self):
         """Name, its mean and ours on the same instances; of peers with two at least."""
         pairs = []
-        for name, found in self.found.items():
-            both = sorted(set(found) & set(self.ours))
-            if len(both) >= 2:
-                theirs = np.mean([found[i] for i in both])
-                pairs.append((theirs, np.mean([self.ours[i] for i in both]), name))
+        for name, theirs in self.peers.items():
+            theirs, ours = theirs.dropna().align(self.ours, join="inner")
+            if len(ours) >= 2:
+                pairs.append((theirs.mean(), ours.mean(), name))
         if not pairs:
             return None
         # The one that leaves us furthest behind, not the lowest mean: instances differ.
@@ -51,63 +65,52 @@ class Errors:
         return name, theirs, ours
 
 
-def _line(cell, bar, reached, met):
-    return cell, bar, reached, "met" if met else "MISSED"
+def _line(name, bar, judged):
+    """Of the table, from what was reached and whether it is enough; None: not run."""
+    if judged is None:
+        return name, bar, "not run", NOT_RUN
+    reached, met = judged
+    return name, bar, reached, verdict(met)
 
 
-def _not_run(cell, bar):
-    return cell, bar, "not run", "–"
+def _each(store, table, bar, judge, include=lambda cell: True, name=None, what="error"):
+    """A line for each cell of a table that is included.
+
+    ``judge(cell, errors)`` is what was reached and whether it is enough, or None.
+    """
+    results, title = tables.results(store, table), table.replace("table", "table ")
+    for i, cell in enumerate(TABLES[table]):
+        if include(cell):
+            errors = Errors(results, i, what)
+            judged = judge(cell, errors) if len(errors.ours) else None
+            own = name(cell) if name else f"{cell.data}, k={cell.k}"
+            yield _line(f"{title}, {own}", bar if isinstance(bar, str) else bar(cell), judged)
 
 
-def _exact(store):
-    for cell in TABLES["table1"]:
-        name, bar = f"table 1, {cell.data}", "1e-6, all recovered"
-        values = Errors(store, cell).values
-        if not len(values):
-            yield _not_run(name, bar)
-            continue
-        met = values.mean() <= 1e-6 and (values < 1e-4).all()
-        yield _line(name, bar, f"{values.mean():.0e}, {np.mean(values < 1e-4):.0%}", met)
+def _exact(cell, errors):
+    shown = f"{errors.ours.mean():.0e}, {(errors.ours < RECOVERED).mean():.0%}"
+    return shown, errors.ours.mean() <= 1e-6 and (errors.ours < RECOVERED).all()
 
 
-def _against_peers(store, table, cells, slack=1.0, what="error", floor=1e-8):
-    for cell in cells:
-        name = f"{table}, {cell.data}, k={cell.k}"
-        bar = ("" if slack == 1 else f"{slack:g} x ") + "best peer"
-        bar += ", filled (ours)" if what == "filled" else ""
-        best = Errors(store, cell, what=what).best_peer()
-        if best is None:
-            yield _not_run(name, bar)
-            continue
-        peer, theirs, own = best
-        met = own <= max(slack * theirs, floor)
-        yield _line(name, bar, f"{own:.4f} beside {theirs:.4f} ({peer})", met)
+def _least(cell, errors):
+    return f"{errors.ours.mean():.4f}", errors.ours.mean() <= 0.03
 
 
-def _below_paper(store):
-    printed = paper.MATRICES["table4"]["GSO"]
-    for cell in TABLES["table4"]:
-        if cell.factors != "P":
-            continue
-        most = 0.9 * printed[("P", cell.rate, cell.rank, cell.k)]
-        name, bar = f"table 4, {cell.data}, k={cell.k}", f".9 of the paper's: {most:.4f}"
-        values, filled = (Errors(store, cell, what=w).values for w in ("error", "filled"))
-        if not len(values):
-            yield _not_run(name, bar)
-            continue
-        reached = f"{values.mean():.4f}; filled {filled.mean():.4f}"
-        yield _line(name, bar, reached, values.mean() <= most)
+def _best_peer(cell, errors, slack=1.0):
+    best = errors.best_peer()
+    if best is None:
+        return None
+    peer, theirs, own = best
+    return f"{own:.4f} beside {theirs:.4f} ({peer})", own <= max(slack * theirs, 1e-8)
 
 
-def _table_3(store):
-    for cell in TABLES["table3"]:
-        if cell.factors == "P":
-            values = Errors(store, cell).values
-            name, bar = f"table 3, P, k_m={cell.k}", ".03"
-            if not len(values):
-                yield _not_run(name, bar)
-            else:
-                yield _line(name, bar, f"{values.mean():.4f}", values.mean() <= 0.03)
+def _most(cell):
+    return 0.9 * paper.MATRICES["table4"]["GSO"][cell.factors, cell.rate, cell.rank, cell.k]
+
+
+def _below_paper(cell, errors):
+    own = errors.ours.mean()
+    return f"{own:.4f}; filled {errors.filled.mean():.4f}", own <= _most(cell)
 
 
 def can_be_recovered(cell, instance) -> bool:
@@ -116,87 +119,98 @@ def can_be_recovered(cell, instance) -> bool:
     return min(seen.sum(0).min(), seen.sum(1).min()) >= cell.rank
 
 
-def _phase(store):
-    for cell, (rho, least) in zip(TABLES["phase"], _PHASE.items(), strict=True):
-        found = Errors(store, cell).ours
-        name, bar = f"phase, ρ={rho:g}", f"{least:.0%} of those that can be"
-        if not found:
-            yield _not_run(name, bar)
+def _recovered(share, cell, errors):
+    recovered = (errors.ours < RECOVERED).sum()
+    possible = sum(can_be_recovered(cell, instance) for instance in errors.ours.index)
+    shown = f"{recovered} of {possible} that can be recovered, {len(errors.ours)} drawn"
+    return shown, recovered >= share * possible
+
+
+def _matrices(store):
+    def is_uniform(cell):
+        return cell.factors == "P"
+
+    each = partial(_each, store)
+    yield from each("table1", "1e-6, all recovered", _exact, name=lambda c: c.data)
+    yield from each("table2", "best peer", _best_peer, _is_high)
+    yield from each("table3", ".03", _least, is_uniform, lambda c: f"P, k_m={c.k}")
+    yield from each("table4", "best peer", _best_peer, is_uniform)
+    bar = ".9 of the paper's: {:.4f}"
+    yield from each("table4", lambda c: bar.format(_most(c)), _below_paper, is_uniform)
+    for cell, (rho, share) in zip(TABLES["phase"], _PHASE.items(), strict=True):
+        bar, judge = f"{share:.0%} of those that can be", partial(_recovered, share)
+        yield from each("phase", bar, judge, cell.__eq__, lambda _, rho=rho: f"ρ={rho:g}")
+    yield from each("noise", "1.01 x best peer", partial(_best_peer, slack=1.01))
+
+
+def _is_high(cell):
+    return cell.rank >= 10
+
+
+def _of(latest, cell, what):
+    """One figure of a cell by method."""
+    return latest[what][latest.index.isin([cell], level="cell")].droplevel("cell")
+
+
+def _families(latest):
+    ours = list(families.OURS)
+    for cell in (cell.label for cell in families.CELLS):
+        means = _of(latest, cell, "error")
+        own, others = means.reindex(ours), means.drop(ours, errors="ignore")
+        others = others[[name for name in others.index if "stacked" not in name]]
+        if own.isna().any() or others.empty:
+            yield _line(cell, "lowest of all rows", None)
             continue
-        recovered = sum(e < 1e-4 for e in found.values())
-        possible = sum(can_be_recovered(cell, i) for i in found)
-        reached = f"{recovered} of {possible} that can be recovered, {len(found)} drawn"
-        yield _line(name, bar, reached, recovered >= least * possible)
+        untrained, plain, tuned = own
+        best, least = others.idxmin(), others.min()
+        reached = f"{tuned:.4f} beside {least:.4f} ({best}, best of {len(others)})"
+        yield _line(cell, "lowest of all rows", (reached, tuned <= min(least, untrained, plain)))
+        reached = f"{plain:.4f}, untrained {untrained:.4f}", plain <= 1.01 * untrained
+        yield _line(f"{cell}, pretrained", "1.01 x untrained", reached)
 
 
-def _time(store):
-    label = "time, 100 instances"
-    ours = store.seconds(label, _OURS)
-    peers = {n: store.seconds(label, n) for n in ("R2RILS", "LRGeomCG", "ScaledGD", "BPMF")}
-    reached = {n: s for n, s in peers.items() if np.isfinite(s)}
-    name, bar = "time to 1e-4, G rank 5, 20 %", "a quarter of the fastest peer"
-    if not np.isfinite(ours) or not reached:
-        yield _not_run(name, bar)
+def _time(latest):
+    seconds = _of(latest, f"time, {speed.TIMED} instances", "seconds")
+    ours, peers = seconds.get(OURS, np.inf), seconds.drop(OURS, errors="ignore")
+    peers, judged = peers[np.isfinite(peers)], None
+    if np.isfinite(ours) and len(peers):
+        fastest, ratio = peers.idxmin(), ours / peers.min()
+        judged = f"{ratio:.2f} of {fastest}'s {1e3 * peers.min():.0f} ms", ratio <= 0.25
+    yield _line("time to 1e-4, G rank 5, 20 %", "a quarter of the fastest peer", judged)
+
+
+def _growth(latest):
+    cells = [f"growth, {n} square" for n in speed.SIZES]
+    seconds = latest["seconds"].reindex([(OURS, cell) for cell in cells])
+    memory = latest["error"].get((speed.MEMORY, cells[2]), np.nan)
+    if not np.isfinite([*seconds, memory]).all():
+        yield _line("growth, 100 to 3000 square", "power 1.2", None)
         return
-    fastest = min(reached, key=reached.get)
-    ratio = ours / reached[fastest]
-    figure = f"{ratio:.2f} of {fastest}'s {1e3 * reached[fastest]:.0f} ms"
-    yield _line(name, bar, figure, ratio <= 0.25)
+    power = speed.power(speed.SIZES, seconds)
+    yield _line("growth, 100 to 3000 square", "power 1.2", (f"{power:.2f}", power <= 1.2))
+    yield _line("peak memory at 1000 square", "20 x input", (f"{memory:.1f} x", memory <= 20))
 
 
-def _growth(store):
-    labels = [f"growth, {n} square" for n in SIZES]
-    seconds = [store.seconds(label, _OURS) for label in labels]
-    memory = store.errors(labels[2], "memory over input")
-    if not np.isfinite(seconds).all() or not memory:
-        yield _not_run("growth, 100 to 3000 square", "power 1.2")
-        return
-    p = power(SIZES, seconds)
-    yield _line("growth, 100 to 3000 square", "power 1.2", f"{p:.2f}", p <= 1.2)
-    times = memory[0]
-    yield _line("peak memory at 1000 square", "20 x input", f"{times:.1f} x", times <= 20)
-
-
-def _families(store):
-    for cell in (cell.label for cell in CELLS):
-        names = {row["method"] for row in store.rows if row["cell"] == cell}
-        means = {n: np.mean(list(store.errors(cell, n).values())) for n in names}
-        own = {n: means.pop(n, np.nan) for n in ("fine-tuned", "pretrained", "untrained")}
-        others = {n: m for n, m in means.items() if "stacked" not in n}
-        bar = "lowest of all rows"
-        if not others or np.isnan(list(own.values())).any():
-            yield _not_run(cell, bar)
-            continue
-        tuned, plain, untrained = own.values()
-        best = min(others, key=others.get)
-        figure = f"{tuned:.4f} beside {others[best]:.4f} ({best}, best of {len(others)})"
-        yield _line(cell, bar, figure, tuned <= min(others[best], untrained, plain))
-        figure = f"{plain:.4f}, untrained {untrained:.4f}"
-        yield _line(f"{cell}, pretrained", "1.01 x untrained", figure, plain <= 1.01 * untrained)
-
-
-def bars(store):
-    """Lines ``(cell, bar, reached, verdict)``."""
-    two = [c for c in TABLES["table2"] if c.rank >= 10]
-    four = [c for c in TABLES["table4"] if c.factors == "P"]
-    yield from _exact(store)
-    yield from _against_peers(store, "table 2", two)
-    yield from _table_3(store)
-    yield from _against_peers(store, "table 4", four)
-    yield from _below_paper(store)
-    yield from _phase(store)
-    yield from _against_peers(store, "noise", TABLES["noise"], slack=1.01)
-    yield from _families(store)
-    yield from _time(store)
-    yield from _growth(store)
+def bars(store) -> pd.DataFrame:
+    """Bar, what was reached, and the verdict of each cell."""
+    latest = tables.latest(store)
+    lines = [*_matrices(store), *_families(latest), *_time(latest), *_growth(latest)]
     # Asked by nobody, and harder where the rank is beyond reach: to follow the observed
     # entries closely is no merit there.
-    yield from _against_peers(store, "table 2", two, what="filled")
+    bar = "best peer, filled (ours)"
+    lines += _each(store, "table2", bar, _best_peer, _is_high, what="filled")
+    return pd.DataFrame(lines, columns=["cell", "bar", "reached", ""]).set_index("cell")
 
 
-def show(store):
-    found = list(bars(store))
-    for cell, bar, reached, verdict in found:
-        print(f"{cell:44} {bar:30} {reached:64} {verdict}")
-    counts = {v: sum(line[3] == v for line in found) for v in ("met", "MISSED", "–")}
-    print(f"{counts['met']} met, {counts['MISSED']} missed, {counts['–']} not run")
+def counts(frame) -> str:
+    """How many were met."""
+    n = frame[""].value_counts()
+    met, missed, others = (n.get(said, 0) for said in (verdict(True), verdict(False), NOT_RUN))
+    return f"{met} met, {missed} missed, {others} not run"
+
+
+def show_all(store):
+    """Print every bar."""
+    frame = bars(store)
+    show("bars", frame)
+    print(counts(frame))

@@ -66,3 +66,15 @@ def _tables():
 
 
 TABLES = _tables()
+
+
+class Wanted(NamedTuple):
+    """What the command line asks for: few instances and cells, methods by part of their name."""
+
+    quick: bool = False
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+
+    def includes(self, method) -> bool:
+        some = not self.only or any(part in method for part in self.only)
+        return some and not any(part in method for part in self.skip)

@@ -5,14 +5,16 @@ A claim is a function of the store that returns whether it holds and a sentence;
 """
 
 import numpy as np
+import pandas as pd
 
-from . import figures, grid, mixture_table, paper
+from . import figures, grid, mixture_table, paper, tables
 from .cells import K_4, RANKS_2, RATES, TABLES
-from .methods import methods
-from .tables import number, summary
+from .methods import OURS, methods
+from .mixture_rows import WITHIN
+from .showing import number
 
 MEAN, ALS, SGD = "row+column mean", "ALS", "SGD, as in the paper"
-STEP, OURS = "LSTMStep (paper)", "LSTMControl"
+STEP = "LSTMStep (paper)"
 
 
 class NotRun(Exception):
@@ -28,18 +30,17 @@ class Results:
     """
 
     def __init__(self, store):
-        self.store, self.rows = store, methods()
+        self.store, self._means = store, {}
 
     def means(self, table, name, factors="P") -> np.ndarray:
         """Mean error of every cell of a table."""
-        found = [
-            summary(self.store, cell, name, self.rows[name])
-            for cell in TABLES[table]
-            if cell.factors == factors
-        ]
-        if not all(found):
+        if table not in self._means:
+            self._means[table] = tables.summary(tables.results(self.store, table))["mean"]
+        cells = [i for i, cell in enumerate(TABLES[table]) if cell.factors == factors]
+        means = self._means[table].reindex([(name, i) for i in cells])
+        if means.isna().any():
             raise NotRun(f"{name} of {table}, {factors}")
-        return np.array([one["mean"] for one in found])
+        return means.to_numpy()
 
     def ours(self, table, sentence) -> str:
         """A sentence about our means, or that there are none."""
@@ -48,12 +49,13 @@ class Results:
         except NotRun as missing:
             return f" (not run: {missing})"
 
-    def mixtures(self, d) -> dict:
-        found = mixture_table.summary(self.store, d)
+    def mixtures(self, d) -> pd.DataFrame:
+        """Objectives of table 5 in one dimension, by problem and method."""
+        values = mixture_table.values(mixture_table.results(self.store), d)
         for name in (*mixture_table.rows(), mixture_table.TRUTH):
-            if name not in found:
+            if name not in values:
                 raise NotRun(f"{name} of table 5, D={d}")
-        return found
+        return values
 
 
 def printed(table, name="GSO") -> np.ndarray:
@@ -67,7 +69,7 @@ def several(values) -> str:
 def gso_at_20_percent(results):
     """GSO completes rank-5 matrices of which 20 % is seen to .089 (table 1)."""
     step, ours = results.means("table1", STEP), results.means("table1", OURS)
-    settings = results.rows[STEP].settings(TABLES["table1"][0])
+    settings = methods()[STEP].settings(TABLES["table1"][0])
     text = (
         f"the paper's rule after our training of it ({settings}) reaches {several(step)} at "
         f"{' / '.join(f'{r:.0%}' for r in RATES)} observed, the paper prints "
@@ -147,15 +149,15 @@ def mixed_ranks(results):
 
 def inner_and_outer(results):
     """t_l up to 10 lowers the error, more brings little; t_u matters less (figure 3)."""
-    found = grid.errors(results.store)
-    if len(found) < len(grid.VALUES) ** 2:
-        raise NotRun(f"{len(found)} of {len(grid.VALUES) ** 2} pairs of figure 3")
-    logs = np.log([[found[a, b] for b in grid.VALUES] for a in grid.VALUES])
+    logs = np.log(grid.table(results.store))
+    if logs.size < len(grid.VALUES) ** 2 or logs.isna().any(axis=None):
+        raise NotRun(f"{logs.count().sum()} of {len(grid.VALUES) ** 2} pairs of figure 3")
+    logs = logs.to_numpy()
     spans = {"1": slice(0, 1), "2 to 4": slice(1, 4), "5 to 10": slice(4, 10)}
     spans["11 to 20"] = slice(10, 20)
     inner = [np.exp(np.median(logs[span])) for span in spans.values()]
     outer = [np.exp(np.median(logs[:, span])) for span in spans.values()]
-    (means,) = results.store.errors(grid.CELL, MEAN).values()
+    (means,) = results.store.errors(grid.CELL, MEAN)
     text = (
         f"median errors for t_l = {' / '.join(spans)} are {several(inner)}, for the same t_u "
         f"{several(outer)}; row and column means {number(means)}. The spread (standard deviation "
@@ -171,11 +173,10 @@ def faster(results):
     ends, parts = {}, []
     for name, (_, settings) in figures.curve_rows().items():
         curve = figures.curve(results.store, "error", name, settings, figures.N_CURVES)
-        if not curve:
+        if not len(curve):
             raise NotRun(f"{name} of figure 4")
-        last = max(curve)
-        reached = min((i for i in curve if curve[i] <= 0.1), default=None)
-        tenth = f"{reached} sweeps" if reached is not None else "never"
+        last, reached = curve.index.max(), curve.index[curve <= 0.1]
+        tenth = f"{reached.min()} sweeps" if len(reached) else "never"
         ends[name] = curve[last]
         parts.append(f"{name} {number(ends[name])} after {last} ({tenth})")
     text = (
@@ -188,13 +189,15 @@ def faster(results):
 def em_is_beaten(results):
     """GSO ends below EM in every dimension (table 5)."""
     dimensions = list(paper.TABLE_5["EM"])
-    found = {d: results.mixtures(d) for d in dimensions}
+    values = {d: results.mixtures(d) for d in dimensions}
+    means = pd.DataFrame({d: frame.mean() for d, frame in values.items()})
 
     def gaps(name):
-        return " / ".join(f"{found[d][name]['gap']:.4f}" for d in dimensions)
+        best = mixture_table.BEST
+        return " / ".join(f"{(v[name] - v[best]).mean():.4f}" for v in values.values())
 
     def apart(name, column="GSO"):
-        return [abs(paper.TABLE_5[column][d] - found[d][name]["mean"]) for d in dimensions]
+        return (means.loc[name] - pd.Series(paper.TABLE_5[column])).abs()
 
     text = (
         f"mean gaps to the best known for D = {' / '.join(map(str, dimensions))}: EM from one "
@@ -204,48 +207,42 @@ def em_is_beaten(results):
         f"EM {several(apart(mixture_table.EM, 'EM'))} away from ours from one start, on other "
         f"problems"
     )
-    below = [found[d][STEP]["mean"] < found[d][mixture_table.EM]["mean"] for d in dimensions]
-    return all(below), text
+    return bool((means.loc[STEP] < means.loc[mixture_table.EM]).all()), text
 
 
 def most_cases(results):
     """GSO outperforms EM in most of 50 cases (figure 6)."""
-    results.mixtures(2)
-    found = mixture_table.found(results.store, 2)
-    em, best, gso = (found[n] for n in (mixture_table.EM, mixture_table.BEST, mixture_table.GSO))
-    step, n = found[STEP], len(em)
-    lower = int((gso < em - mixture_table.WITHIN).sum())
+    values = results.mixtures(2)
+    em, best, gso = (values[n] for n in (mixture_table.EM, mixture_table.BEST, mixture_table.GSO))
+    step, n = values[STEP], len(em)
+    lower = (gso < em - WITHIN).sum()
     text = (
         f"EM from one start is itself within .01 of the best known in "
-        f"{int((em - best <= mixture_table.WITHIN).sum())} of {n} problems. The judge of moves "
+        f"{(em - best <= WITHIN).sum()} of {n} problems. The judge of moves "
         f"from the same start ends lower by more than .01 in {lower} and higher in "
-        f"{int((gso > em + mixture_table.WITHIN).sum())}, the paper's rule from another random "
-        f"start lower in {int((step < em - mixture_table.WITHIN).sum())} and higher in "
-        f"{int((step > em + mixture_table.WITHIN).sum())}. Means: EM {em.mean():.2f}, judge "
+        f"{(gso > em + WITHIN).sum()}, the paper's rule from another random "
+        f"start lower in {(step < em - WITHIN).sum()} and higher in "
+        f"{(step > em + WITHIN).sum()}. Means: EM {em.mean():.2f}, judge "
         f"{gso.mean():.2f}, paper's rule {step.mean():.2f}; the paper prints "
         f"{paper.TABLE_5['EM'][2]:.2f} and {paper.TABLE_5['GSO'][2]:.2f}"
     )
-    return lower > n / 2, text
+    return bool(lower > n / 2), text
 
 
 def flowers(results):
     """On flowers GSO is nearly optimal and EM is not (figure 8)."""
-    settings = {name: figures.mixture_settings(name) for name in figures.BOTH}
-    settings["EM, 10 restarts"] = figures.PLAIN
-    ends = {
-        name: np.array(list(results.store.errors(figures.FLOWERS, name, own).values()))
-        for name, own in settings.items()
-    }
-    if min(map(len, ends.values())) < figures.N_FLOWERS:
+    names = [*figures.BOTH, "EM, 10 restarts"]
+    ends = pd.DataFrame({n: figures.ends(results.store, figures.FLOWERS, n) for n in names})
+    if len(ends.dropna()) < figures.N_FLOWERS:
         raise NotRun("figure 8")
-    best = np.min(list(ends.values()), axis=0)
-    parts = [f"{name} {(values - best).mean():.3f}" for name, values in ends.items()]
+    gaps = ends.sub(ends.min(axis=1), axis=0)
     text = (
         f"mean gap over {figures.N_FLOWERS} flowers to the lowest of the three rows: "
-        f"{', '.join(parts)}. GSO is the judge of moves, from EM's start"
+        f"{', '.join(f'{name} {gap:.3f}' for name, gap in gaps.mean().items())}. GSO is the judge "
+        f"of moves, from EM's start"
     )
-    near = (ends["GSO"] - best <= mixture_table.WITHIN).all()
-    return bool(near and (ends["EM"] > ends["GSO"] + mixture_table.WITHIN).all()), text
+    near = (gaps["GSO"] <= WITHIN).all()
+    return bool(near and (ends["EM"] > ends["GSO"] + WITHIN).all()), text
 
 
 CLAIMS = (

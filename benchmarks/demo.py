@@ -4,30 +4,25 @@
 ``demo_digits.png``.
 """
 
-import time
 import warnings
+from functools import partial
 
 import numpy as np
-import torch
+import pandas as pd
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 from tqdm.auto import tqdm
 
+from benchmarks.measuring import hidden_errors, one_thread, timed
 from benchmarks.peers import soft_impute
+from benchmarks.peers.validation import choose
+from benchmarks.showing import show
 from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter
 from sklearn_gso.datasets import make_digits_tasks
-from sklearn_gso.metrics import relative_error
 
 HIDDEN = 0.6
 SWEEPS = 15
 MINUTE = 60.0
-
-
-def error(truth, completed, X):
-    """Mean relative error on the hidden entries."""
-    return np.mean(
-        [relative_error(t, c, np.isnan(x)) for t, c, x in zip(truth, completed, X, strict=True)]
-    )
 
 
 def column_means(X):
@@ -52,14 +47,6 @@ def stacked(imputer, X_train):
     return run
 
 
-def chosen(candidates, run, X_train, truth_train):
-    """The setting with the lowest error on the training tasks."""
-    few = slice(0, 10)
-    bar = tqdm(candidates, desc=f"choosing the setting of {run.__name__}", leave=False)
-    errors = [error(truth_train[few], run(X_train[few], c), X_train[few]) for c in bar]
-    return candidates[int(np.argmin(errors))]
-
-
 def run_soft_impute(X, shrinkage):
     return [soft_impute(x, shrinkage) for x in X]
 
@@ -71,11 +58,15 @@ def run_als(X, setting):
 
 
 def classical_rows(X_train, truth_train):
-    """Peers by name, settings chosen on the training tasks."""
-    fit = (X_train, truth_train)
-    shrinkage = chosen([0.02, 0.05, 0.1, 0.15, 0.2, 0.3], run_soft_impute, *fit)
-    grid = [(k, a) for k in (2, 4, 6, 8) for a in (3.0, 10.0, 30.0, 100.0)]
-    setting = chosen(grid, run_als, *fit)
+    """Peers by name, settings chosen on ten of the training tasks."""
+    X, truth = X_train[:10], truth_train[:10]
+
+    def best(run, candidates):
+        bar = tqdm(candidates, desc=f"choosing the setting of {run.__name__}", leave=False)
+        return choose(bar, lambda setting: hidden_errors(truth, run(X, setting), X))
+
+    shrinkage = best(run_soft_impute, [0.02, 0.05, 0.1, 0.15, 0.2, 0.3])
+    k, alpha = best(run_als, [(k, a) for k in (2, 4, 6, 8) for a in (3.0, 10.0, 30.0, 100.0)])
     return {
         "column means": column_means,
         "KNNImputer, per task": imputed(KNNImputer(n_neighbors=5, keep_empty_features=True)),
@@ -83,18 +74,20 @@ def classical_rows(X_train, truth_train):
         "IterativeImputer": imputed(
             IterativeImputer(random_state=0, keep_empty_features=True, min_value=0, max_value=16)
         ),
-        f"SoftImpute (λ = {shrinkage:g} σ₁)": lambda X: run_soft_impute(X, shrinkage),
-        f"ALS (k = {setting[0]}, λ = {setting[1]:g})": lambda X: run_als(X, setting),
+        f"SoftImpute (λ = {shrinkage:g} σ₁)": partial(run_soft_impute, shrinkage=shrinkage),
+        f"ALS (k = {k}, λ = {alpha:g})": partial(run_als, setting=(k, alpha)),
     }
+
+
+def completer(**options):
+    return GSOMatrixCompleter(max_iter=SWEEPS, random_state=0, **options)
 
 
 def fine_tuned(X_train):
     """The pretrained optimizer after a minute on the training tasks (no truth used)."""
-    start = time.perf_counter()
-    GSOMatrixCompleter(n_epochs=1, max_iter=SWEEPS, random_state=0).fit(X_train)
-    epochs = max(1, int(MINUTE / (time.perf_counter() - start)))
-    completer = GSOMatrixCompleter(n_epochs=epochs, max_iter=SWEEPS, random_state=0, verbose=1)
-    return completer.fit(X_train).set_params(verbose=0)
+    _, seconds = timed(completer(n_epochs=1).fit, X_train)
+    epochs = max(1, int(MINUTE / seconds))
+    return completer(n_epochs=epochs, verbose=1).fit(X_train).set_params(verbose=0)
 
 
 def draw(X, truth, completed, path="demo_digits.png"):
@@ -119,25 +112,21 @@ def draw(X, truth, completed, path="demo_digits.png"):
 
 
 def main():
-    torch.set_num_threads(1)  # small systems: a second thread costs more than it brings
     X_train, truth_train = make_digits_tasks(60, fraction_hidden=HIDDEN, random_state=0)
     X, truth = make_digits_tasks(20, half="test", fraction_hidden=HIDDEN, random_state=1)
-    print(
-        f"{len(X)} test tasks of {X.shape[1]} x {X.shape[2]}, {HIDDEN:.0%} hidden; seconds for all"
-    )
-    rows = classical_rows(X_train, truth_train)
-    common = {"max_iter": SWEEPS, "random_state": 0}
-    untrained = GSOMatrixCompleter(optimizer=None, n_epochs=0, **common).fit(X[:1])
-    pretrained = GSOMatrixCompleter(n_epochs=0, **common).fit(X[:1])
-    rows["untrained closed-form step"] = untrained.transform
-    rows["pretrained optimizer"] = pretrained.transform
-    rows["pretrained, fine-tuned for a minute"] = fine_tuned(X_train).transform
-    print(f"\n{'':42}error   seconds")
-    for name, run in tqdm(rows.items(), desc="solving", leave=False):
-        start = time.perf_counter()
-        completed = run(X)
-        seconds = time.perf_counter() - start
-        tqdm.write(f"{name:42}{error(truth, completed, X):.3f}   {seconds:.2f}")
+    with one_thread():  # small systems: a second thread costs more than it brings
+        rows = classical_rows(X_train, truth_train) | {
+            "untrained closed-form step": completer(optimizer=None, n_epochs=0).fit(X).transform,
+            "pretrained optimizer": completer(n_epochs=0).fit(X[:1]).transform,
+            "pretrained, fine-tuned for a minute": fine_tuned(X_train).transform,
+        }
+        table = {}
+        for name, run in tqdm(rows.items(), desc="solving", leave=False):
+            completed, seconds = timed(run, X)
+            error = hidden_errors(truth, completed, X).mean()
+            table[name] = {"error": f"{error:.3f}", "seconds": f"{seconds:.2f}"}
+    tasks = f"{len(X)} test tasks of {X.shape[1]} x {X.shape[2]}, {HIDDEN:.0%} hidden"
+    show(f"{tasks}; seconds for all", pd.DataFrame(table).T)
     print(f"picture: {draw(X, truth, completed)}")
 
 

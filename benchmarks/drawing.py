@@ -3,16 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from sklearn_gso.plotting import ConvergenceDisplay, SearchGridDisplay
 
-from . import figures, grid, mixture_table, paper
+from . import figures, grid, mixture_table, paper, tables
 from .cells import K_3, TABLES
-from .methods import methods
 
 FOLDER = Path(__file__).parents[1] / "doc" / "figures"
 _STYLE = {"svg.hashsalt": "figures", "svg.fonttype": "none", "font.size": 9}
 _COLOURS = {"EM": "k", "GSO": "tab:red"}
+_MARKERS = {"GSO": "s", "SGD": "^", "ALS": "v"}
 # Rows of table 3 that figure 5 shows; peers that the paper knows, and what leads.
 _FIGURE_5 = {
     "row+column mean": "0.5",
@@ -27,12 +28,11 @@ _FIGURE_5 = {
 
 def figure3(store, plt):
     """Mean error of each pair of t_l and t_u."""
-    found = grid.errors(store)
-    if not found:
+    table = grid.table(store)
+    if table.empty:
         return None
-    t_l, t_u = (sorted({pair[i] for pair in found}) for i in (0, 1))
-    values = np.array([[found.get((a, b), np.nan) for b in t_u] for a in t_l])
-    display = SearchGridDisplay(values, t_u, t_l, "t_u", "t_l").plot()
+    t_l, t_u = list(table.index), list(table.columns)
+    display = SearchGridDisplay(table.to_numpy(), t_u, t_l, "t_u", "t_l").plot()
     for text in display.texts_:
         text.remove()
     display.image_.set_norm("log")
@@ -45,11 +45,10 @@ def figure4(store, plt):
     curves: dict = {"loss": {}, "error": {}}
     for what, by_row in curves.items():
         for name, (_, settings) in figures.curve_rows().items():
-            noted = figures.curve(store, what, name, settings)
-            if noted:
-                sweeps = sorted(noted)
-                logs = np.log([noted[i] for i in sweeps])
-                by_row[name] = np.exp(np.interp(np.arange(sweeps[-1] + 1), sweeps, logs))
+            noted = figures.curve(store, what, name, settings).sort_index()
+            if len(noted):
+                sweeps = np.arange(noted.index[-1] + 1)
+                by_row[name] = np.exp(np.interp(sweeps, noted.index, np.log(noted)))
     if not curves["loss"]:
         return None
     axes = plt.subplots(figsize=(7, 4.5), layout="constrained")[1]
@@ -62,36 +61,31 @@ def figure4(store, plt):
 def figure5(store, plt):
     """Table 3 as curves: error against the number of components asked for."""
     axes = plt.subplots(figsize=(6, 4), layout="constrained")[1]
-    cells = [cell for cell in TABLES["table3"] if cell.factors == "P"]
-    for name, figures_ in paper.MATRICES["table3"].items():
-        marker = {"GSO": "s", "SGD": "^", "ALS": "v"}[name]
-        axes.semilogy(
-            K_3, list(figures_.values()), marker + ":", color="0.2", label=f"paper: {name}"
-        )
-    rows, drawn = methods(), False
-    for name, colour in _FIGURE_5.items():
-        found = [store.errors(c.data, name, rows[name].settings(c)) for c in cells]
-        if all(found):
-            means = [np.mean(list(e.values())) for e in found]
-            axes.semilogy(K_3, means, "o-", color=colour, label=name)
-            drawn = True
+    for name, printed in paper.MATRICES["table3"].items():
+        style = {"color": "0.2", "label": f"paper: {name}"}
+        axes.semilogy(K_3, list(printed.values()), _MARKERS[name] + ":", **style)
+    cells = [i for i, cell in enumerate(TABLES["table3"]) if cell.factors == "P"]
+    means = tables.summary(tables.results(store, "table3"))["mean"].unstack("number")
+    means = means.reindex(index=list(_FIGURE_5), columns=cells).dropna()
+    for name, values in means.iterrows():
+        axes.semilogy(K_3, values, "o-", color=_FIGURE_5[name], label=name)
     axes.set(xlabel="components asked for, k_m; the rank is 10", ylabel="mean relative error")
     axes.legend(fontsize=7)
-    return axes.figure if drawn else None
+    return axes.figure if len(means) else None
 
 
 def figure6(store, plt):
     """Where EM and GSO end on every problem, from the same start."""
-    found = mixture_table.found(store, 2)
-    if mixture_table.EM not in found or mixture_table.GSO not in found:
+    names = {"EM": mixture_table.EM, "GSO": mixture_table.GSO}
+    values = mixture_table.values(mixture_table.results(store), 2)
+    if not set(names.values()) <= set(values):
         return None
-    both = {"EM": found[mixture_table.EM], "GSO": found[mixture_table.GSO]}
+    both = values.sort_values(names["EM"], kind="stable").reset_index(drop=True)
     axes = plt.subplots(figsize=(7, 3.2), layout="constrained")[1]
-    order = np.argsort(both["EM"], kind="stable")
-    axes.vlines(np.arange(len(order)), both["GSO"][order], both["EM"][order], color="0.8", zorder=1)
-    for (name, values), fill, size in zip(both.items(), ("w", "tab:red"), (6, 4), strict=True):
-        label = f"{name}, mean {values.mean():.2f}"
-        axes.plot(values[order], "o", color=_COLOURS[name], mfc=fill, ms=size, label=label)
+    axes.vlines(both.index, both[names["GSO"]], both[names["EM"]], color="0.8", zorder=1)
+    for (name, column), fill, size in zip(names.items(), ("w", "tab:red"), (6, 4), strict=True):
+        label = f"{name}, mean {both[column].mean():.2f}"
+        axes.plot(both[column], "o", color=_COLOURS[name], mfc=fill, ms=size, label=label)
     axes.set(xlabel="problem, sorted by EM's result", ylabel="NLL per sample")
     axes.legend(loc="upper left")
     return axes.figure
@@ -109,20 +103,20 @@ def _ellipses(axes, means, covariances, **style):
 
 def figure7(store, plt):
     """The clusters that EM and GSO find from the same start, and EM's way."""
-    problem = store.errors(f"{figures.WAY}, problem", "EM", figures.PLAIN)
-    if not problem or not store.errors(figures.WAY, "GSO", figures.mixture_settings("GSO")):
+    problem = figures.ends(store, f"{figures.WAY}, problem", "EM")
+    values = pd.Series({name: figures.ends(store, figures.WAY, name).get(0) for name in _COLOURS})
+    if problem.empty or values.isna().any():
         return None
     X, covariances = (a[int(problem[0])] for a in figures.way_tasks())
     way = figures.centres(store, f"{figures.WAY}, way", "EM", 4)
     both = plt.subplots(1, 2, figsize=(8, 4), sharex=True, sharey=True, layout="constrained")[1]
     for axes, name in zip(both, _COLOURS, strict=True):
         means = figures.centres(store, f"{figures.WAY}, centres", name)
-        value = store.errors(figures.WAY, name, figures.mixture_settings(name))[0]
         axes.plot(*X.T, ".", color="0.75", ms=3, zorder=1, rasterized=True)
         _ellipses(axes, means, covariances, color=_COLOURS[name])
         axes.plot(*means.T, "*", color=_COLOURS[name], ms=9)
         axes.plot(*way[0].T, "s", mfc="none", color="tab:blue", label="start of both")
-        axes.set(xlabel="feature 1", aspect="equal", title=f"{name}: NLL {value:.2f}")
+        axes.set(xlabel="feature 1", aspect="equal", title=f"{name}: NLL {values[name]:.2f}")
     for path in way.swapaxes(0, 1):
         both[0].plot(*path.T, ".-", color="tab:blue", lw=0.8, ms=2)
     both[0].set_ylabel("feature 2")
@@ -132,17 +126,14 @@ def figure7(store, plt):
 
 def figure8(store, plt):
     """Ten flowers: EM dashed, GSO red, as in the paper."""
-    ends = {
-        name: store.errors(figures.FLOWERS, name, figures.mixture_settings(name))
-        for name in _COLOURS
-    }
-    if not ends["GSO"]:
+    ends = {name: figures.ends(store, figures.FLOWERS, name) for name in _COLOURS}
+    if ends["GSO"].empty:
         return None
     X, covariances = figures.flower_tasks()
     grid_of = plt.subplots(2, 5, figsize=(10, 4.4), sharex=True, sharey=True, layout="constrained")
     for i, axes in enumerate(grid_of[1].flat):
         axes.set(aspect="equal", xticks=[], yticks=[])
-        if i not in ends["GSO"]:
+        if i not in ends["GSO"].index:
             continue
         axes.plot(*X[i, ::20].T, ",", color="0.6", zorder=1, rasterized=True)
         for name, line in (("GSO", "-"), ("EM", "--")):

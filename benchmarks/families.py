@@ -8,26 +8,36 @@ task together with all training tasks.
 
 import time
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_gso import GSOMatrixCompleter
 from sklearn_gso.datasets import hide_entries
-from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
-from sklearn_gso.metrics import relative_error
 
 from .families_peers import PEERS, STACKED
-from .methods import COMPANION
+from .measuring import hidden_errors, timed
+from .methods import COMPANION, pretrained
+from .peers.validation import choose
 from .real_data import COLLECTIONS
+from .showing import show, texts
 
 HIDDEN = (0.3, 0.6)
 MAX_ITER = 20
 # Passes over the training tasks that take about a minute on one idle core, and n_components.
 FINE_TUNING = {"digits": 10, "MovieLens": 10, "Chicago ridership": 21, "Beijing air": 10}
 N_COMPONENTS = 10
+OURS = ("untrained", "pretrained", "fine-tuned")
 _N_CHOOSING, _N_CHOOSING_STACKED, _N_STACKED, _STACK_ROWS = 8, 2, 5, 1000
 _HEAVY = ("BPMF 300+200", "cmfrec", "IterativeImputer")
+
+
+class Side(NamedTuple):
+    """Training tables or test tables: as they are seen, and as they are known."""
+
+    seen: list
+    known: list
 
 
 class Cell(NamedTuple):
@@ -40,29 +50,26 @@ class Cell(NamedTuple):
     def label(self):
         return f"family {self.collection}, {100 * self.hidden:.0f} % hidden"
 
-    def draw(self):
-        """Training tables and test tables, incomplete and true, and whether columns are shared."""
+    def draw(self, n=None):
+        """The first n training tables and test tables, and whether columns are shared."""
         data = COLLECTIONS[self.collection]()
+        train, test = data.train[:n], data.test[:n]
         # Other masks for training tasks than for test tasks.
-        train = [hide_entries(t, self.hidden, i) for i, t in enumerate(data.train)]
-        test = [hide_entries(t, self.hidden, 10_000 + i) for i, t in enumerate(data.test)]
-        return (train, data.train), (test, data.test), data.shared
+        hidden_train = [hide_entries(t, self.hidden, i) for i, t in enumerate(train)]
+        hidden_test = [hide_entries(t, self.hidden, 10_000 + i) for i, t in enumerate(test)]
+        return Side(hidden_train, train), Side(hidden_test, test), data.shared
 
 
 CELLS = [Cell(name, hidden) for name in COLLECTIONS for hidden in HIDDEN]
 
 
-def error(truth, estimate, X):
-    """Relative error on the entries that are known but hidden from the completer."""
-    return relative_error(truth, estimate, np.isnan(X) & ~np.isnan(truth))
+class Row(NamedTuple):
+    """A peer: ``run(X, setting)``, or ``run(X, stack, setting)`` if it is stacked."""
 
-
-def choose(candidates, run, tasks):
-    """The setting with the lowest mean error on some training tasks ``(X, truth, stack)``."""
-    if len(candidates) == 1:
-        return candidates[0]
-    errors = [np.mean([error(t, run(*x, one), x[0]) for *x, t in tasks]) for one in candidates]
-    return candidates[int(np.argmin(errors))]
+    name: str
+    candidates: list
+    run: Callable
+    is_stacked: bool
 
 
 def stacked(run):
@@ -78,118 +85,104 @@ def rows_of_others(tables, judged=()):
     return np.random.RandomState(0).permutation(list(rows.values()))[:_STACK_ROWS]
 
 
-def _peer_rows(quick):
-    """Name, candidates, function, whether it is stacked; the light ones first."""
+def peer_rows(quick):
+    """All peers, the light ones first."""
     for name in sorted(PEERS, key=lambda name: name in _HEAVY):
         candidates, run = PEERS[name]
-        yield name, candidates[::4] if quick else candidates, run, False
+        yield Row(name, candidates[::4] if quick else candidates, run, False)
     for name in sorted(STACKED, key=lambda name: name in _HEAVY):
         candidates, run = STACKED[name]
-        yield f"{name}, stacked", candidates[:1] if quick else candidates, stacked(run), True
+        yield Row(f"{name}, stacked", candidates[:1] if quick else candidates, stacked(run), True)
+
+
+def _tasks(row, train, test, quick):
+    """Pairs of a function's arguments and a truth: to choose the setting on, to judge on."""
+    if not row.is_stacked:
+        n = 3 if quick or row.name in _HEAVY else _N_CHOOSING
+        sides = Side(train.seen[:n], train.known[:n]), test
+        return [[((x,), t) for x, t in zip(*side, strict=True)] for side in sides]
+    n, m, stack = _N_CHOOSING_STACKED, _N_STACKED, rows_of_others(train.known)
+    to_choose = zip(train.seen[:n], train.known[:n], strict=True)
+    to_judge = zip(test.seen[:m], test.known[:m], strict=True)
+    return (
+        [((x, rows_of_others(train.known, t)), t) for x, t in to_choose],
+        [((x, stack), t) for x, t in to_judge],
+    )
 
 
 def _run_peer(store, cell, data, quick, row):
-    name, candidates, run, is_stacked = row
-    grid = f"grid {zlib.crc32(repr(candidates).encode()):08x}"
-    done = [r for r in store.rows if r["cell"] == cell.label and r["method"] == name]
-    if any(r["settings"].startswith(grid) for r in done):
+    grid = f"grid {zlib.crc32(repr(row.candidates).encode()):08x}"
+    if store.has_some(cell.label, row.name, grid):
         return
-    (train, train_truth), (test, truth), _ = data
-    if is_stacked:
-        n = _N_CHOOSING_STACKED
-        judged = [
-            (x, rows_of_others(train_truth, t), t)
-            for x, t in zip(train[:n], train_truth[:n], strict=True)
-        ]
-        stack = rows_of_others(train_truth)
-        tasks = [(x, stack, t) for x, t in zip(test[:_N_STACKED], truth, strict=False)]
-    else:
-        n = 3 if quick or name in _HEAVY else _N_CHOOSING
-        judged = list(zip(train[:n], train_truth[:n], strict=True))
-        tasks = list(zip(test, truth, strict=True))
-    setting = choose(candidates, run, judged)
-    found = []
-    for i, (*x, t) in enumerate(tasks):
-        start = time.perf_counter()
-        estimate = run(*x, setting)
-        found.append((i, error(t, estimate, x[0]), time.perf_counter() - start))
-    store.add(cell.label, name, f"{grid}: {setting}", found)
+    to_choose, to_judge = _tasks(row, *data[:2], quick)
+
+    def errors(setting, tasks=to_choose):
+        for arguments, truth in tasks:
+            estimate, seconds = timed(row.run, *arguments, setting)
+            yield hidden_errors([truth], [estimate], arguments[:1])[0], seconds
+
+    setting = choose(row.candidates, lambda one: [error for error, _ in errors(one)])
+    judged = [(i, *both) for i, both in enumerate(errors(setting, to_judge))]
+    store.add(cell.label, row.name, f"{grid}: {setting}", judged)
 
 
 def completers(cell, quick=False):
     """Our rows: name, completer, what it starts from."""
-    digest = find_optimizer("pretrained", "completer").digest()[:8]
     epochs = 1 if quick else FINE_TUNING[cell.collection]
-    common = {"max_iter": MAX_ITER, "random_state": 0}
 
     def row(**options):
-        return GSOMatrixCompleter(N_COMPONENTS, **common, **options)
+        return GSOMatrixCompleter(N_COMPONENTS, max_iter=MAX_ITER, random_state=0, **options)
 
-    return {
-        "untrained": (row(optimizer=None, n_epochs=0), "untrained"),
-        "pretrained": (row(n_epochs=0), f"weights {digest}{COMPANION}"),
-        "fine-tuned": (row(n_epochs=epochs), f"weights {digest}, {epochs} epochs on the truth"),
-    }
+    starts = (
+        (row(optimizer=None, n_epochs=0), "untrained"),
+        (row(n_epochs=0), f"{pretrained()}{COMPANION}"),
+        (row(n_epochs=epochs), f"{pretrained()}, {epochs} epochs on the truth"),
+    )
+    return dict(zip(OURS, starts, strict=True))
 
 
 def _run_ours(store, cell, data, quick):
-    (train, train_truth), (test, truth), _ = data
+    train, test, _ = data
     for name, (completer, start) in completers(cell, quick).items():
         settings = f"k={completer.n_components}, max_iter={MAX_ITER}, {start}"
         if store.has(cell.label, name, settings, 0):
             continue
-        start = time.process_time()
-        completer.fit(train, train_truth)
+        busy = time.process_time()
+        completer.fit(*train)
         if completer.n_epochs:
-            print(f"{cell.label}: {time.process_time() - start:.0f} s of fine-tuning", flush=True)
-        start = time.perf_counter()
-        estimates = completer.transform(test)
-        seconds = (time.perf_counter() - start) / len(test)
-        found = [
-            (i, error(t, e, x), seconds)
-            for i, (t, e, x) in enumerate(zip(truth, estimates, test, strict=True))
-        ]
-        store.add(cell.label, name, settings, found)
+            print(f"{cell.label}: {time.process_time() - busy:.0f} s of fine-tuning", flush=True)
+        estimates, seconds = timed(completer.transform, test.seen)
+        errors = hidden_errors(test.known, estimates, test.seen)
+        values = [(i, error, seconds / len(errors)) for i, error in enumerate(errors)]
+        store.add(cell.label, name, settings, values)
 
 
-def show(store, cells=CELLS):
+def show_all(store, cells=CELLS):
     """Mean error of every row, a column for each cell; stacked rows have fewer tasks."""
-    ours = ("untrained", "pretrained", "fine-tuned")
-    print(f"\n{'':28}" + "".join(f"{c.collection.split()[0]:>11} {c.hidden:.1f}" for c in cells))
-    for name in (*PEERS, *ours):
-        _line(name, [list(store.errors(c.label, name).values()) for c in cells])
-    print(f"the first {_N_STACKED} tasks:")
-    tuned = [store.errors(cell.label, "fine-tuned") for cell in cells]
-    _line("fine-tuned", [[e for i, e in one.items() if i < _N_STACKED] for one in tuned])
-    for name in (f"{n}, stacked" for n in STACKED):
-        _line(name, [list(store.errors(c.label, name).values()) for c in cells])
+    labels = {c.label: f"{c.collection.split()[0]} {c.hidden:.1f}" for c in cells}
+    results = store.latest[store.latest["cell"].isin(labels)]
+    is_stacked = results["method"].str.contains("stacked")
+    first = is_stacked | (results["method"] == "fine-tuned") & (results["instance"] < _N_STACKED)
+    for title, part in (
+        ("mean error on hidden entries", results[~is_stacked]),
+        (f"the first {_N_STACKED} tasks", results[first]),
+    ):
+        means = part.groupby(["method", "cell"], sort=False)["error"].mean()
+        show(title, texts(means, "{:.4f}".format, labels))
 
 
-def _line(name, found):
-    figures = (f"{np.mean(errors):15.4f}" if errors else f"{'–':>15}" for errors in found)
-    print(f"{name:28}" + "".join(figures))
-
-
-def families(store, quick=False, until=None, only=(), skip=()):
-    """Run what is not stored, print the table; ``only``, ``skip``: parts of names of rows."""
-
-    def wanted(name):
-        return not (only and not any(o in name for o in only)) and not any(s in name for s in skip)
-
-    cells = [cell for cell in CELLS if not quick or cell.hidden == HIDDEN[-1]]
+def families(store, wanted):
+    """Run what is not stored, print the table."""
+    cells = [cell for cell in CELLS if not wanted.quick or cell.hidden == HIDDEN[-1]]
     for cell in cells:
         try:
-            data = cell.draw()
+            data = cell.draw(8 if wanted.quick else None)
         except ModuleNotFoundError as missing:
             print(f"{cell.label}: not run, {missing}")
             continue
-        if quick:
-            data = (*((x[:8], t[:8]) for x, t in data[:2]), data[2])
-        if wanted("ours"):
-            _run_ours(store, cell, data, quick)
-        for row in _peer_rows(quick):
-            if until and time.time() > until:
-                break
-            if wanted(row[0]) and (data[2] or not row[3]):
-                _run_peer(store, cell, data, quick, row)
-    show(store, cells)
+        if wanted.includes("ours"):
+            _run_ours(store, cell, data, wanted.quick)
+        for row in peer_rows(wanted.quick):
+            if wanted.includes(row.name) and (data[2] or not row.is_stacked):
+                _run_peer(store, cell, data, wanted.quick, row)
+    show_all(store, cells)

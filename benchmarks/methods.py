@@ -1,15 +1,16 @@
 """Who completes the matrices of the tables: peers one by one, ours in batches."""
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_gso import GSOMatrixCompleter
-from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
-from sklearn_gso.metrics import relative_error
+from sklearn_gso.learned_optimizers import find_optimizer
 
 from . import short_training
+from .measuring import errors
 from .peers import PEERS
 
 # Instances of a cell, in the full run and in the quick one. Peers that take seconds an
@@ -29,98 +30,105 @@ N_SLOW = {
     "cmfrec, λ validated": 2,
     "IterativeImputer": 2,
 }
-
-
-def _nothing(cell):
-    pass
-
-
+OURS = "LSTMControl"
 # Several starts of a learned rule have one classical run beside them.
 COMPANION = ", and a classical run"
 
 
 class Method(NamedTuple):
-    """``solve(matrices, cell) -> estimates``, and what tells its results from others'.
+    """A row of the tables.
 
-    ``prepare(cell)`` is not counted in its time.
+    Attributes
+    ----------
+    solve : callable
+        ``solve(matrices, cell) -> estimates``.
+    settings : callable
+        From a cell to what tells the row's results from others'.
+    n_instances : int
+    in_batch : bool
+        Whether the matrices of a cell are solved together.
+    prepare : callable
+        Called with a cell before `solve`, not counted in its time.
     """
 
-    solve: object
-    settings: object
+    solve: Callable
+    settings: Callable
     n_instances: int = N_FULL
     in_batch: bool = True
-    prepare: object = _nothing
+    prepare: Callable = lambda cell: None
 
 
 def _peer(name, function):
     own_k = name in ("ALS", "SGD, as in the paper")  # as there, whatever the matrix can tell
 
+    def k(cell):
+        return cell.k if own_k else cell.capped_k
+
+    return Method(
+        lambda matrices, cell: [function(x, k(cell), random_state=0) for x in matrices],
+        lambda cell: f"k={k(cell)}",
+        N_SLOW.get(name, N_FULL),
+        in_batch=False,
+    )
+
+
+def _ours(about, optimizer=None, max_iter=None, **options):
+    """``optimizer`` may be a function of the cell, ``max_iter`` is by default the cell's."""
+    trained = optimizer if callable(optimizer) else lambda cell: optimizer
+
     def solve(matrices, cell):
-        k = cell.k if own_k else cell.capped_k
-        return [function(x, k, random_state=0) for x in matrices]
-
-    def settings(cell):
-        return f"k={cell.k if own_k else cell.capped_k}"
-
-    return Method(solve, settings, N_SLOW.get(name, N_FULL), in_batch=False)
-
-
-def _ours(n_init=None, optimizer="pretrained", max_iter=None, **options):
-    if n_init:
-        options["n_init"] = n_init
-
-    def solve(matrices, cell):
-        trained = optimizer(cell) if callable(optimizer) else optimizer
-        max_iter = max_iter or cell.max_iter
         completer = GSOMatrixCompleter(
-            cell.k, max_iter=max_iter, n_epochs=0, optimizer=trained, random_state=0, **options
+            cell.k,
+            optimizer=trained(cell),
+            max_iter=max_iter or cell.max_iter,
+            n_epochs=0,
+            random_state=0,
+            **options,
         )
         return completer.fit(matrices).reconstruct(matrices)
 
     def settings(cell):
-        weights = "untrained" if optimizer is None else short_training.STEP_SETTINGS
-        if optimizer == "pretrained":
-            weights = find_optimizer(optimizer, "completer").digest()[:8]
-        starts = f", n_init={n_init}" if n_init else ""
-        if optimizer == "pretrained" and n_init != 1:
-            starts += COMPANION
-        return f"k={cell.k}, max_iter={max_iter or cell.max_iter}, weights {weights}{starts}"
+        return f"k={cell.k}, max_iter={max_iter or cell.max_iter}, {about}"
 
-    return Method(solve, settings, prepare=optimizer if callable(optimizer) else _nothing)
+    return Method(solve, settings, prepare=trained)
 
 
-def _short(kind):
-    def settings(cell):
-        return f"k={cell.k}, max_iter={cell.max_iter}, {short_training.SETTINGS}{COMPANION}"
-
-    return Method(
-        lambda matrices, cell: short_training.solve(kind, matrices, cell),
-        settings,
-        prepare=lambda cell: short_training.trained(kind),
+def _ablation(kind):
+    return _ours(
+        f"{short_training.SETTINGS}{COMPANION}",
+        lambda cell: short_training.trained(kind),
+        rule=short_training.RECIPES[kind],
+        n_init=4,
     )
 
 
-def _paper_step(cell):
-    return short_training.trained("step", cell.factors)
+def pretrained(name="completer") -> str:
+    """Which weights those that come with the package are."""
+    return f"weights {find_optimizer('pretrained', name).digest()[:8]}"
 
 
 def methods() -> dict[str, Method]:
     """All rows by name, ours last."""
     rows = {name: _peer(name, function) for name, function in PEERS.items()}
-    # As many outer steps as it was trained for, the paper's 100.
-    rows["LSTMStep (paper)"] = _ours(1, _paper_step, 100, rule="step", safeguard="none")
-    rows["closed form, untrained"] = _ours(optimizer=None)
-    rows["no features: a schedule"] = _short("schedule")
-    rows["no memory: an MLP"] = _short("no memory")
-    rows["LSTMControl, as short a training"] = _short("control")
-    rows["LSTMControl, one start"] = _ours(1)
-    rows["LSTMControl, two starts"] = _ours(2)
-    rows["LSTMControl"] = _ours()
-    return rows
-
-
-def _error(truth, estimate):
-    return relative_error(truth, estimate) if np.isfinite(estimate).all() else np.inf
+    weights = pretrained()
+    return rows | {
+        # As many outer steps as it was trained for, the paper's 100.
+        "LSTMStep (paper)": _ours(
+            f"weights {short_training.STEP_SETTINGS}, n_init=1",
+            lambda cell: short_training.trained("step", cell.factors),
+            max_iter=100,
+            rule="step",
+            safeguard="none",
+            n_init=1,
+        ),
+        "closed form, untrained": _ours("weights untrained"),
+        "no features: a schedule": _ablation("schedule"),
+        "no memory: an MLP": _ablation("no memory"),
+        "LSTMControl, as short a training": _ablation("control"),
+        "LSTMControl, one start": _ours(f"{weights}, n_init=1", "pretrained", n_init=1),
+        "LSTMControl, two starts": _ours(f"{weights}, n_init=2{COMPANION}", "pretrained", n_init=2),
+        OURS: _ours(f"{weights}{COMPANION}", "pretrained"),
+    }
 
 
 def run_cell(store, name, method, cell, n_instances):
@@ -129,19 +137,18 @@ def run_cell(store, name, method, cell, n_instances):
     todo = [i for i in range(n_instances) if not store.has(cell.data, name, settings, i)]
     if not todo:
         return
-    pairs = [cell.draw(i) for i in todo]
     method.prepare(cell)
     for chunk in [todo] if method.in_batch else [[i] for i in todo]:
-        own = [pairs[todo.index(i)] for i in chunk]
+        matrices, truths = zip(*(cell.draw(i) for i in chunk), strict=True)
         start = time.perf_counter()
         try:
-            estimates = method.solve([x for x, _ in own], cell)
+            estimates = method.solve(list(matrices), cell)
         except (np.linalg.LinAlgError, ValueError, FloatingPointError) as error:
             print(f"{name} on {cell.data}: {error}")
-            estimates = [np.full_like(t, np.inf) for _, t in own]
+            estimates = [np.full_like(t, np.inf) for t in truths]
         seconds = (time.perf_counter() - start) / len(chunk)
-        found = [
-            (i, _error(t, e), seconds, _error(t, np.where(np.isnan(x), e, x)))
-            for i, (x, t), e in zip(chunk, own, estimates, strict=True)
-        ]
-        store.add(cell.data, name, settings, found)
+        pairs = zip(matrices, estimates, strict=True)
+        filled = errors(truths, [np.where(np.isnan(x), e, x) for x, e in pairs])
+        seconds = [seconds] * len(chunk)
+        values = zip(chunk, errors(truths, estimates), seconds, filled, strict=True)
+        store.add(cell.data, name, settings, values)

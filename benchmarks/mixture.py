@@ -2,130 +2,61 @@
 
 Negative log-likelihood per sample, natural logarithm, as gap to the best known solution:
 the lowest that any row, or EM from the truth, reached on the same problem. Double
-precision, one torch thread, seconds of whole calls on batches of problems. Every row has
-the same tolerance (1e-6) and at most 200 sweeps a run. Seeds are used nowhere else.
+precision, one torch thread, seconds of whole calls on batches of problems. Seeds are used
+nowhere else.
 """
 
-import time
-import warnings
-
 import numpy as np
-import torch
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
-from benchmarks.mixture_step import OUTPUT as STEP_FILE
-from benchmarks.mixture_step import T_L, T, likelihood, standardised
-from benchmarks.peers import portfolio
+from benchmarks.measuring import one_thread, timed
+from benchmarks.mixture_rows import (
+    LARGER,
+    SETS,
+    STEP_FILE,
+    TABLE_5,
+    WITHIN,
+    by,
+    by_search,
+    count,
+    em,
+    learned,
+    problems,
+    run_em_beside_step,
+    run_step,
+)
+from benchmarks.peers import portfolio, swap_em
+from benchmarks.showing import show_bar
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture, LearnedOptimizer
-from sklearn_gso.solvers.alternating import alternate, rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.solvers.local_search import converge
-from sklearn_gso.problems import MixtureFreeEnergy
-from sklearn_gso.rules import AllMoves, ClosedForm
 
-TOL, MAX_ITER = 1e-6, 200
-WITHIN = 0.01
-
-_TABLE_5 = {2: (5.70, 24.0), 4: (0.904, 1.72), 8: (0.971, 1.65)}
-_TABLE_5 |= {16: (0.941, 1.46), 32: (1.009, 0.69), 64: (1.061, 0.90)}
-TABLE_5 = {
-    f"table 5, D={d}": {"n_features": d, "sd": sd, "spread": s} for d, (sd, s) in _TABLE_5.items()
-}
-_C = {"eccentricity": 25}
-_FLOWER = {"layout": "flower", "spread": 5, "n_samples": 10_000}
-SETS = {
-    "A2": {"n_features": 2, "sd": 5.4, "spread": 32.4},
-    "B16": {"n_features": 16, "spread": 6 / np.sqrt(8), "concentration": 2},
-    "B64": {"n_features": 64, "spread": 6 / np.sqrt(32), "concentration": 2},
-    "C2": {"n_features": 2, "spread": 3, **_C},
-    "C5": {"n_features": 5, "n_components": 6, "spread": 3 / np.sqrt(2.5), **_C},
-    "C8": {"n_features": 8, "spread": 1.5, **_C},
-    "FO8": {"n_components": 8, "layout": "flower", "spread": 3, "n_samples": 2000},
-    "Fl6": {"n_components": 6, **_FLOWER},
-    "Fl7": {"n_components": 7, **_FLOWER},
-    "Fl8": {"n_components": 8, **_FLOWER},
-    "R10": {"n_components": 10, "n_samples": 1000, "layout": "uniform", "spread": 8, **_C},
-}
-LARGER = {
-    f"K=20, D={d}": {
-        "n_components": 20,
-        "n_features": d,
-        "n_samples": 5000,
-        "spread": 3 / np.sqrt(d / 2),
-        **_C,
-    }
-    for d in (2, 16)
-}
+TEN = "10 EM restarts"
 
 
-class SwapEM(GSOGaussianMixture):
-    """Tries every move in every round."""
+def compared(sets, seed, rows, n_tasks):
+    """Name, and objectives, gaps to the best known and seconds of the rows, of each set.
 
-    def _judge(self, generator, problem):
-        return AllMoves()
-
-
-def problems(name, options, n_tasks, seed):
-    """Samples, covariances, n_components, and the objective of EM from the truth."""
-    X, truth = make_mixture_tasks(n_tasks, random_state=seed, **options)
-    k = options.get("n_components", 4)
-    centre = X.mean(1, keepdims=True)
-    problem = MixtureFreeEnergy(
-        torch.from_numpy(X - centre), k, fixed={"covariances": torch.from_numpy(truth.covariances)}
-    )
-    weights = torch.from_numpy(np.log(truth.weights))[..., None]
-    start = problem.start_from(torch.from_numpy(truth.means - centre), weights)
-    with torch.no_grad():
-        best = converge(problem, rules_for(problem, ClosedForm()), start, 1000, 1e-9).objective
-    return X, truth.covariances, k, best.numpy()
-
-
-def solve(mixture, X, covariances):
-    """Objective of each problem, and seconds for all."""
-    mixture.fit(X[:2], covariances=covariances[:2])
-    start = time.perf_counter()
-    found = mixture.score_samples(X, covariances=covariances)
-    seconds = time.perf_counter() - start
-    return -np.mean(found, axis=1), seconds
-
-
-def em(k, n_init, kind="random"):
-    return EMGaussianMixture(
-        k, n_init=n_init, init_params=kind, tol=TOL, max_iter=MAX_ITER, random_state=0
-    )
-
-
-def learned(k, cls=GSOGaussianMixture, **options):
-    return cls(k, n_epochs=0, tol=TOL, max_iter=MAX_ITER, random_state=0, **options)
-
-
-def run_portfolio(X, covariances, k):
-    start = time.perf_counter()
-    centred = torch.from_numpy(X - X.mean(1, keepdims=True))
-    with torch.no_grad():
-        found = portfolio(centred, k, torch.from_numpy(covariances), MAX_ITER, TOL)
-    return found.numpy(), time.perf_counter() - start
-
-
-def run_step(optimizer, X, covariances):
-    """Objective of each problem by the paper's rule from a random start, and seconds."""
-    problem, (_, _, unit) = likelihood(X, covariances), standardised(X, covariances)
-    start = problem.init(torch.Generator().manual_seed(0))
-    clock = time.perf_counter()
-    with torch.no_grad():
-        end, _ = alternate(problem, rules_for(problem, optimizer.rules()), start, T, T_L)
-        found = problem.objective(end).numpy() + X.shape[2] * np.log(unit)
-    return found, time.perf_counter() - clock
-
-
-def row(name, figure, bar="", met=None):
-    verdict = "" if met is None else ("met" if met else "MISSED")
-    print(f"{name:44} {figure:46} {bar:34} {verdict}", flush=True)
+    Parameters
+    ----------
+    sets : dict
+        Options of the data by name.
+    rows : dict
+        As `by` makes them, by name.
+    n_tasks : callable
+        From a name to the number of problems; where it is 0 the set is left out.
+    """
+    for i, (name, options) in enumerate(sets.items()):
+        if not n_tasks(name):
+            continue
+        *data, best = problems(options, n_tasks(name), seed + i)
+        solved = {label: solve(*data) for label, solve in rows.items()}
+        values = {label: one[0] for label, one in solved.items()}
+        best = np.min([best, *values.values()], axis=0)
+        gaps = {label: one - best for label, one in values.items()}
+        yield name, values, gaps, {label: one[1] for label, one in solved.items()}
 
 
 def described(gap, ratio, unit):
@@ -133,112 +64,85 @@ def described(gap, ratio, unit):
     return f"gap {gap.mean():.4f}, within .01: {share:4.0%}, time {ratio:5.2f} x {unit}"
 
 
-def count(name):
-    return 8 if name.startswith("F") else 20
-
-
 def table_5():
-    for i, (name, options) in enumerate(TABLE_5.items()):
-        X, covariances, k, best = problems(name, options, 50, 9000 + i)
-        rows = {
-            "20 EM restarts": solve(em(k, 20), X, covariances),
-            "one EM run": solve(em(k, 1), X, covariances),
-            "learned": solve(learned(k), X, covariances),
-        }
-        best = np.min([best, *(values for values, _ in rows.values())], axis=0)
-        gap, ratio = rows["learned"][0] - best, rows["learned"][1] / rows["20 EM restarts"][1]
+    rows = {"20 EM": by(em, n_init=20), "one EM": by(em, n_init=1), "learned": by(learned)}
+    for name, values, gaps, seconds in compared(TABLE_5, 9000, rows, lambda name: 50):
+        gap, ratio = gaps["learned"], seconds["learned"] / seconds["20 EM"]
         met = gap.mean() <= 0.001 and (gap <= WITHIN).all() and ratio <= 1
-        note = (
-            f" (NLL {rows['learned'][0].mean():.2f}, one EM run {rows['one EM run'][0].mean():.2f})"
-        )
-        row(name + note, described(gap, ratio, "20"), ".001, 100 %, 1 x 20 EM restarts", met)
+        ours, one = values["learned"].mean(), values["one EM"].mean()
+        name = f"{name} (NLL {ours:.2f}, one EM run {one:.2f})"
+        show_bar(name, described(gap, ratio, "20"), ".001, 100 %, 1 x 20 EM restarts", met)
 
 
 def sets():
-    for i, (name, options) in enumerate(SETS.items()):
-        X, covariances, k, best = problems(name, options, count(name), 9100 + i)
-        rows = {
-            "learned judge": solve(learned(k), X, covariances),
-            "random judge, same budget": solve(learned(k, optimizer=None), X, covariances),
-            "swap-EM (all moves)": solve(learned(k, SwapEM), X, covariances),
-            "portfolio": run_portfolio(X, covariances, k),
-            "annealed EM": solve(em(k, 1, "tempered"), X, covariances),
-            "10 EM restarts": solve(em(k, 10), X, covariances),
-            "10 EM restarts from k-means++": solve(em(k, 10, "k-means++"), X, covariances),
-            "50 EM restarts": solve(em(k, 50), X, covariances),
-        }
-        best = np.min([best, *(values for values, _ in rows.values())], axis=0)
-        unit = rows["10 EM restarts"][1]
-        for label, (values, seconds) in rows.items():
-            gap, ratio = values - best, seconds / unit
-            bar, met = "", None
+    rows = {
+        "learned judge": by(learned),
+        "random judge, same budget": by(learned, optimizer=None),
+        "swap-EM (all moves)": by_search(swap_em),
+        "portfolio": by_search(portfolio),
+        "annealed EM": by(em, n_init=1, kind="tempered"),
+        TEN: by(em, n_init=10),
+        f"{TEN} from k-means++": by(em, n_init=10, kind="k-means++"),
+        "50 EM restarts": by(em, n_init=50),
+    }
+    for name, _, gaps, seconds in compared(SETS, 9100, rows, count):
+        for label, gap in gaps.items():
+            ratio, bar, met = seconds[label] / seconds[TEN], "", None
             if label == "learned judge":
                 least, share, most = (0.002, 0.9, 8) if name == "R10" else (0.001, 1.0, 5)
                 bar = f"{least}, {share:.0%}, {most} x 10 restarts"
                 met = gap.mean() <= least and np.mean(gap <= WITHIN) >= share and ratio <= most
-            row(f"{name}: {label}", described(gap, ratio, "10"), bar, met)
+            show_bar(f"{name}: {label}", described(gap, ratio, "10"), bar, met)
 
 
 def larger():
-    for i, (name, options) in enumerate(LARGER.items()):
-        X, covariances, k, best = problems(name, options, 6, 9200 + i)
-        ours, our_time = solve(learned(k), X, covariances)
-        theirs, their_time = solve(em(k, 50), X, covariances)
-        best = np.min([best, ours, theirs], axis=0)
-        gap, other = (ours - best).mean(), (theirs - best).mean()
-        figure = f"gap {gap:.5f} beside {other:.5f}, time {our_time / their_time:.2f}"
-        met = gap <= 0.1 * other and our_time <= their_time
-        row(f"{name}: learned beside 50 EM restarts", figure, "a tenth of its gap, time <= 1", met)
+    rows = {"ours": by(learned), "theirs": by(em, n_init=50)}
+    for name, _, gaps, seconds in compared(LARGER, 9200, rows, lambda name: 6):
+        ours, theirs = gaps["ours"].mean(), gaps["theirs"].mean()
+        ratio = seconds["ours"] / seconds["theirs"]
+        figure = f"gap {ours:.5f} beside {theirs:.5f}, time {ratio:.2f}"
+        met = ours <= 0.1 * theirs and ratio <= 1
+        name = f"{name}: learned beside 50 EM restarts"
+        show_bar(name, figure, "a tenth of its gap, time <= 1", met)
 
 
-def same_start(n_tasks=100):
-    for i, (name, options) in enumerate(SETS.items()):
-        X, covariances, k, best = problems(name, options, n_tasks, 9300 + i)
-        ours, our_time = solve(learned(k, n_init=1), X, covariances)
-        theirs, their_time = solve(em(k, 1), X, covariances)
-        best = np.min([best, ours, theirs], axis=0)
-        gap, other, worst = (ours - best).mean(), (theirs - best).mean(), (ours - theirs).max()
-        figure = (
-            f"gap {gap:.5f} beside {other:.4f}, worst {worst:.0e}, time {our_time / their_time:.1f}"
-        )
-        met = gap <= 0.1 * other and worst <= 1e-6
-        row(f"{name}: n_init=1 beside EM, same start", figure, "a tenth, never worse by 1e-6", met)
+def same_start():
+    rows = {"ours": by(learned, n_init=1), "theirs": by(em, n_init=1)}
+    for name, values, gaps, seconds in compared(SETS, 9300, rows, lambda name: 100):
+        ours, theirs = gaps["ours"].mean(), gaps["theirs"].mean()
+        worst = (values["ours"] - values["theirs"]).max()
+        ratio = seconds["ours"] / seconds["theirs"]
+        figure = f"gap {ours:.5f} beside {theirs:.4f}, worst {worst:.0e}, time {ratio:.1f}"
+        met = ours <= 0.1 * theirs and worst <= 1e-6
+        name = f"{name}: n_init=1 beside EM, same start"
+        show_bar(name, figure, "a tenth, never worse by 1e-6", met)
 
 
 def paper_step():
     """The paper's rule after `benchmarks.mixture_step`, beside EM from one random start."""
     if not STEP_FILE.exists():
-        row("the paper's LSTMStep", "not trained: python -m benchmarks.mixture_step")
+        show_bar("the paper's LSTMStep", "not trained: python -m benchmarks.mixture_step")
         return
-    optimizer = LearnedOptimizer.load(STEP_FILE)
-    minutes = optimizer.description["minutes"]
-    for i, (name, options) in enumerate({"table 5, D=2": TABLE_5["table 5, D=2"], **SETS}.items()):
-        if options.get("n_samples", 500) > 2000:
-            continue
-        X, covariances, k, best = problems(name, options, 20, 9400 + i)
-        step, _ = run_step(optimizer, X, covariances)
-        samples, _, unit = standardised(X, covariances)
-        problem = likelihood(X, covariances)
-        free = MixtureFreeEnergy(torch.from_numpy(samples), k, fixed=problem.fixed)
-        start = problem.init(torch.Generator().manual_seed(0))  # the one that it had
-        with torch.no_grad():
-            run = converge(
-                free, rules_for(free, ClosedForm()), free.start_from(start["means"]), T, TOL
-            )
-            theirs = run.objective.numpy() + X.shape[2] * np.log(unit)
-        best = np.min([best, step, theirs], axis=0)
-        figure = f"gap {(step - best).mean():.3f} beside EM's {(theirs - best).mean():.3f}"
-        row(f"{name}: the paper's LSTMStep, {minutes:.0f} min", figure, "both printed")
+    minutes = LearnedOptimizer.load(STEP_FILE).description["minutes"]
+    sets = {"table 5, D=2": TABLE_5["table 5, D=2"], **SETS}
+    rows = {"step": run_step, "EM": run_em_beside_step}
+
+    def n_tasks(name):
+        return 20 if sets[name].get("n_samples", 500) <= 2000 else 0
+
+    for name, _, gaps, _ in compared(sets, 9400, rows, n_tasks):
+        figure = f"gap {gaps['step'].mean():.3f} beside EM's {gaps['EM'].mean():.3f}"
+        show_bar(f"{name}: the paper's LSTMStep, {minutes:.0f} min", figure, "both printed")
 
 
 def real_data():
-    sets_ = {
+    known = {
         "iris": (load_iris, 2.446),
         "wine": (load_wine, 13.722),
         "breast cancer": (load_breast_cancer, 7.048),
         "digits, 20 PCs": (load_digits, 32.578),
     }
-    for name, (load, known) in sets_.items():
+    for name, (load, least) in known.items():
         X, y = load(return_X_y=True)
         X = StandardScaler().fit_transform(X)
         if "PCs" in name:
@@ -246,15 +150,15 @@ def real_data():
         k = len(np.unique(y))
         within = X - np.stack([X[y == c].mean(0) for c in range(k)])[y]
         pooled = within.T @ within / len(X)
-        mixture = GSOGaussianMixture(k, covariance_type="tied", covariances=pooled, random_state=0)
-        found = -mixture.fit(X).lower_bound_
-        one = EMGaussianMixture(k, covariance_type="tied", covariances=pooled, random_state=0)
-        figure = f"NLL {found:.3f}, one EM run {-one.fit(X).lower_bound_:.3f}"
-        row(
+        ours, one = (
+            -cls(k, covariance_type="tied", covariances=pooled, random_state=0).fit(X).lower_bound_
+            for cls in (GSOGaussianMixture, EMGaussianMixture)
+        )
+        show_bar(
             f"{name}, standardised, pooled covariance",
-            figure,
-            f"{known} + .005",
-            found <= known + 0.005,
+            f"NLL {ours:.3f}, one EM run {one:.3f}",
+            f"{least} + .005",
+            ours <= least + 0.005,
         )
 
 
@@ -269,28 +173,26 @@ def estimated():
     for name, (tasks, k) in data.items():
         values, seconds = np.empty((2, len(tasks))), np.zeros(2)
         for i, x in enumerate(tasks):
-            for j, cls in enumerate((GSOGaussianMixture, GaussianMixture)):
-                n_init = {"n_init": 10} if cls is GaussianMixture else {}
-                start = time.perf_counter()
-                fitted = cls(k, random_state=i, **n_init).fit(x)
-                seconds[j] += time.perf_counter() - start
-                values[j, i] = fitted.score(x)
+            mixtures = (
+                GSOGaussianMixture(k, random_state=i),
+                GaussianMixture(k, n_init=10, random_state=i),
+            )
+            for j, mixture in enumerate(mixtures):
+                seconds[j] += timed(mixture.fit, x)[1]
+                values[j, i] = mixture.score(x)
         share = np.mean(values[0] >= values[1] - 1e-6)
         ratio = seconds[0] / seconds[1]
         mean = (values[0] - values[1]).mean()
         figure = f"{share:.0%} at least as high, mean {mean:+.4f}, time {ratio:.2f}"
         met = share >= 0.95 and ratio <= 1
-        row(f"{name}: estimated, beside GaussianMixture", figure, "95 %, time <= 1", met)
+        show_bar(f"{name}: estimated, beside GaussianMixture", figure, "95 %, time <= 1", met)
 
 
 def main():
-    torch.set_num_threads(1)
-    threadpool_limits(1)  # scikit-learn's too
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    for part in (table_5, sets, larger, same_start, paper_step, real_data, estimated):
-        start = time.perf_counter()
-        part()
-        print(f"-- {part.__name__}: {time.perf_counter() - start:.0f} s\n", flush=True)
+    with one_thread():
+        for part in (table_5, sets, larger, same_start, paper_step, real_data, estimated):
+            _, seconds = timed(part)
+            print(f"-- {part.__name__}: {seconds:.0f} s\n", flush=True)
 
 
 if __name__ == "__main__":

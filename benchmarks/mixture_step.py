@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sklearn_gso.solvers.alternating import rules_for
+from sklearn_gso import LearnedOptimizer
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.learned_optimizers.learned_optimizer import LearnedOptimizer
-from sklearn_gso.training.rules import make_episode, meta_train
 from sklearn_gso.problems import MixtureLikelihood
 from sklearn_gso.rules import LSTMStep
+from sklearn_gso.solvers import rules_for
+from sklearn_gso.training import make_episode, meta_train
 
 OUTPUT = Path(__file__).with_name("mixture_step.safetensors")
 T, T_L, T_U = 100, 10, 10
@@ -61,7 +61,7 @@ def train(minutes, seed=20261124):
     def source(step):
         return [make_episode(draw_problem(rng), rules, generator, T)]
 
-    options = {"n_inner": T_L, "window": T_U, "learning_rate": 1e-3, "averaging": 0.9}
+    options = {"t_l": T_L, "t_u": T_U, "learning_rate": 1e-3, "averaging": 0.9}
     clock = time.time()
     meta_train(source, rules, 3, **options)
     n_steps = max(1, int(60 * minutes / (time.time() - clock) * 3))
@@ -78,7 +78,7 @@ def train(minutes, seed=20261124):
         networks,
         draw_problem(rng),
         trained_on="mixtures of four components in 2 to 16 dimensions, covariances given",
-        n_steps=len(history),
+        n_steps=history.n_steps,
         minutes=round((time.time() - clock) / 60, 1),
         validation=[round(h["validation"], 4) for h in history if "validation" in h],
         seed=seed,

@@ -3,22 +3,28 @@
 The error of a row is the negative log-likelihood per sample, natural logarithm.
 """
 
-import time
-
-import numpy as np
+import pandas as pd
 
 from sklearn_gso import LearnedOptimizer
-from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
 
-from . import paper
-from .mixture import MAX_ITER, STEP_FILE, TABLE_5, TOL, WITHIN, em, learned, problems, run_step
-from .mixture import solve as solve_all
+from . import mixture_rows, paper
+from .methods import pretrained
+from .mixture_rows import MAX_ITER, STEP_FILE, TABLE_5, TOL, WITHIN, by, em, learned
+from .showing import show, texts
 
 N_FULL, N_QUICK = 50, 10
 SEED = 9000
 TRUTH, BEST = "EM from the truth", "best known"
 EM, GSO = "EM, one random start", "GSOGaussianMixture, that start"
-OURS = "GSOGaussianMixture"
+OURS, STEP = "GSOGaussianMixture", "LSTMStep (paper)"
+WHATS = {
+    "mean": "mean negative log-likelihood",
+    "gap": "mean gap to the best known",
+    "within": "share within .01 of it",
+    "seconds": "seconds a problem, in one batch, one thread",
+    "n": "problems",
+}
+_FORMATS = {"mean": ".2f", "gap": ".4f", "within": ".0%", "seconds": ".4f", "n": ".0f"}
 
 
 def cell(n_features) -> str:
@@ -28,100 +34,83 @@ def cell(n_features) -> str:
 def draw(n_features, n_tasks):
     """Samples, covariances, number of components, objective of EM from the truth."""
     name = cell(n_features)
-    seed = SEED + list(TABLE_5).index(name)
-    return problems(name, TABLE_5[name], n_tasks, seed)
-
-
-def _estimator(make):
-    return lambda X, covariances, k: solve_all(make(k), X, covariances)
-
-
-def _step(X, covariances, k):
-    return run_step(LearnedOptimizer.load(STEP_FILE), X, covariances)
+    return mixture_rows.problems(TABLE_5[name], n_tasks, SEED + list(TABLE_5).index(name))
 
 
 def rows() -> dict:
     """By name ``(solve, settings)``; ``solve(X, covariances, k) -> objectives, seconds``."""
     plain = f"tol={TOL:g}, max_iter={MAX_ITER}"
-    judge = f"{plain}, weights {find_optimizer('pretrained', 'mixture').digest()[:8]}"
+    judge = f"{plain}, {pretrained('mixture')}"
     step = f"T=100, t_l=10, weights {LearnedOptimizer.load(STEP_FILE).digest()[:8]}"
     return {
-        EM: (_estimator(lambda k: em(k, 1)), plain),
-        "EM, 10 restarts": (_estimator(lambda k: em(k, 10)), plain),
-        "EM, 20 restarts": (_estimator(lambda k: em(k, 20)), plain),
-        "EM, 10 k-means++ starts": (_estimator(lambda k: em(k, 10, "k-means++")), plain),
-        "LSTMStep (paper)": (_step, step),
-        GSO: (_estimator(lambda k: learned(k, n_init=1)), judge),
-        OURS: (_estimator(learned), judge),
+        EM: (by(em, n_init=1), plain),
+        "EM, 10 restarts": (by(em, n_init=10), plain),
+        "EM, 20 restarts": (by(em, n_init=20), plain),
+        "EM, 10 k-means++ starts": (by(em, n_init=10, kind="k-means++"), plain),
+        STEP: (mixture_rows.run_step, step),
+        GSO: (by(learned, n_init=1), judge),
+        OURS: (by(learned), judge),
     }
 
 
-def run(store, quick=False, dimensions=tuple(paper.TABLE_5["EM"]), until=None):
+def _add(store, d, name, settings, values, seconds=0.0):
+    own = [(i, value, seconds / len(values)) for i, value in enumerate(values)]
+    store.add(cell(d), name, settings, own)
+
+
+def run(store, wanted, dimensions=tuple(paper.TABLE_5["EM"])):
     """Every dimension by every row, what is not stored yet."""
-    n_tasks = N_QUICK if quick else N_FULL
+    n = N_QUICK if wanted.quick else N_FULL
     for d in dimensions:
-        todo = {
-            name: row
-            for name, row in rows().items()
-            if not store.has(cell(d), name, row[1], n_tasks - 1)
-        }
+        todo = {k: v for k, v in rows().items() if not store.has(cell(d), k, v[1], n - 1)}
         if not todo:
             continue
-        X, covariances, k, from_truth = draw(d, n_tasks)
-        if not store.has(cell(d), TRUTH, "", n_tasks - 1):
-            store.add(cell(d), TRUTH, "", [(i, v, 0.0) for i, v in enumerate(from_truth)])
+        *data, from_truth = draw(d, n)
+        if not store.has(cell(d), TRUTH, "", n - 1):
+            _add(store, d, TRUTH, "", from_truth)
         for name, (solve, settings) in todo.items():
-            if until and time.time() > until:
-                return
-            values, seconds = solve(X, covariances, k)
-            found = [(i, v, seconds / n_tasks) for i, v in enumerate(values)]
-            store.add(cell(d), name, settings, found)
+            _add(store, d, name, settings, *solve(*data))
 
 
-def found(store, d) -> dict:
-    """Objectives by row and problem, (n_problems,), and "best known"."""
-    by_row = {name: store.errors(cell(d), name, settings) for name, (_, settings) in rows().items()}
-    by_row[TRUTH] = store.errors(cell(d), TRUTH, "")
-    by_row = {name: np.array(list(e.values())) for name, e in by_row.items() if e}
-    if by_row:
-        by_row[BEST] = np.min(list(by_row.values()), axis=0)
-    return by_row
+def results(store) -> pd.DataFrame:
+    """Stored results by dimension ``D``, method and instance, with the best known of all."""
+    own = {name: settings for name, (_, settings) in rows().items()} | {TRUTH: ""}
+    asked = [(d, cell(d), *row) for d in paper.TABLE_5["EM"] for row in own.items()]
+    frame = store.joined(asked, "D")
+    best = frame.groupby(["D", "instance"], as_index=False)["error"].min()
+    frame = pd.concat([frame, best.assign(method=BEST)])
+    return frame.merge(best.rename(columns={"error": "best"}), on=["D", "instance"])
 
 
-def summary(store, d) -> dict:
-    """For each row mean objective, mean gap to the best known, share within .01, seconds."""
-    values = found(store, d)
-    best, known = values.get(BEST), rows()
+def values(results, d) -> pd.DataFrame:
+    """Objectives in one dimension, a row for each problem and a column for each method."""
+    return results[results["D"] == d].pivot(index="instance", columns="method", values="error")
+
+
+def summary(results) -> pd.DataFrame:
+    """The figures of `WHATS` by method and dimension."""
+    gap = results["error"] - results["best"]
+    results = results.assign(gap=gap, within=gap <= WITHIN)
+    return results.groupby(["method", "D"], sort=False).agg(
+        mean=("error", "mean"),
+        gap=("gap", "mean"),
+        within=("within", "mean"),
+        seconds=("seconds", "median"),
+        n=("error", "size"),
+    )
+
+
+def shown(store) -> dict[str, pd.DataFrame]:
+    """Each figure of the table as texts, of means the paper's first."""
+    figures, names = summary(results(store)), {d: f"D={d}" for d in paper.TABLE_5["EM"]}
+    printed = {"mean": pd.DataFrame(paper.TABLE_5).T.rename("paper: {}".format)}
     return {
-        name: {
-            "mean": value.mean(),
-            "gap": (value - best).mean(),
-            "within": np.mean(value - best <= WITHIN),
-            "seconds": store.seconds(cell(d), name, known.get(name, ("", ""))[1]),
-            "n": len(value),
-        }
-        for name, value in values.items()
+        what: texts(figures[what], f"{{:{_FORMATS[what]}}}".format, names, printed.get(what))
+        for what in WHATS
     }
 
 
-def lines(store, what="mean") -> list[list[str]]:
-    """A header and one line for each row, the paper's first."""
-    dimensions = list(paper.TABLE_5["EM"])
-    digits = {"mean": ".2f", "gap": ".4f", "within": ".0%", "seconds": ".4f", "n": "d"}[what]
-    out = [["", *(f"D={d}" for d in dimensions)]]
-    if what == "mean":
-        for name, figures in paper.TABLE_5.items():
-            out.append([f"paper: {name}", *(f"{figures[d]:.2f}" for d in dimensions)])
-    summaries = {d: summary(store, d) for d in dimensions}
-    for name in [*rows(), TRUTH, BEST]:
-        if any(name in s for s in summaries.values()):
-            own = [summaries[d].get(name) for d in dimensions]
-            out.append([name, *("–" if s is None else format(s[what], digits) for s in own)])
-    return out
-
-
-def show(store):
-    for what in ("mean", "gap", "within", "seconds"):
-        print(f"\ntable 5: {what}")
-        for line in lines(store, what):
-            print(f"{line[0]:34}" + "".join(f"{figure:>10}" for figure in line[1:]))
+def show_all(store):
+    """Print the table."""
+    for what, table in shown(store).items():
+        show(f"table 5: {what}", table)

@@ -12,24 +12,23 @@ setting, with one thread, without the choosing. A cell is met where the gain is 
 """
 
 import argparse
-import time
-import warnings
 from itertools import product
 
 import numpy as np
-import torch
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from sklearn_gso import GSOMatrixCompleter
 from sklearn_gso.datasets import hide_entries
+
+from .measuring import one_thread, timed
+from .peers.validation import choose
+from .showing import show_bar, verdict
 
 DATA = {"wine": load_wine, "breast cancer": load_breast_cancer, "digits": load_digits}
 RATES = (0.1, 0.3, 0.5)
@@ -58,23 +57,14 @@ def fits(imputer, n_features):
 
 
 def accuracies(imputer, X, y, rate, seeds):
-    """Accuracy in each fold of each mask, and seconds."""
+    """Accuracy in each fold of each mask."""
     pipeline = make_pipeline(StandardScaler(), imputer, LogisticRegression(max_iter=1000))
-    found, begun = [], time.perf_counter()
+    scores = []
     for seed in seeds:
         folds = StratifiedKFold(5, shuffle=True, random_state=seed)
         masked = hide_entries(X, rate, seed)
-        found.append(cross_val_score(pipeline, masked, y, cv=folds, error_score="raise"))
-    return np.concatenate(found), (time.perf_counter() - begun) / len(seeds)
-
-
-def chosen(settings, X, y, rate, seeds):
-    """The setting that classifies best on other masks and folds."""
-    settings = [s for s in settings if fits(s, X.shape[1])]
-    if len(settings) == 1:
-        return settings[0]
-    scores = [accuracies(s, X, y, rate, seeds)[0].mean() for s in settings]
-    return settings[int(np.argmax(scores))]
+        scores.append(cross_val_score(pipeline, masked, y, cv=folds, error_score="raise"))
+    return np.concatenate(scores)
 
 
 def run(data, rate, imputers):
@@ -84,19 +74,21 @@ def run(data, rate, imputers):
     to_choose = range(FIRST_TO_CHOOSE, FIRST_TO_CHOOSE + n_to_choose)
     accuracy, seconds = {}, {}
     for name, settings in imputers.items():
-        setting = chosen(settings, X, y, rate, to_choose)
-        accuracy[name], seconds[name] = accuracies(setting, X, y, rate, range(n_masks))
+        settings = [s for s in settings if fits(s, X.shape[1])]
+        # The setting that classifies best on other masks and folds.
+        setting = choose(settings, lambda s: -accuracies(s, X, y, rate, to_choose))
+        accuracy[name], whole = timed(accuracies, setting, X, y, rate, range(n_masks))
+        seconds[name] = whole / n_masks
         print(f"  {data} {rate:.0%} {seconds[name]:7.2f} s  {setting}", flush=True)
-    peers = {name: found for name, found in accuracy.items() if name != OURS}
+    peers = {name: scores for name, scores in accuracy.items() if name != OURS}
     best = max(peers, key=lambda name: peers[name].mean())
     gain = accuracy[OURS] - peers[best]
     error = gain.std(ddof=1) / len(gain) ** 0.5
     good, fast = gain.mean() >= 0, seconds[OURS] < seconds[SLOW]
-    means = "  ".join(f"{name} {found.mean():.4f}" for name, found in accuracy.items())
+    means = "  ".join(f"{name} {scores.mean():.4f}" for name, scores in accuracy.items())
     print(
-        f"{data:14} {rate:4.0%}  {means}  gain {gain.mean():+.4f} ± {error:.4f} "
-        f"{'met' if good else 'MISSED'}; {seconds[OURS]:.2f} s to {seconds[SLOW]:.2f} s "
-        f"{'met' if fast else 'MISSED'}",
+        f"{data:14} {rate:4.0%}  {means}  gain {gain.mean():+.4f} ± {error:.4f} {verdict(good)}; "
+        f"{seconds[OURS]:.2f} s to {seconds[SLOW]:.2f} s {verdict(fast)}",
         flush=True,
     )
     return good, fast
@@ -108,16 +100,12 @@ def main():
     parser.add_argument("--defaults", action="store_true", help="imputers as they come")
     arguments = parser.parse_args()
     imputers = DEFAULTS if arguments.defaults else IMPUTERS
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    with threadpool_limits(1):
-        cells = product(arguments.data, RATES)
-        found = np.array([run(data, rate, imputers) for data, rate in cells])
-    good, fast = found.sum(0)
-    print(f"as accurate in {good} of {len(found)} cells, faster in {fast}")
-    if len(arguments.data) == len(DATA):  # the bars are of the whole table
-        print(f"accuracy, 8 of 9: {'met' if good >= 8 else 'MISSED'}")
-        print(f"time, 9 of 9: {'met' if fast == 9 else 'MISSED'}")
+    with one_thread():
+        cells = list(product(arguments.data, RATES))
+        good, fast = np.sum([run(data, rate, imputers) for data, rate in cells], axis=0)
+    whole = len(arguments.data) == len(DATA)  # the bars are of the whole table
+    show_bar("as accurate", f"{good} of {len(cells)}", "8 of 9", good >= 8 if whole else None)
+    show_bar("faster", f"{fast} of {len(cells)}", "9 of 9", fast == 9 if whole else None)
 
 
 if __name__ == "__main__":

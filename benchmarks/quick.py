@@ -4,15 +4,15 @@
 ‖R−R̂‖/‖R‖ of the low-rank estimate over all entries. Seeds are used nowhere else.
 """
 
-import time
-
 import numpy as np
-import torch
 from joblib import Parallel, delayed
 
-from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter
+from benchmarks.measuring import errors, one_thread, timed
+from benchmarks.showing import show_bar
+from benchmarks.speed import fewest_sweeps
+from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, MetaTraining
 from sklearn_gso.datasets import make_low_rank_tasks
-from sklearn_gso.metrics import relative_error
+from sklearn_gso.rules import recipe
 
 N_PROBLEMS = 20
 RECOVERED = 1e-4
@@ -23,9 +23,8 @@ def problems(seed, n_tasks=N_PROBLEMS, **options):
     return make_low_rank_tasks(n_tasks, random_state=seed, **options)
 
 
-def errors(completer, X, truth):
-    estimates = completer.fit(X).reconstruct(X)
-    return np.array([relative_error(t, e) for t, e in zip(truth, estimates, strict=True)])
+def solved(completer, X, truth):
+    return errors(truth, completer.fit(X).reconstruct(X))
 
 
 def learned(n_components=5, max_iter=40, n_init=2, **options):
@@ -34,13 +33,9 @@ def learned(n_components=5, max_iter=40, n_init=2, **options):
     )
 
 
-def describe(found):
-    recovered = int((found < RECOVERED).sum())
-    return f"mean {found.mean():.1e}, median {np.median(found):.1e}, {recovered}/{len(found)}"
-
-
-def row(name, figure, bar, met):
-    print(f"{name:58} {figure:42} {bar:24} {'met' if met else 'MISSED'}", flush=True)
+def describe(reached):
+    recovered = int((reached < RECOVERED).sum())
+    return f"mean {reached.mean():.1e}, median {np.median(reached):.1e}, {recovered}/{len(reached)}"
 
 
 def accuracy():
@@ -51,130 +46,93 @@ def accuracy():
         ("200x150, rate 0.12, Gaussian", {"shape": (200, 150), "rate": 0.12}, {}),
     ]
     for seed, (name, data, settings) in enumerate(cells):
-        found = errors(learned(**settings), *problems(7000 + seed, **data))
-        met = found.mean() <= 1e-6 and (found < RECOVERED).all()
-        row(name, describe(found), "1e-6, all recovered", met)
-    found = errors(learned(max_iter=200), *problems(7100, rate=0.146))
-    row(
-        "rate 0.146, Gaussian, max_iter=200",
-        describe(found),
-        "16/20 under 1e-4",
-        (found < RECOVERED).sum() >= 16,
-    )
+        reached = solved(learned(**settings), *problems(7000 + seed, **data))
+        met = reached.mean() <= 1e-6 and (reached < RECOVERED).all()
+        show_bar(name, describe(reached), "1e-6, all recovered", met)
+    name = "rate 0.146, Gaussian, max_iter=200"
+    reached = solved(learned(max_iter=200), *problems(7100, rate=0.146))
+    show_bar(name, describe(reached), "16/20 under 1e-4", (reached < RECOVERED).sum() >= 16)
     data = problems(7200, noise=0.1)
-    found = errors(learned(), *data)
-    converged = errors(learned(max_iter=400, optimizer=None), *data)
-    ratio = found.mean() / converged.mean()
-    row("noise 0.1, Gaussian, over untrained, 400 sweeps", f"{ratio:.4f}", "1.02", ratio <= 1.02)
-
-
-def seconds(completer, X, repeats=3):
-    completer.fit(X[:1])  # learns nothing; transform solves
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        estimates = completer.reconstruct(X)
-        times.append(time.perf_counter() - start)
-    return np.median(times), estimates
-
-
-def mean_error(estimates, truth):
-    return np.mean([relative_error(t, e) for t, e in zip(truth, estimates, strict=True)])
+    converged = solved(learned(max_iter=400, optimizer=None), *data).mean()
+    ratio = solved(learned(), *data).mean() / converged
+    name = "noise 0.1, Gaussian, over untrained, 400 sweeps"
+    show_bar(name, f"{ratio:.4f}", "1.02", ratio <= 1.02)
 
 
 def best_als(X, truth):
-    """Fewest sweeps whose mean error equals the best one's to two digits, and seconds."""
-    runs = {}
+    """Fewest sweeps whose mean error equals the best one's to two digits, it, and seconds."""
+    runs = []
     for sweeps in (50, 75, 100, 150, 200, 400):
-        als = ALSMatrixCompleter(5, alpha_start=10.0, max_iter=sweeps, random_state=0)
-        time_als, estimates = seconds(als, X)
-        runs[sweeps] = (mean_error(estimates, truth), time_als)
-    least = min(mean for mean, _ in runs.values())
-    return next((s, *run) for s, run in runs.items() if run[0] <= 1.01 * least)
+        als = ALSMatrixCompleter(5, alpha_start=10.0, max_iter=sweeps, random_state=0).fit(X[:1])
+        estimates, seconds = timed(als.reconstruct, X, repeats=3)
+        runs.append((sweeps, errors(truth, estimates).mean(), seconds))
+    least = min(mean for _, mean, _ in runs)
+    return next(run for run in runs if run[1] <= 1.01 * least)
 
 
 def speed(name, X, truth, completers):
     """Seconds for 100 instances to a mean error of 1e-4, over continuation ALS at its best."""
     als_sweeps, als_mean, als_seconds = best_als(X, truth)
     for label, options in completers.items():
-        for sweeps in range(8, 41):
-            completer = learned(max_iter=sweeps, **options)
-            reached = mean_error(completer.fit(X[:1]).reconstruct(X), truth) <= RECOVERED
-            if reached:
-                break
-        ours, _ = seconds(completer, X)
-        ratio = ours / als_seconds
+        sweeps, mean, ours = fewest_sweeps(X, truth, **{"n_init": 2, **options})
+        ratio, reached = ours / als_seconds, mean <= RECOVERED
         figure = (
             f"{ratio:.2f}: {sweeps} sweeps {ours:.2f} s"
             if reached
             else f"1e-4 not reached in {sweeps} sweeps, {ours:.2f} s"
         )
-        row(f"time, {name}, {label}", figure, "0.5", reached and ratio <= 0.5)
-    print(f"{'':58} continuation ALS: {als_mean:.1e} at {als_sweeps} sweeps, {als_seconds:.2f} s")
+        show_bar(f"time, {name}, {label}", figure, "0.5", reached and ratio <= 0.5)
+    show_bar("", f"continuation ALS: {als_mean:.1e} at {als_sweeps} sweeps, {als_seconds:.2f} s")
 
 
 def train_step():
     """The paper's rule on 100 uniform tasks: errors on 20 others, and minutes."""
-    torch.set_num_threads(1)
-    X, _ = problems(7300, 100, factors="uniform")
-    test, truth = problems(7301, factors="uniform")
-    start = time.perf_counter()
-    step = GSOMatrixCompleter(
-        5, rule="step", optimizer=None, n_epochs=2, batch_size=4, safeguard="none", random_state=0
-    ).fit(X)
-    minutes = (time.perf_counter() - start) / 60
-    estimates = step.reconstruct(test)
-    found = [relative_error(t, e) for t, e in zip(truth, estimates, strict=True)]
-    return np.array(found), minutes
+    with one_thread():
+        X, _ = problems(7300, 100, factors="uniform")
+        test, truth = problems(7301, factors="uniform")
+        step = GSOMatrixCompleter(
+            5,
+            rule="step",
+            optimizer=None,
+            n_epochs=2,
+            training=MetaTraining(batch_size=4),
+            safeguard="none",
+            random_state=0,
+        )
+        _, seconds = timed(step.fit, X)
+        return errors(truth, step.reconstruct(test)), seconds / 60
 
 
 def train_control():
     """A small control (one layer of 16) for the time bar, from 500 Gaussian tasks' truth."""
-    torch.set_num_threads(1)
-    X, truth = problems(7302, 500)
-    start = time.perf_counter()
-    trained = GSOMatrixCompleter(
-        5,
-        optimizer=None,
-        hidden_size=16,
-        rule_options={"n_layers": 1},
-        learning_rate=1.5e-2,
-        n_epochs=40,
-        batch_size=32,
-        max_iter=10,
-        random_state=0,
-    ).fit(X, truth)
-    return trained.learned_optimizer_, (time.perf_counter() - start) / 60
+    with one_thread():
+        trained = GSOMatrixCompleter(
+            5,
+            rule=recipe("control", hidden_size=16, n_layers=1),
+            optimizer=None,
+            n_epochs=40,
+            training=MetaTraining(learning_rate=1.5e-2, batch_size=32),
+            max_iter=10,
+            random_state=0,
+        )
+        _, seconds = timed(trained.fit, *problems(7302, 500))
+        return trained.learned_optimizer_, seconds / 60
 
 
 def main():
-    torch.set_num_threads(1)
     jobs = [delayed(train_step)(), delayed(train_control)()]
-    (found, minutes), (control, control_minutes) = Parallel(n_jobs=2)(jobs)
-    print(f"{'100x100, rank 5, 20 % observed; two starts unless said':58} {'measured':42} bar")
-    accuracy()
-    row(
-        f"uniform, the paper's LSTMStep, trained {minutes:.1f} min",
-        describe(found),
-        "0.10",
-        found.mean() <= 0.10,
-    )
+    (reached, minutes), (control, control_minutes) = Parallel(n_jobs=2)(jobs)
+    general = {"pretrained": {}, "pretrained, one start": {"n_init": 1}}
     small = f"own, trained {control_minutes:.1f} min, one start"
-    speed(
-        "Gaussian",
-        *problems(7400, 100),
-        {
-            "pretrained": {},
-            "pretrained, one start": {"n_init": 1},
-            small: {"n_init": 1, "optimizer": control},
-            f"{small}, no guard": {"n_init": 1, "optimizer": control, "safeguard": "none"},
-        },
-    )
-    speed(
-        "uniform",
-        *problems(7401, 100, factors="uniform"),
-        {"pretrained": {}, "pretrained, one start": {"n_init": 1}},
-    )
+    own = {"n_init": 1, "optimizer": control}
+    trained = {small: own, f"{small}, no guard": {**own, "safeguard": "none"}}
+    with one_thread():
+        show_bar("100x100, rank 5, 20 % observed; two starts unless said", "measured", "bar")
+        accuracy()
+        name = f"uniform, the paper's LSTMStep, trained {minutes:.1f} min"
+        show_bar(name, describe(reached), "0.10", reached.mean() <= 0.10)
+        speed("Gaussian", *problems(7400, 100), general | trained)
+        speed("uniform", *problems(7401, 100, factors="uniform"), general)
 
 
 if __name__ == "__main__":

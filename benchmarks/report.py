@@ -3,15 +3,11 @@
 Every number on the page is in the store, or printed in the paper (`benchmarks.paper`).
 """
 
-from collections import Counter
-
-import numpy as np
-
-from . import bars, drawing, mixture_table
-from .cells import K_4, TABLES
+from . import bars, drawing, mixture_table, tables
+from .cells import K_4
 from .claims import CLAIMS, NotRun, Results
-from .speed import SIZES, TIMED
-from .tables import lines, number
+from .showing import markdown, texts
+from .speed import MEMORY, SIZES, TIMED
 
 PAGE = drawing.FOLDER.parent / "reproduction.md"
 _INTRO = """# Reproduction
@@ -40,14 +36,6 @@ _NOTES = {
     "phase": "Rank 5, ρ = entries observed over 975 degrees of freedom, 200 sweeps at most.",
     "noise": "Rank 5, standard deviation of the noise over that of the matrix.",
 }
-_WHATS = {
-    "mean": "mean error",
-    "filled": "mean error of the filled matrix, observed entries kept",
-    "median": "median error",
-    "recovered": "share of instances with an error under 1e-4",
-    "seconds": "seconds an instance, median, one thread",
-    "n": "instances",
-}
 _FIGURES = {
     "figure3": "Mean error of the paper's rule trained from scratch for each pair of t_l and t_u: "
     "20 x 20 matrices (P) of rank 2, half observed, 16 to train, 16 to judge, 20 outer steps, one "
@@ -61,13 +49,6 @@ _FIGURES = {
     "same start; circles of two standard deviations, in blue EM's way.",
     "figure8": "Flowers: EM dashed, GSO red, from the same start; negative log-likelihoods.",
 }
-
-
-def table(rows) -> str:
-    """Markdown of a header and lines."""
-    header, *body = rows
-    ruled = [header, ["---", *["--:"] * (len(header) - 1)], *body]
-    return "\n".join("| " + " | ".join(row) + " |" for row in ruled) + "\n"
 
 
 def _hidden(title, text) -> str:
@@ -84,79 +65,57 @@ def _claim(results, claim) -> str:
 
 
 def _matrices(store, name) -> list[str]:
-    parts = []
+    parts, summary = [], tables.summary(tables.results(store, name))
     for factors in "PG":
         for k in K_4 if name == "table4" else (None,):
-            if not any(c.factors == factors and k in (None, c.k) for c in TABLES[name]):
-                continue
-            # What is kept of noisy entries is not the truth.
-            whats = [w for w in _WHATS if (w, name) != ("filled", "noise")]
-            shown = {w: lines(store, name, w, factors, k) for w in whats}
-            if len(shown["median"]) < 2:  # nothing but what the paper prints
-                continue
-            title = f"{factors}, k_m = {k}" if k else factors
-            parts.append(f"{title}: {_WHATS['mean']}\n\n{table(shown['mean'])}")
-            rest = [f"{_WHATS[w]}\n\n{table(shown[w])}" for w in whats if w != "mean"]
-            parts.append(
-                _hidden(f"{title}: filled, median, recovered, seconds, instances", "\n".join(rest))
-            )
+            shown = tables.shown(summary, name, factors, k)
+            if shown:
+                shown = {w: f"{tables.WHATS[w]}\n\n{markdown(t)}" for w, t in shown.items()}
+                title = f"{factors}, k_m = {k}" if k else factors
+                parts.append(f"{title}: {shown.pop('mean')}")
+                title += ": filled, median, recovered, seconds, instances"
+                parts.append(_hidden(title, "\n".join(shown.values())))
     return parts or ["Not run.\n"]
 
 
 def _mixtures(store) -> list[str]:
-    whats = {
-        "mean": "mean negative log-likelihood",
-        "gap": "mean gap to the best known",
-        "within": "share within .01 of it",
-        "seconds": "seconds a problem, in one batch, one thread",
-        "n": "problems",
+    shown = {
+        what: f"{mixture_table.WHATS[what]}\n\n{markdown(table)}"
+        for what, table in mixture_table.shown(store).items()
     }
-    shown = {what: table(mixture_table.lines(store, what)) for what in whats}
-    text = [f"{whats[w]}\n\n{shown[w]}" for w in ("mean", "gap")]
-    rest = [f"{whats[w]}\n\n{shown[w]}" for w in ("within", "seconds", "n")]
-    return [*text, _hidden("within .01, seconds, problems", "\n".join(rest))]
+    rest = "\n".join(shown[what] for what in ("within", "seconds", "n"))
+    return [shown["mean"], shown["gap"], _hidden("within .01, seconds, problems", rest)]
 
 
-def _plain(store, cells, what="error") -> str:
+def _plain(latest, cells, what="error") -> str:
     """Means, or seconds, of every method on cells that are asked for by name."""
-    names = list(dict.fromkeys(row["method"] for row in store.rows if row["cell"] in cells))
-    body = []
-    for name in names:
-        if what == "seconds":
-            values = [store.seconds(cell, name) for cell in cells]
-        else:
-            found = [store.errors(cell, name) for cell in cells]
-            values = [np.mean(list(f.values())) if f else np.nan for f in found]
-        body.append([name, *map(number, values)])
-    return table([["", *cells], *body])
+    return markdown(texts(latest[what], columns={cell: cell for cell in cells}))
 
 
-def _families(store) -> list[str]:
-    cells = sorted({row["cell"] for row in store.rows if row["cell"].startswith("family")})
+def _families(latest) -> list[str]:
+    cells = sorted(c for c in latest.index.unique("cell") if c.startswith("family"))
     if not cells:
         return ["## Real collections\n", "Not run.\n"]
-    seconds = _hidden("seconds a task", _plain(store, cells, "seconds"))
-    return [
-        "## Real collections\n",
-        "mean error on hidden entries\n",
-        _plain(store, cells),
-        seconds,
-    ]
+    seconds = _hidden("seconds a task", _plain(latest, cells, "seconds"))
+    means = _plain(latest, cells)
+    return ["## Real collections\n", "mean error on hidden entries\n", means, seconds]
 
 
-def _time_and_growth(store) -> list[str]:
-    cells = {row["cell"] for row in store.rows}
+def _time_and_growth(latest) -> list[str]:
+    there = set(latest.index.unique("cell"))
     parts = ["## Time and memory\n"]
     timed = [f"time, {TIMED} instances"]
-    if cells.issuperset(timed):
+    if there.issuperset(timed):
         note = (
             "Seconds an instance to a mean error of 1e-4, G, rank 5, 20 %; each at its cheapest.\n"
         )
-        parts += [note, _plain(store, timed, "seconds")]
+        parts += [note, _plain(latest, timed, "seconds")]
     grown = [f"growth, {n} square" for n in SIZES]
-    if cells.issuperset(grown):
-        parts += ["Seconds of a fit by size.\n", _plain(store, grown, "seconds")]
-        parts += ["Error, and peak memory over that of the matrix.\n", _plain(store, grown)]
+    if there.issuperset(grown):
+        fits = latest.drop(MEMORY, level="method")
+        parts += ["Seconds of a fit by size.\n", _plain(fits, grown, "seconds")]
+        note = "Error, and peak memory above what was in use, over that of the matrix.\n"
+        parts += [note, _plain(latest, grown)]
     return parts if len(parts) > 1 else [*parts, "Not run.\n"]
 
 
@@ -168,32 +127,24 @@ def _figure(name, folder) -> list[str]:
 
 
 def _bars(store) -> list[str]:
-    found = list(bars.bars(store))
-    counts = Counter(line[3] for line in found)
-    head = f"{counts['met']} met, {counts['MISSED']} missed, {counts['–']} not run.\n"
-    return [
-        "## Bars met and missed\n",
-        head,
-        table([["cell", "bar", "reached", ""], *map(list, found)]),
-    ]
+    frame = bars.bars(store)
+    return ["## Bars met and missed\n", f"{bars.counts(frame)}.\n", markdown(frame)]
 
 
-def _provenance(store) -> list[str]:
-    rows = store.rows
-    if not rows:
+def _provenance(frame) -> list[str]:
+    if not len(frame):
         return ["## Where it ran\n", "Nothing is stored.\n"]
-    days = sorted(row["when"][:10] for row in rows)
-    found = ["## Where it ran\n", f"{len(rows)} results, {days[0]} to {days[-1]}.\n"]
+    days = frame["when"].str[:10]
+    parts = ["## Where it ran\n", f"{len(frame)} results, {days.min()} to {days.max()}.\n"]
     for what in ("machine", "threads", "versions"):
-        counts = Counter(row[what] for row in rows)
-        listed = "; ".join(f"{value} ({n})" for value, n in counts.most_common())
-        found.append(f"- {what}: {listed}")
-    return [*found, ""]
+        listed = "; ".join(f"{value} ({n})" for value, n in frame[what].value_counts().items())
+        parts.append(f"- {what}: {listed}")
+    return [*parts, ""]
 
 
 def page(store, folder=drawing.FOLDER) -> str:
     """The page for the results in a store and the figures in a folder."""
-    results = Results(store)
+    results, latest = Results(store), tables.latest(store)
     parts = [_INTRO, "## What of the paper holds\n"]
     parts.append("\n".join(_claim(results, claim) for claim in CLAIMS) + "\n")
     for name, title in _TITLES.items():
@@ -202,8 +153,8 @@ def page(store, folder=drawing.FOLDER) -> str:
     parts += ["## Table 5: mixtures with given covariances\n", *_mixtures(store)]
     for name in _FIGURES:
         parts += _figure(name, folder)
-    parts += [*_families(store), *_time_and_growth(store)]
-    return "\n".join([*parts, *_bars(store), *_provenance(store)])
+    parts += [*_families(latest), *_time_and_growth(latest)]
+    return "\n".join([*parts, *_bars(store), *_provenance(store.frame)])
 
 
 def write(store, path=PAGE):
@@ -212,4 +163,4 @@ def write(store, path=PAGE):
     for name in drawing.FIGURES:
         drawing.draw(store, name, folder)
     path.write_text(page(store, folder))
-    print(f"{path}: {len(store.rows)} results")
+    print(f"{path}: {len(store.frame)} results")

@@ -4,18 +4,17 @@ python -m benchmarks.sparse [--n-init N] [--max-iter N]
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
 
 import numpy as np
-import torch
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from sklearn_gso import GSOMatrixCompleter
 from sklearn_gso.datasets import hide_entries, make_low_rank_tasks
+
+from .measuring import PeakMemory, one_thread, timed
 
 SHAPE, N_ENTRIES, RANK, NOISE = (20_000, 5_000), 1_000_000, 10, 0.1
 N_JUDGED = 100_000
@@ -41,21 +40,20 @@ def large(n_init, max_iter):
     rows, columns, values = draw(N_ENTRIES + N_JUDGED)
     seen, hidden = slice(N_ENTRIES), slice(N_ENTRIES, None)
     X = sparse.csr_array((values[seen], (rows[seen], columns[seen])), shape=SHAPE)
-    before, busy = time.perf_counter(), time.process_time()
-    completer = GSOMatrixCompleter(RANK, max_iter=max_iter, n_init=n_init, random_state=0).fit(X)
-    seconds = time.perf_counter() - before
+    completer = GSOMatrixCompleter(RANK, max_iter=max_iter, n_init=n_init, random_state=0)
+    memory, busy = PeakMemory(), time.process_time()
+    _, seconds = timed(completer.fit, X)
     busy = time.process_time() - busy
-    found = completer.predict_entries(rows[hidden], columns[hidden])
-    error = np.linalg.norm(found - values[hidden]) / np.linalg.norm(values[hidden])
-    before = time.perf_counter()
-    score = completer.score(X)
-    scored = time.perf_counter() - before
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak, above = memory.peak() / 2**30, memory.above() / 2**30
+    others = completer.predict_entries(rows[hidden], columns[hidden])
+    error = np.linalg.norm(others - values[hidden]) / np.linalg.norm(values[hidden])
+    score, scored = timed(completer.score, X)
     print(
         f"{SHAPE[0]} x {SHAPE[1]}, {N_ENTRIES} entries, {RANK} components, {max_iter} sweeps, "
         f"n_init={n_init}: fit {seconds:.1f} s ({busy:.1f} s of the processor), "
-        f"peak memory {peak:.2f} GB; relative error on {N_JUDGED} others "
-        f"{error:.3f} (noise alone {NOISE:.3f}); score {score:.3f} in {scored:.1f} s"
+        f"peak memory {peak:.2f} GB, {above:.2f} GB above what was in use; relative error on "
+        f"{N_JUDGED} others {error:.3f} (noise alone {NOISE:.3f}); score {score:.3f} in "
+        f"{scored:.1f} s"
     )
 
 
@@ -94,8 +92,7 @@ def main(arguments=None):
             command = [sys.executable, "-m", "benchmarks.sparse", "--part", part, *own]
             subprocess.run(command, check=True)
         return
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
+    with one_thread():
         large(given.n_init, given.max_iter) if given.part == "large" else one_row()
 
 

@@ -1,16 +1,17 @@
 """Time to a mean error of 1e-4, and how time and memory grow with size."""
 
+import argparse
 import subprocess
 import sys
-import time
 
 import numpy as np
 
 from sklearn_gso import GSOMatrixCompleter
-from sklearn_gso.learned_optimizers.learned_optimizer import find_optimizer
-from sklearn_gso.metrics import relative_error
+from sklearn_gso.datasets import make_low_rank_tasks
 
 from .cells import Cell
+from .measuring import PeakMemory, errors, one_thread, timed
+from .methods import OURS, pretrained
 from .peers.bpmf import bpmf
 from .peers.packages import lr_geom_cg
 from .peers.r2rils import r2rils
@@ -18,20 +19,21 @@ from .peers.scaled_gd import scaled_gd
 
 TARGET = 1e-4
 TIMED, TIMED_QUICK = 100, 10
-SIZES = (100, 300, 1000, 3000)
+SIZES, QUICK_SIZES = (100, 300, 1000, 3000), (100, 300, 1000)
+MEMORY = "memory over input"
 # Each peer's effort, from the least that was seen to reach the target upwards.
 EFFORTS = {
+    "R2RILS": [
+        lambda x, n=n, i=i: r2rils(x, 5, max_iter=n, n_inner=i)
+        for n, i in ((8, 25), (12, 25), (20, 25), (8, 50), (12, 50), (20, 50), (30, 100))
+    ]
+    + [lambda x: r2rils(x, 5)],
+    "LRGeomCG": [lambda x, n=n: lr_geom_cg(x, 5, max_iter=n) for n in (40, 80, 150, 500)],
     "ScaledGD": [
         lambda x, s=s, n=n: scaled_gd(x, 5, step=s, max_iter=n, tol=2e-5)
         for n in (200, 400, 1000)
         for s in (0.25, 0.35, 0.5, 0.7)
     ],
-    "R2RILS": [
-        lambda x, n=n, i=i: r2rils(x, 5, max_iter=n, t_l=i)
-        for n, i in ((8, 25), (12, 25), (20, 25), (8, 50), (12, 50), (20, 50), (30, 100))
-    ]
-    + [lambda x: r2rils(x, 5)],
-    "LRGeomCG": [lambda x, n=n: lr_geom_cg(x, 5, max_iter=n) for n in (40, 80, 150, 500)],
     "BPMF": [
         lambda x, n=n: bpmf(x, 5, random_state=0, n_burn=n, n_kept=n // 4)
         for n in (30, 60, 120, 240)
@@ -39,101 +41,103 @@ EFFORTS = {
 }
 
 
-def _weights() -> str:
-    return f"weights {find_optimizer('pretrained', 'completer').digest()[:8]}"
+def _completer(**options):
+    return GSOMatrixCompleter(5, n_epochs=0, random_state=0, **options)
 
 
-def _run(solve, pairs):
-    start = time.perf_counter()
-    errors = [relative_error(t, solve(x)) for x, t in pairs]
-    return np.mean(errors), (time.perf_counter() - start) / len(pairs)
+def fewest_sweeps(X, truth, **options):
+    """The least sweeps, 8 to 40, whose mean error is low enough, the error, seconds for all."""
+    for max_iter in range(8, 41):
+        completer = _completer(max_iter=max_iter, **options).fit(X[:1])
+        mean = errors(truth, completer.reconstruct(X)).mean()
+        if mean <= TARGET:
+            break
+    _, seconds = timed(completer.reconstruct, X, repeats=3)
+    return max_iter, mean, seconds
 
 
-def _ours(max_iter, n_init, X):
-    completer = GSOMatrixCompleter(
-        5, max_iter=max_iter, n_init=n_init, n_epochs=0, random_state=0
-    ).fit(X[:1])
-    start = time.perf_counter()
-    estimates = completer.reconstruct(X)
-    return estimates, (time.perf_counter() - start) / len(X)
+def _best(runs, n):
+    """The fastest of runs ``(mean, seconds)`` of n instances that are good enough."""
+    reached = [(seconds / n, mean) for mean, seconds in runs if mean <= TARGET]
+    return min(reached, default=(np.inf, np.inf))
 
 
-def time_to_target(store, quick=False):
-    """The fewest sweeps, and the cheapest effort of each peer, whose mean reaches 1e-4."""
-    n = TIMED_QUICK if quick else TIMED
-    pairs = [Cell("G").draw(10_000 + i) for i in range(n)]
-    X = np.stack([x for x, _ in pairs])
-    label = f"time, {n} instances"
-    # Ratios are of one run, so peers are timed again beside every new set of weights.
-    settings = f"best, beside {_weights()}"
-    if store.has(label, "LSTMControl", settings, 0):
-        return
-    for name, efforts in EFFORTS.items():
-        if store.has(label, name, settings, 0):
-            continue
-        reached = []
-        for effort in efforts:
-            mean, seconds = _run(effort, pairs[: max(5, n // 5)])
-            if mean <= TARGET and (not reached or seconds < min(reached)[0]):
-                mean, seconds = _run(effort, pairs)
-                reached += [(seconds, mean)] if mean <= TARGET else []
-        seconds, mean = min(reached, default=(np.inf, np.inf))
-        store.add(label, name, settings, [(0, mean, seconds)])
-    found = []
-    for n_init in (1, 2):
-        for max_iter in range(8, 41):
-            estimates, _ = _ours(max_iter, n_init, X)
-            mean = np.mean(
-                [relative_error(t, e) for (_, t), e in zip(pairs, estimates, strict=True)]
-            )
-            if mean <= TARGET:
-                seconds = np.median([_ours(max_iter, n_init, X)[1] for _ in range(3)])
-                found.append((seconds, mean))
+def _peer_runs(efforts, X, truth):
+    """Each effort on some instances; on all where it is good enough and the fastest so far."""
+    least, few = np.inf, max(5, len(X) // 5)
+    for effort in efforts:
+        for n in (few, len(X)):
+            estimates, seconds = timed(list, map(effort, X[:n]))
+            mean = errors(truth[:n], estimates).mean()
+            if mean > TARGET or seconds / n >= least:
                 break
-    seconds, mean = min(found, default=(np.inf, np.inf))
-    store.add(label, "LSTMControl", settings, [(0, mean, seconds)])
+        else:
+            least = seconds / n
+            yield mean, seconds
 
 
-_PROBE = """
-import resource, sys, time
-import numpy as np, torch
-from threadpoolctl import threadpool_limits
-from sklearn_gso import GSOMatrixCompleter
-from sklearn_gso.datasets import make_low_rank_tasks
-from sklearn_gso.metrics import relative_error
-torch.set_num_threads(1)
-n = int(sys.argv[1])
-def draw(n):
-    rate = 20 * (2 * n - 5) / n**2
-    X, truth = make_low_rank_tasks(1, shape=(n, n), rank=5, rate=rate, random_state=n)
-    return X[0], truth[0]
-with threadpool_limits(1):
-    GSOMatrixCompleter(5, n_epochs=0, random_state=0).fit(draw(60)[0])
-    X, truth = draw(n)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
-    completer = GSOMatrixCompleter(5, n_epochs=0, random_state=0).fit(X)
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    error = relative_error(truth, completer.reconstruct(X))
-print(seconds, (peak - before) * 1024 / X.nbytes, error)
-"""
+def time_to_target(store, wanted):
+    """The fewest sweeps, and the cheapest effort of each peer, whose mean reaches 1e-4."""
+    n = TIMED_QUICK if wanted.quick else TIMED
+    cell = f"time, {n} instances"
+    # Ratios are of one run, so peers are timed again beside every new set of weights.
+    settings = f"best, beside {pretrained()}"
+    if store.has(cell, OURS, settings, 0):
+        return
+    X, truth = map(np.stack, zip(*(Cell("G").draw(10_000 + i) for i in range(n)), strict=True))
+    for name, efforts in EFFORTS.items():
+        if not store.has(cell, name, settings, 0):
+            seconds, mean = _best(_peer_runs(efforts, X, truth), n)
+            store.add(cell, name, settings, [(0, mean, seconds)])
+    seconds, mean = _best((fewest_sweeps(X, truth, n_init=i)[1:] for i in (1, 2)), n)
+    store.add(cell, OURS, settings, [(0, mean, seconds)])
 
 
-def growth(store, quick=False):
-    """Seconds, and memory of a fit over the matrix itself, in a process for each size."""
-    for n in SIZES[:3] if quick else SIZES:
-        if store.has(f"growth, {n} square", "memory over input", _weights(), 0):
+def growth(store, wanted):
+    """Seconds, and peak memory of a fit over the matrix itself, in a process for each size.
+
+    Each matrix has 20 observed entries for each degree of freedom of rank 5. The peak is that
+    above what was in use before the fit.
+    """
+    for n in QUICK_SIZES if wanted.quick else SIZES:
+        cell = f"growth, {n} square"
+        wanted = {OURS: pretrained(), MEMORY: f"{pretrained()}, above what was in use"}
+        todo = [name for name, settings in wanted.items() if not store.has(cell, name, settings, 0)]
+        if not todo:
             continue
-        out = subprocess.run(
-            [sys.executable, "-c", _PROBE, str(n)], capture_output=True, text=True, check=True
-        )
-        seconds, memory, error = map(float, out.stdout.split())
-        for name, value in (("LSTMControl", error), ("memory over input", memory)):
-            store.add(f"growth, {n} square", name, _weights(), [(0, value, seconds)])
+        command = [sys.executable, "-m", "benchmarks.speed", str(n)]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds, memory, error = map(float, run.stdout.split())
+        print(f"{cell}: {seconds:.2f} s, peak memory {memory:.2f} x the matrix", flush=True)
+        for name in todo:
+            value = memory if name == MEMORY else error
+            store.add(cell, name, wanted[name], [(0, value, seconds)])
 
 
 def power(sizes, seconds) -> float:
     """Exponent of seconds as a power of the number of observed entries."""
     entries = [20 * (2 * n - 5) for n in sizes]
     return float(np.polyfit(np.log(entries), np.log(seconds), 1)[0])
+
+
+def fit_one(n):
+    """Seconds of a default fit of n x n, its peak memory over the matrix, and its error."""
+
+    def draw(n):
+        rate = 20 * (2 * n - 5) / n**2
+        X, truth = make_low_rank_tasks(1, shape=(n, n), rank=5, rate=rate, random_state=n)
+        return X[0], truth[0]
+
+    with one_thread():
+        _completer().fit(draw(60)[0])  # what is loaded on first use is not the fit's
+        X, truth = draw(n)
+        memory = PeakMemory()
+        completer, seconds = timed(_completer().fit, X)
+        above = memory.above()
+        return seconds, above / X.nbytes, errors([truth], [completer.reconstruct(X)])[0]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=fit_one.__doc__)
+    parser.add_argument("n", type=int)
+    print(*fit_one(parser.parse_args().n))

@@ -12,7 +12,7 @@ rank 7.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter
+from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, MetaTraining
 from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.metrics import relative_error
 from sklearn_gso.plotting import TrainingHistoryDisplay
@@ -26,8 +26,9 @@ X_test, truth = make_low_rank_tasks(20, random_state=1, **options)
 # sorts of matrices, but hardly this sort. It needs no ground truth: a tenth of the observed
 # entries is hidden afresh in every episode and judged.
 
-trained = GSOMatrixCompleter(7, max_iter=20, n_epochs=5, learning_rate=3e-3, random_state=0)
-trained.fit(X_train)
+trained = GSOMatrixCompleter(
+    7, max_iter=20, n_epochs=5, training=MetaTraining(learning_rate=3e-3), random_state=0
+).fit(X_train)
 
 # %%
 # The trained optimizer is an object that travels: into other estimators, files,

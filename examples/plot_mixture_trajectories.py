@@ -12,11 +12,10 @@ import numpy as np
 import torch
 
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture
-from sklearn_gso.solvers.alternating import rules_for
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.solvers.local_search import converge, explore
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.rules import ClosedForm
+from sklearn_gso.solvers import explore, minimize, rules_for
 
 K, SD, TOL, MAX_ITER = 4, 5.70, 1e-6, 1000
 X, truth = make_mixture_tasks(50, n_samples=500, spread=24.0, sd=SD, random_state=0)
@@ -68,9 +67,9 @@ class Watched(ClosedForm):
         super().__init__()
         self.diary = []
 
-    def step(self, problem, variables, name, state, progress):
+    def step(self, problem, variables, name, state, clock):
         self.diary.append((variables["means"], variables["weights"]))
-        return super().step(problem, variables, name, state, progress)
+        return super().step(problem, variables, name, state, clock)
 
 
 gain = nll["EM"] - nll["GSO"]
@@ -89,7 +88,7 @@ generator = torch.Generator().manual_seed(0)
 with torch.no_grad():
     variables = problem.start_from(start)
     first = problem.objective(variables).numpy()
-    run = converge(problem, rules, variables, MAX_ITER, TOL)
+    run = minimize(problem, rules, variables, MAX_ITER, tol=TOL, safeguard="none")
     n_em = len(watched.diary)
     explore(problem, rules, run, judge, generator, MAX_ITER, TOL)
     heights = [first]

@@ -14,11 +14,11 @@ import argparse
 import copy
 import csv
 import time
-from importlib.metadata import version
 
 import numpy as np
 import torch
 
+from pretraining import minutes_since, versions
 from sklearn_gso.datasets import make_low_rank_tasks, make_table_tasks
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.problems import EmpiricalBayesCompletion, identifiable_components
@@ -81,6 +81,7 @@ def _draw_table(kind, shape, n_tasks, rng):
 
 
 def _draw_low_rank(kind, shape, n_tasks, rng):
+    """Incomplete matrices of low rank, the truth, and n_components."""
     p, q = shape
     rank = int(rng.randint(1, min(10, min(shape) // 4) + 1))
     k = rank if rng.rand() < 0.5 else int(round(rank * np.exp(rng.uniform(-0.7, 0.7))))
@@ -101,24 +102,28 @@ def _draw_low_rank(kind, shape, n_tasks, rng):
         options["noise"] = np.exp(rng.uniform(np.log(0.005), np.log(0.4)))
     k = max(1, min(k, min(shape) // 2, 20))
     fitted = min(rank, k)
-    dof = fitted * (p + q - fitted) / (p * q)
-    if kind.endswith("near the limit"):
-        # As few entries, yet of a rank that cannot be fitted: to be told apart.
-        rate = dof * rng.uniform(1.03, 1.5)
-    elif kind == "high rank":
-        rate = rng.uniform(0.1, 0.5)
-    else:
-        rate = np.exp(rng.uniform(np.log(min(0.85, 1.2 * dof)), np.log(0.9)))
     X, truth = make_low_rank_tasks(
         n_tasks,
         shape=shape,
         rank=rank,
-        rate=min(rate, 0.9),
+        rate=_rate(kind, fitted * (p + q - fitted) / (p * q), rng),
         factors="uniform" if uniform else "gaussian",
         random_state=rng,
         **options,
     )
     return X, truth, k
+
+
+def _rate(kind, limit, rng):
+    """Share of the entries that is observed; ``limit`` is what counting needs."""
+    if kind.endswith("near the limit"):
+        # As few entries, yet of a rank that cannot be fitted: to be told apart.
+        rate = limit * rng.uniform(1.03, 1.5)
+    elif kind == "high rank":
+        rate = rng.uniform(0.1, 0.5)
+    else:
+        rate = np.exp(rng.uniform(np.log(min(0.85, 1.2 * limit)), np.log(0.9)))
+    return min(rate, 0.9)
 
 
 def draw_episode(kind, rules, rng, generator):
@@ -185,11 +190,10 @@ def pretrain(
         settings = {"n_steps": n_steps, "seed": seed, "start": start and start.digest(), "new": new}
         parts = {"numpy": Draws(rng), "torch": Draws(generator)}
         checkpoint = Checkpoint(checkpoint, settings, parts)
-    n_steps = n_steps or _steps_within(minutes, source, rules)
     history = meta_train(
         source,
         rules,
-        n_steps,
+        n_steps or _steps_within(minutes, source, rules),
         validation=[episode for episodes in validation.values() for episode in episodes],
         validate_every=100,
         learning_rate=learning_rate or (1.5e-3 if start else 3e-3),
@@ -209,17 +213,9 @@ def pretrain(
         n_steps=history.n_steps,
         n_skipped=history.n_skipped,
         seed=seed,
-        minutes=round((time.time() - clock) / 60, 1),
-        versions={
-            "sklearn_gso": version("sklearn-gso"),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-        validation={
-            "what": "error over the untrained step's after as many sweeps, its root below 1, mean "
-            "over other tasks of the same kinds; 1 is untrained",
-            **{k: round(validate(episodes, rules), 4) for k, episodes in validation.items()},
-        },
+        minutes=minutes_since(clock),
+        versions=versions(),
+        validation=_judged(rules, validation),
     )
 
 
@@ -242,6 +238,16 @@ def _validation(rules):
     rng = np.random.RandomState(_VALIDATION_SEED)
     generator = torch.Generator().manual_seed(_VALIDATION_SEED)
     return {k: [draw_episode(k, rules, rng, generator) for _ in range(18)] for k in KINDS}
+
+
+def _judged(rules, validation) -> dict:
+    """The loss of each kind, for the description."""
+    losses = {kind: round(validate(episodes, rules), 4) for kind, episodes in validation.items()}
+    return {
+        "what": "error over the untrained step's after as many sweeps, its root below 1, mean "
+        "over other tasks of the same kinds; 1 is untrained",
+        **losses,
+    }
 
 
 def _steps_within(minutes, source, rules):

@@ -8,12 +8,12 @@ their local optima short EM runs tell what every move brings. No ground truth is
 
 import argparse
 import time
-from importlib.metadata import version
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from pretraining import minutes_since, versions
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.problems import MixtureFreeEnergy
@@ -123,15 +123,9 @@ def pretrain(n_rounds=24, n_steps=3000, hidden_size=48, verbose=True) -> Learned
     generator = torch.Generator().manual_seed(_SEED)
     judge = LSTMJudge(tables[0].features.shape[2], hidden_size, generator=generator)
     history = train_judge(judge, tables, n_steps, generator, validation=validation, verbose=verbose)
-    problem = draw_problem("round", False, np.random.RandomState(0), 2)
-    with torch.no_grad():
-        again = torch.Generator().manual_seed(_VALIDATION_SEED)
-        loss = np.mean([float(table_loss(judge, table, again)) for table in validation])
-        hits = hit_rate(judge, validation)
-        chance = hit_rate(RandomJudge(again), validation)
     return LearnedOptimizer.from_rules(
         {"moves": judge},
-        problem,
+        draw_problem("round", False, np.random.RandomState(0), 2),
         trained_on=(
             f"{sum(len(t.gains) for t in tables)} local optima of random mixtures: "
             + ", ".join(KINDS)
@@ -141,22 +135,27 @@ def pretrain(n_rounds=24, n_steps=3000, hidden_size=48, verbose=True) -> Learned
         n_skipped=history.n_skipped,
         seed=_SEED,
         minutes={
-            "gathering": round((gathered - clock) / 60, 1),
-            "training": round((time.time() - gathered) / 60, 1),
+            "gathering": minutes_since(clock, gathered),
+            "training": minutes_since(gathered),
         },
-        versions={
-            "sklearn_gso": version("sklearn-gso"),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-        validation={
-            "what": "other tasks of the same kinds: the loss, and how often the first round of "
-            f"{judge.n_tried} moves finds a gain where there is one, beside moves at random",
-            "loss": round(float(loss), 4),
-            "hits": round(hits, 4),
-            "hits_of_random_moves": round(chance, 4),
-        },
+        versions=versions(),
+        validation=_judged(judge, validation),
     )
+
+
+def _judged(judge, validation) -> dict:
+    """Loss and hits on other tasks, for the description."""
+    again = torch.Generator().manual_seed(_VALIDATION_SEED)
+    with torch.no_grad():
+        loss = np.mean([float(table_loss(judge, table, again)) for table in validation])
+        hits, chance = (hit_rate(one, validation) for one in (judge, RandomJudge(again)))
+    return {
+        "what": "other tasks of the same kinds: the loss, and how often the first round of "
+        f"{judge.n_tried} moves finds a gain where there is one, beside moves at random",
+        "loss": round(float(loss), 4),
+        "hits": round(hits, 4),
+        "hits_of_random_moves": round(chance, 4),
+    }
 
 
 def main():

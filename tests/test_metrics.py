@@ -1,9 +1,19 @@
-"""The relative error at every scale."""
+"""The relative error: its formula, and at every scale."""
 
 import numpy as np
 import pytest
 
 from sklearn_gso.metrics import relative_error
+
+
+def test_it_is_taken_over_what_is_known_and_asked_for():
+    truth = np.array([[3.0, 4.0], [np.nan, 0.0]])
+    completed = np.array([[3.0, 1.0], [7.0, 4.0]])
+    assert relative_error(truth, completed) == pytest.approx(5 / 5)
+    assert relative_error(truth, completed, where=[[True, False], [True, False]]) == 0.0
+    assert relative_error(np.zeros((1, 2)), np.ones((1, 2))) == pytest.approx(np.sqrt(2))
+    with pytest.raises(ValueError, match="shape"):
+        relative_error(truth, completed[:1])
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-200, 1.0, 1e200, 1e300])

@@ -7,7 +7,7 @@ from .als import als, als_validated, continuation_als, rank_one
 from .bpmf import bpmf
 from .matrix_irls import matrix_irls
 from .means import row_column_mean
-from .mixture_portfolio import portfolio
+from .mixture_search import portfolio, swap_em
 from .packages import cmfrec_completion, iterative_imputer, knn_imputer, lr_geom_cg
 from .r2rils import r2rils
 from .scaled_gd import scaled_gd
@@ -32,4 +32,4 @@ PEERS = {
     "KNNImputer, validated": knn_imputer,
 }
 
-__all__ = ["PEERS", "portfolio", "soft_impute"]
+__all__ = ["PEERS", "portfolio", "soft_impute", "swap_em"]

@@ -7,7 +7,7 @@ Netflix prize" (2008); the path is homotopy in the ridge, as SoftImpute-ALS warm
 
 import numpy as np
 
-from .validation import choose
+from .validation import choose, hidden_loss
 
 _RIDGE = 1e-3
 _RIDGES = (1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -51,7 +51,7 @@ def als_validated(X, rank, *, random_state=None, candidates=None):
     def fit(values, one):
         return als(values, one[0], random_state=random_state, ridge=one[1])
 
-    return fit(X, choose(X, candidates, fit, random_state))
+    return fit(X, choose(candidates, hidden_loss(X, fit, random_state)))
 
 
 def continuation_als(X, rank, *, random_state=None, max_iter=100, last=_RIDGE):

@@ -4,14 +4,15 @@ Mean relative errors over all entries of 100x100 matrices, 20 % observed, from a
 independent implementation of each; P: uniform factors, G: Gaussian ones.
 """
 
-import time
+from functools import partial
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+import pandas as pd
 
 from sklearn_gso.datasets import make_low_rank_tasks
-from sklearn_gso.metrics import relative_error
 
+from ..measuring import errors, one_thread, timed
+from ..showing import show
 from . import PEERS
 
 CELLS = {
@@ -39,34 +40,27 @@ KNOWN = {
 }
 
 
-def main(n_tasks=4, only=None):
-    print(f"{'peer':24}{'cell':6}{'known':>9}{'mean':>9}{'median':>9}{'seconds':>9}")
-    with threadpool_limits(1):
-        for name, peer in PEERS.items():
-            for cell, known in KNOWN[name].items() or {"G5": np.nan}.items():
-                if only and only not in name:
-                    continue
-                factors, rank = CELLS[cell]
-                X, truth = make_low_rank_tasks(
-                    n_tasks,
-                    shape=(100, 100),
-                    rank=rank,
-                    rate=0.2,
-                    factors=factors,
-                    random_state=8100,
-                )
-                start = time.perf_counter()
-                k = min(rank, 10)
-                found = [
-                    relative_error(t, peer(x, k, random_state=i))
-                    for i, (x, t) in enumerate(zip(X, truth, strict=True))
-                ]
-                seconds = (time.perf_counter() - start) / n_tasks
-                print(
-                    f"{name:24}{cell:6}{known:9.1e}{np.mean(found):9.1e}"
-                    f"{np.median(found):9.1e}{seconds:9.3f}",
-                    flush=True,
-                )
+def rows(n_tasks=4, only=""):
+    """Peer and cell, and the figures known and measured."""
+    for name, peer in PEERS.items():
+        for cell, known in KNOWN[name].items() or {"G5": np.nan}.items():
+            if only not in name:
+                continue
+            factors, rank = CELLS[cell]
+            data = {"shape": (100, 100), "rank": rank, "rate": 0.2, "factors": factors}
+            X, truth = make_low_rank_tasks(n_tasks, random_state=8100, **data)
+
+            solve = [partial(peer, x, min(rank, 10), random_state=i) for i, x in enumerate(X)]
+            estimates, seconds = timed(lambda runs=solve: [run() for run in runs])
+            reached = errors(truth, estimates)
+            yield name, cell, known, reached.mean(), np.median(reached), seconds / n_tasks
+
+
+def main():
+    with one_thread():
+        columns = ["peer", "cell", "known", "mean", "median", "seconds"]
+        table = pd.DataFrame(rows(), columns=columns).set_index("peer")
+    show("mean relative errors", table.map(lambda v: v if isinstance(v, str) else f"{v:.1e}"))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer as _IterativeImputer
 from sklearn.impute import KNNImputer as _KNNImputer
 
-from .validation import choose
+from .validation import choose, hidden_loss
 
 
 def lr_geom_cg(X, rank, *, random_state=None, max_iter=500):
@@ -65,7 +65,7 @@ def cmfrec_completion(X, rank, *, random_state=None, ridges=(0.03, 0.3, 3.0, 30.
         rows, columns = np.indices(X.shape).reshape(2, -1)
         return model.predict(rows, columns).reshape(X.shape)
 
-    return fit(X, choose(X, list(ridges), fit, random_state))
+    return fit(X, choose(ridges, hidden_loss(X, fit, random_state)))
 
 
 def iterative_imputer(X, rank=None, *, random_state=None, max_iter=10):
@@ -87,4 +87,4 @@ def knn_imputer(X, rank=None, *, random_state=None, neighbors=(2, 5, 10, 20)):
     def fit(values, n):
         return _KNNImputer(n_neighbors=n, keep_empty_features=True).fit_transform(values)
 
-    return fit(X, choose(X, list(neighbors), fit, random_state))
+    return fit(X, choose(neighbors, hidden_loss(X, fit, random_state)))

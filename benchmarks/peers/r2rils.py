@@ -28,7 +28,7 @@ def _operator(left, right, seen, rows, columns):
     return LinearOperator((len(rows), (p + q) * k), matvec=forward, rmatvec=backward)
 
 
-def r2rils(X, rank, *, random_state=None, max_iter=100, t_l=None, tol=1e-10):
+def r2rils(X, rank, *, random_state=None, max_iter=100, n_inner=None, tol=1e-10):
     """Until the observed residual is ``tol``, or no longer changes."""
     seen = ~np.isnan(X)
     rank = min(rank, min(X.shape) - 1)

@@ -7,7 +7,7 @@ from ..rules import UpdateRule
 from ..solvers.safeguard import SAFEGUARDS
 from .answering import Answering
 from .fitting import Fitting
-from .parameters import NONE, NOT_NEGATIVE, MetaTraining, choice, instance, integer
+from .parameters import NONE, NOT_NEGATIVE, MetaTraining, choice, instance, integer, keep
 from .reporting import ShowsOptimizer, with_callbacks
 from .solving import reconstruction
 
@@ -114,19 +114,7 @@ class AlternatingEstimator(Fitting, Answering, ShowsOptimizer, BaseEstimator):
         n_jobs=None,
         verbose=0,
     ):
-        self.optimizer = optimizer
-        self.rule = rule
-        self.max_iter = max_iter
-        self.tol = tol
-        self.t_l = t_l
-        self.t_u = t_u
-        self.n_epochs = n_epochs
-        self.training = training
-        self.n_init = n_init
-        self.safeguard = safeguard
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
+        keep(self, locals())
 
     @with_callbacks
     def fit(self, X, y=None):

@@ -18,24 +18,21 @@ from .solving import FittedRows, Item, Plan
 from .tasks import as_tasks, check_collection, draw_seed
 
 _CLASSICAL_MAX_ITER = 100
+# Parameters that training does not depend on, or only by the data, which a checkpoint knows.
+_NOT_OF_TRAINING = (
+    *("tol", "n_init", "safeguard", "n_jobs", "verbose"),
+    *("missing_values", "min_value", "max_value", "keep_empty_features", "add_indicator", "copy"),
+    *("init_params", "weights_init", "means_init", "precisions_init", "warm_start"),
+)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit leaves behind, set at its end.
+    """What a fit leaves behind, set at its end."""
 
-    Parameters
-    ----------
-    seed : int
-        Of the fit; what is solved later starts from it, too.
-    optimizer : LearnedOptimizer or None
-    rows : FittedRows or None
-        What new rows need; None after a fit on a collection.
-    """
-
-    seed: int
+    seed: int  # what is solved later starts from it, too
     optimizer: LearnedOptimizer | None = None
-    rows: Any = None
+    rows: Any = None  # FittedRows, what new rows need; None after a fit on a collection
 
 
 def fitted_on_one(estimator) -> bool:
@@ -59,6 +56,13 @@ class Fitting(CallbackSupportMixin):
         tables = [vars(c).get("accepts", {}) for c in reversed(type(self).__mro__)]
         check_table(self, {name: kind for table in tables for name, kind in table.items()})
         check_rule(self, self.rule, self.rule_kind)
+        for name in ("optimizer", "training", "t_u") if self._recipe() is None else ():
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and value == "pretrained"):
+                raise ValueError(
+                    f"{name} of {type(self).__name__} must be None where the rule learns nothing, "
+                    f"got {value!r}."
+                )
         training = self._training().check(self._max_iter())
         if training.checkpoint is not None and self.random_state is None:
             raise ValueError("checkpoint needs a random_state, or no fit could go on from it.")
@@ -190,12 +194,12 @@ class Fitting(CallbackSupportMixin):
         checkpoint = self._open_checkpoint(data, seed, start, y=truths is not None)
         items = [Item(array, self.problem_options(array)) for array in arrays]
         optimizer, history = learner.learn(items, truths, seed, start, checkpoint, progress)
-        warn_about(history, stacklevel=6)
+        warn_about(history)
         return {"learned_optimizer_": optimizer, "history_": history}
 
     def _open_checkpoint(self, data, seed, start, **more):
         """Where a training with these parameters, on these arrays, goes on."""
-        apart = {"optimizer", "training", "random_state", "n_jobs", "verbose"}
+        apart = {"optimizer", "training", "random_state", *_NOT_OF_TRAINING}
         settings = {k: v for k, v in self.get_params(deep=False).items() if k not in apart}
         settings |= {"estimator": type(self).__name__, **more}
         training = self._training().get_params()
@@ -204,8 +208,14 @@ class Fitting(CallbackSupportMixin):
 
     def _resolved(self) -> LearnedOptimizer | None:
         """The optimizer that the parameter stands for."""
-        network = self._recipe().network
-        found = resolve_optimizer(self.optimizer, self.pretrained, network, self.problem_class)
+        network, optimizer = self._recipe().network, self.optimizer
+        found = resolve_optimizer(optimizer, self.pretrained, network, self.problem_class)
+        if found and isinstance(self.rule, Recipe):
+            brought = found.description["arguments"]
+            other = {k: v for k, v in self.rule.arguments.items() if brought.get(k, v) != v}
+            if other and optimizer != "pretrained":
+                raise ValueError(f"rule asks for {other}, but the optimizer has {brought}.")
+            found = None if other else found
         if found is None and self.n_epochs == 0 and network.untrained() is None:
             raise ValueError(f"rule={self.rule!r} needs a trained optimizer or n_epochs >= 1.")
         return found

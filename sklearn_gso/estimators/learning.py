@@ -1,7 +1,6 @@
 """What a fit on a collection trains, and how it is frozen, resumed and warned about."""
 
 import json
-import warnings
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from scipy import sparse
 from tqdm.auto import tqdm
 
 from ..learned_optimizers import LearnedOptimizer
+from ..learned_optimizers.descriptions import plain
 from ..problems import Problem, has_role, new_generator
 from ..rules import Recipe
 from ..solvers import rules_for
@@ -27,6 +27,7 @@ from ..training.checkpoints import data_digest
 from ..training.episodes import MIN_TO_SPLIT
 from .parallel import share_of_threads
 from .parameters import MetaTraining
+from .reporting import warn
 from .solving import Item, kind_of
 from .tasks import to_values
 
@@ -35,19 +36,7 @@ _AVERAGING = 0.9
 
 @dataclass(frozen=True)
 class Learner:
-    """What trains the rules of a recipe on the instances of a problem.
-
-    Parameters
-    ----------
-    problem : type
-    recipe : Recipe
-    training : MetaTraining
-    max_iter : int
-    t_l, t_u : int or None
-        By default the rule's and the recipe's.
-    n_epochs : int
-    verbose : bool
-    """
+    """What trains the rules of a recipe on data sets; ``t_l`` and ``t_u`` may be the recipe's."""
 
     problem: type
     recipe: Recipe
@@ -60,22 +49,9 @@ class Learner:
 
     @share_of_threads()
     def learn(self, items: list[Item], truths, seed, start, checkpoint, progress):
-        """Train from an optimizer, or from new networks.
+        """Train from an optimizer or from new networks: the trained optimizer, and the history.
 
-        Parameters
-        ----------
-        items : list of Item
-        truths : list of array or None
-            What each is judged on, where it is known.
-        seed : int
-        start : LearnedOptimizer or None
-        checkpoint : Checkpoint or None
-        progress : Progress
-
-        Returns
-        -------
-        optimizer : LearnedOptimizer
-        history : History
+        ``truths`` holds what each data set is judged on, where it is known.
         """
         generator = new_generator(seed)
         problem = self._problem(items[:1])
@@ -150,13 +126,6 @@ class JudgeLearner:
 
     No ground truth: at local optima of every task, short runs tell. Ctrl-C ends training
     early; before it has begun, the judge stays as it was.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    training : MetaTraining
-    n_epochs : int
-    verbose : bool
     """
 
     recipe: Recipe
@@ -234,16 +203,7 @@ def frozen(networks, problem, start, history, trained_on) -> LearnedOptimizer:
 
 
 def open_checkpoint(path, settings: dict, data, seed, start) -> Checkpoint | None:
-    """Where a training goes on that has these settings and these arrays.
-
-    Parameters
-    ----------
-    path : path-like or None
-    settings : dict
-    data : iterable of array
-    seed : int
-    start : LearnedOptimizer or None
-    """
+    """Where a training goes on that has these settings, arrays, seed and start."""
     if path is None:
         return None
     settings = {name: _plain(value) for name, value in settings.items()}
@@ -256,16 +216,13 @@ def _plain(value):
     """Something for JSON that differs where the values differ."""
     if isinstance(value, Recipe):
         return {**asdict(value), "network": value.network.__name__}
-    if hasattr(value, "tolist"):
-        return value.tolist()
     try:
-        json.dumps(value)
+        return json.loads(json.dumps(value, default=plain))
     except TypeError:
         return repr(value)
-    return value
 
 
-def warn_about(history: History, stacklevel: int) -> None:
+def warn_about(history: History) -> None:
     """Warn where a training has brought nothing."""
     n_steps = history.n_steps
     if history.n_skipped and 2 * history.n_skipped >= n_steps:
@@ -281,4 +238,4 @@ def warn_about(history: History, stacklevel: int) -> None:
         )
     else:
         return
-    warnings.warn(message, UserWarning, stacklevel=stacklevel + 1)
+    warn(message)

@@ -5,6 +5,8 @@ from scipy import sparse
 
 # Entries, and the observed share, from where on stored entries alone are faster.
 _LARGE, _LITTLE = 250_000, 0.05
+# Entries looked at at once.
+_BLOCK = 1 << 17
 
 
 def stored(X):
@@ -53,21 +55,36 @@ def observed_entries(X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if sparse.issparse(X):
         rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         return rows, X.indices, X.data
-    rows, columns = np.nonzero(~np.isnan(X))
+    index = np.int32 if max(X.shape) < np.iinfo(np.int32).max else np.int64
+    places = [(start, *np.nonzero(seen)) for start, seen in _observed_blocks(X)]
+    rows = np.concatenate([(start + rows).astype(index) for start, rows, _ in places])
+    columns = np.concatenate([columns.astype(index) for *_, columns in places])
     return rows, columns, X[rows, columns]
+
+
+def _observed_blocks(X):
+    """Number of the first row, and where entries are observed, of some rows at a time.
+
+    A mask of all of a large matrix would be an eighth of its memory.
+    """
+    step = max(1, _BLOCK // max(1, X.shape[1]))
+    for start in range(0, max(1, X.shape[0]), step):
+        yield start, ~np.isnan(X[start : start + step])
 
 
 def count_observed(X) -> int:
     """Number of observed entries."""
-    return X.nnz if sparse.issparse(X) else int(np.count_nonzero(~np.isnan(X)))
+    if sparse.issparse(X):
+        return X.nnz
+    return sum(int(np.count_nonzero(seen)) for _, seen in _observed_blocks(X))
 
 
 def line_counts(X) -> tuple[np.ndarray, np.ndarray]:
     """Observed entries of each row and of each column."""
     if sparse.issparse(X):
         return np.diff(X.indptr), np.bincount(X.indices, minlength=X.shape[1])
-    seen = ~np.isnan(X)
-    return seen.sum(1), seen.sum(0)
+    counts = [(seen.sum(1), seen.sum(0)) for _, seen in _observed_blocks(X)]
+    return np.concatenate([rows for rows, _ in counts]), sum(columns for _, columns in counts)
 
 
 def without(X, value):

@@ -55,6 +55,12 @@ NOT_NEGATIVE = real("a number >= 0", lambda v: 0 <= v < np.inf)
 PATH = Accepts("a path", lambda v: isinstance(v, str | os.PathLike))
 
 
+def keep(owner, arguments: Mapping[str, Any]) -> None:
+    """Set the arguments of a constructor, its ``locals()``, as attributes of these names."""
+    apart = ("self", "__class__")
+    vars(owner).update({name: value for name, value in arguments.items() if name not in apart})
+
+
 def check_table(owner, table: Mapping[str, Accepts]) -> None:
     """Raise a ValueError that names the first parameter that is not what its table says.
 
@@ -141,12 +147,7 @@ class MetaTraining(BaseEstimator):
         validation_fraction=0.1,
         checkpoint=None,
     ):
-        self.loss = loss
-        self.loss_weights = loss_weights
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.validation_fraction = validation_fraction
-        self.checkpoint = checkpoint
+        keep(self, locals())
 
     def check(self, max_iter: int | None = None) -> "MetaTraining":
         """Itself, or a ValueError that names what is no setting.

@@ -1,5 +1,7 @@
 """What users see: bars, hooks for scikit-learn's callbacks, HTML with the optimizer described."""
 
+import inspect
+import warnings
 from contextlib import contextmanager
 from html import escape
 
@@ -17,6 +19,17 @@ except ImportError:  # scikit-learn < 1.9 has none
 
     def with_callbacks(method):
         return method
+
+
+_INSIDE = {"sklearn_gso", "sklearn", "joblib"}
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn of the line that called this package, past what scikit-learn puts in between."""
+    frame, level = inspect.currentframe(), 1
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 class Progress:

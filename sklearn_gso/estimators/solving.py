@@ -21,20 +21,11 @@ _LOCAL_SWEEPS = 50
 
 
 class Item(NamedTuple):
-    """One instance to be solved, and what is wanted of it.
-
-    Attributes
-    ----------
-    array : ndarray or sparse matrix
-    options : dict
-        Of its problem, beside the values.
-    wanted : object
-        For the reader.
-    """
+    """One data set to be solved, and what is wanted of it."""
 
     array: Any
-    options: dict
-    wanted: Any = None
+    options: dict  # of its problem, beside the values
+    wanted: Any = None  # for the reader
 
 
 def kind_of(item: Item):
@@ -69,16 +60,7 @@ def reconstruction(problem: Problem, variables) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Plan:
-    """What solves instances of a problem.
-
-    Parameters
-    ----------
-    problem : type
-        A `Problem`, made of values and options.
-    rule : UpdateRule or LearnedOptimizer
-        Of the blocks that may be moved.
-    settings : Multistart
-    """
+    """What solves data sets: a class of problems, a rule for the blocks it may move, starts."""
 
     problem: type
     rule: UpdateRule | LearnedOptimizer
@@ -86,13 +68,7 @@ class Plan:
 
     @share_of_threads()
     def solve(self, arrays, options, seed, progress: Progress, trace=False) -> Answer:
-        """Solve instances of one shape and of the same options.
-
-        Raises
-        ------
-        ValueError
-            If the best runs end in values that are not finite.
-        """
+        """Solve data sets of one kind; a ValueError where they end in no finite values."""
         problem = self.problem(to_values(arrays), **options)
         generator = new_generator(seed)
         if isinstance(self.rule, LearnedOptimizer):
@@ -106,7 +82,8 @@ class Plan:
             )
         with torch.no_grad():
             answer = answer._replace(runs=[_settled(problem, run) for run in answer.runs])
-        if not _is_finite(answer.best.variables):
+        best = answer.best
+        if not (_is_finite(best.variables) and best.objective.isfinite().all()):
             raise ValueError(self._why_not_finite())
         return answer
 
@@ -143,22 +120,12 @@ def _is_finite(variables) -> bool:
 
 @dataclass(frozen=True)
 class FittedRows:
-    """What a fit on one instance keeps for new rows: the blocks that belong to no row.
-
-    Parameters
-    ----------
-    problem : type
-    options : dict
-        Of the problem, the units of the fit among them.
-    weights : ndarray of shape (n_runs,)
-    runs : list of dict
-        The blocks of each run that counts, the best one first.
-    """
+    """What a fit on one data set keeps for new rows: the blocks that belong to no row."""
 
     problem: type
-    options: dict
+    options: dict  # the units of the fit among them
     weights: np.ndarray
-    runs: list[dict]
+    runs: list[dict]  # blocks of each run that counts, the best run first
 
     @staticmethod
     def order(answer: Answer) -> torch.Tensor:
@@ -193,7 +160,8 @@ class FittedRows:
     def solved(self, problem, array):
         """Variables of each run, the local blocks those of the rows of an array."""
         for kept in self.runs:
-            variables = {**problem.init(new_generator(0)), **to_tensors(kept)}
+            start = map_tensors(_alike, problem.init(new_generator(0)))
+            variables = {**start, **to_tensors(kept)}
             for _ in range(_LOCAL_SWEEPS if len(problem.local_blocks) > 1 else 1):
                 for name in problem.local_blocks:
                     variables[name] = problem.minimize_block(variables, name)
@@ -206,6 +174,11 @@ class FittedRows:
             problem = self.problem_of(array)
             weights = torch.tensor(self.weights)[:, None]
             return read(problem, weights, self.solved(problem, array), [wanted])[0]
+
+
+def _alike(block: torch.Tensor) -> torch.Tensor:
+    """Rows that all start as the first one does: what becomes of one depends on no other."""
+    return block[:, :1].expand_as(block) if block.ndim > 1 else block
 
 
 def to_arrays(variables) -> dict:

@@ -1,13 +1,12 @@
 """What is one matrix, what is a collection; masks, groups and containers."""
 
-import warnings
-
 import numpy as np
 import torch
 from scipy import sparse
 from sklearn.utils import check_array, check_random_state
 
 from .matrices import alike, count_observed, line_counts, stored
+from .reporting import warn
 
 # Doubles held at once by a batch of tasks, about 100 MB with what the loop needs.
 MEMORY_BOUND = 2_000_000
@@ -148,8 +147,7 @@ def warn_empty(arrays, columns=True, dropped=False):
             (left_out if dropped else filled).append(f"Columns {_named(empty)}{where}")
     for found, then in ((filled, "filled from the prior"), (left_out, "dropped")):
         if found:
-            message = f"{'; '.join(found)} of X have no observed entry and are {then}."
-            warnings.warn(message, UserWarning, stacklevel=4)
+            warn(f"{'; '.join(found)} of X have no observed entry and are {then}.")
 
 
 def _named(numbers) -> str:

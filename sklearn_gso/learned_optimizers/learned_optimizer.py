@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from ..rules.base import registered_rule
+from ..rules.base import check_registered, registered_rule
 from .descriptions import check_description, plain
 from .files import digest, read_arrays, unreadable, write_arrays
 
@@ -126,6 +126,13 @@ class LearnedOptimizer:
             Of the kind they were trained on.
         **about
             Further entries of the description.
+
+        Raises
+        ------
+        TypeError
+            If it is no dict.
+        ValueError
+            If the rules are of several classes, or of one that is not registered.
         """
         if not rules or not hasattr(rules, "values"):
             raise TypeError(f"rules must be a dict of networks by block, got {rules!r}.")
@@ -133,7 +140,7 @@ class LearnedOptimizer:
         if any(type(rule) is not type(first) for rule in rules.values()):
             kinds = sorted({type(rule).__name__ for rule in rules.values()})
             raise ValueError(f"one optimizer holds rules of one class, got {kinds}.")
-        registered_rule(type(first).__name__, type(first).__module__)
+        check_registered(type(first))
         shared = len(rules) > 1 and all(rule is first for rule in rules.values())
         networks = {"shared": first} if shared else rules
         weights = {

@@ -4,10 +4,11 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.matrices import densify
-from ._axes import panels
+from ..estimators.parameters import keep
+from ._axes import Display
 
 
-class CompletionDisplay:
+class CompletionDisplay(Display):
     """A matrix with holes, completed, with its standard deviations, and true.
 
     Parameters
@@ -41,10 +42,7 @@ class CompletionDisplay:
     """
 
     def __init__(self, observed, completed, deviations=None, truth=None):
-        self.observed = observed
-        self.completed = completed
-        self.deviations = deviations
-        self.truth = truth
+        keep(self, locals())
 
     @classmethod
     def from_estimator(cls, estimator, X, truth=None, *, ax=None, **style):
@@ -70,11 +68,8 @@ class CompletionDisplay:
         NotFittedError
         """
         check_is_fitted(estimator)
-        deviations = None
-        if hasattr(estimator, "transform_std"):
-            deviations = estimator.transform_std(X)
-        completed = estimator.transform(X)
-        return cls.from_predictions(X, completed, deviations, truth, ax=ax, **style)
+        std = estimator.transform_std(X) if hasattr(estimator, "transform_std") else None
+        return cls.from_predictions(X, estimator.transform(X), std, truth, ax=ax, **style)
 
     @classmethod
     def from_predictions(cls, X, completed, deviations=None, truth=None, *, ax=None, **style):
@@ -105,44 +100,24 @@ class CompletionDisplay:
             raise ValueError(f"All matrices must have one shape, got {sorted(shapes)}.")
         return cls(*arrays).plot(ax, **style)
 
-    def plot(self, ax=None, **style):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Its place is shared by the panels; by default of a new figure.
-        **style
-            For ``imshow`` of the matrices; they share their colours.
-
-        Returns
-        -------
-        display : CompletionDisplay
-            Itself.
-        """
+    def _panels(self):
         shown = {
             "observed": self.observed,
             "completed": self.completed,
             "standard deviation": self.deviations,
             "truth": self.truth,
         }
-        shown = {name: matrix for name, matrix in shown.items() if matrix is not None}
+        return {name: matrix for name, matrix in shown.items() if matrix is not None}
+
+    def _draw(self, **style):
+        shown = self._panels()
         values = [matrix for name, matrix in shown.items() if name != "standard deviation"]
-        common = {
-            "vmin": min(np.nanmin(v) for v in values),
-            "vmax": max(np.nanmax(v) for v in values),
-            **style,
-        }
-        self.ax_, axes = panels(len(shown), ax)
-        self.figure_ = self.ax_.figure
-        self.axes_ = dict(zip(shown, axes, strict=True))
+        common = {"vmin": min(map(np.nanmin, values)), "vmax": max(map(np.nanmax, values)), **style}
         self.images_ = {}
         for name, matrix in shown.items():
+            panel = self.axes_[name]
             own = {"cmap": "magma"} if name == "standard deviation" else common
-            image = self.axes_[name].imshow(matrix, aspect="auto", interpolation="none", **own)
-            self.axes_[name].set(title=name, xticks=[], yticks=[])
-            self.images_[name] = image
-        if self.deviations is not None:
-            place = self.axes_["standard deviation"]
-            self.figure_.colorbar(self.images_["standard deviation"], ax=place)
-        return self
+            self.images_[name] = panel.imshow(matrix, aspect="auto", interpolation="none", **own)
+            panel.set(title=name, xticks=[], yticks=[])
+            if name == "standard deviation":
+                self.figure_.colorbar(self.images_[name], ax=panel)

@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from ..estimators.parameters import keep
 from ..problems import take_tasks
-from ._axes import panels
+from ._axes import Display
 
 _NEUTRAL = {"relaxation": 1.0}
 _BAND = (0.05, 0.95)
 
 
-class ControlsDisplay:
+class ControlsDisplay(Display):
     """The controls that an `LSTMControl` chose over the sweeps.
 
     A line for each block, the median over its rows, in a band that holds nine tenths of
@@ -42,8 +43,7 @@ class ControlsDisplay:
     """
 
     def __init__(self, controls, steps_per_sweep=1):
-        self.controls = controls
-        self.steps_per_sweep = steps_per_sweep
+        keep(self, locals())
 
     @classmethod
     def from_estimator(cls, estimator, X, *, ax=None):
@@ -75,8 +75,11 @@ class ControlsDisplay:
             )
         # The run that weighs most: a classical one decides nothing.
         run = answer.runs[max(deciding, key=lambda i: float(answer.weights[i, 0]))]
+        # A trace is of all runs of a batch, which goes on where others do.
+        n_sweeps, n_traced = int(run.n_iter[0]), len(run.trace.objective) - 1
+        own = run.trace.decided[: len(run.trace.decided) * n_sweeps // n_traced]
         controls: dict = {}
-        for decided in run.trace.decided:
+        for decided in own:
             for block, chosen in decided.items():
                 for control, values in take_tasks(chosen, 0).items():
                     controls.setdefault(control, {}).setdefault(block, []).append(values[:, 0])
@@ -84,24 +87,12 @@ class ControlsDisplay:
             c: {b: np.stack(v) for b, v in blocks.items()} for c, blocks in controls.items()
         }
         n_steps = max(len(v) for blocks in controls.values() for v in blocks.values())
-        return cls(controls, n_steps // (len(run.trace.objective) - 1)).plot(ax)
+        return cls(controls, n_steps // n_sweeps).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw.
+    def _panels(self):
+        return self.controls
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Its place is shared by the panels; by default of a new figure.
-
-        Returns
-        -------
-        display : ControlsDisplay
-            Itself.
-        """
-        self.ax_, axes = panels(len(self.controls), ax)
-        self.figure_ = self.ax_.figure
-        self.axes_ = dict(zip(self.controls, axes, strict=True))
+    def _draw(self):
         self.lines_ = {control: {} for control in self.controls}
         for control, blocks in self.controls.items():
             panel = self.axes_[control]
@@ -113,5 +104,4 @@ class ControlsDisplay:
                 panel.fill_between(sweeps, low, high, color=line.get_color(), alpha=0.2)
                 self.lines_[control][block] = line
             panel.set(title=control, xlabel="sweeps")
-        axes[0].legend()
-        return self
+        next(iter(self.axes_.values())).legend()

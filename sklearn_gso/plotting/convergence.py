@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from ..estimators.completion.base import BaseCompleter
 from ..estimators.matrices import densify
+from ..estimators.parameters import keep
 from ..metrics import relative_error
 from ..solvers import Answer, weighted_average
-from ._axes import one_axes
+from ._axes import Display
 
 
-class ConvergenceDisplay:
+class ConvergenceDisplay(Display):
     """Loss and error of completers against their sweeps, the paper's figure 4.
 
     Both are relative errors and share an axis: the loss is that on the observed entries
@@ -42,8 +44,7 @@ class ConvergenceDisplay:
     """
 
     def __init__(self, loss, error=None):
-        self.loss = loss
-        self.error = error
+        keep(self, locals())
 
     @classmethod
     def from_estimator(cls, estimator, X, truth=None, *, peers=None, name=None, ax=None):
@@ -58,7 +59,7 @@ class ConvergenceDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Of a sparse matrix the stored entries are observed.
         truth : array-like of shape (n_samples, n_features), default=None
-            The matrix without holes.
+            The matrix without holes; NaN where it is not known.
         peers : dict of str to completer, default=None
             More fitted completers, by the name to be shown.
         name : str, default=None
@@ -73,35 +74,26 @@ class ConvergenceDisplay:
         ------
         NotFittedError
             If one of the completers is not fitted.
+        TypeError
+            If one of them is no completer of this package.
         ValueError
             For what ``transform`` refuses, and for a collection.
         """
         loss: dict = {}
         error: dict | None = None if truth is None else {}
         for label, one in {name or type(estimator).__name__: estimator, **(peers or {})}.items():
+            if not isinstance(one, BaseCompleter):
+                raise TypeError(f"{type(one).__name__} is no completer of sklearn_gso.")
             estimates = estimates_of(one.trace(X))
-            matrix = np.asarray(densify(X), dtype=np.float64)
+            matrix = densify(one._narrowed(*one._validated(X)))
             observed = ~np.isnan(matrix)
             loss[label] = _errors(matrix, estimates, observed)
             if error is not None:
-                error[label] = _errors(truth, estimates, ~observed)
+                known = one._narrowed(np.asarray(truth, dtype=np.float64))
+                error[label] = _errors(known, estimates, ~observed)
         return cls(loss, error).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default of a new figure.
-
-        Returns
-        -------
-        display : ConvergenceDisplay
-            Itself.
-        """
-        self.ax_ = one_axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self):
         self.lines_ = []
         for name, loss in self.loss.items():
             colour = None
@@ -112,20 +104,23 @@ class ConvergenceDisplay:
             self.lines_ += self.ax_.semilogy(loss, label=f"{name}: loss", **style)
         self.ax_.set(xlabel="sweeps", ylabel="relative error")
         self.ax_.legend()
-        return self
 
 
 def estimates_of(answer: Answer) -> list[np.ndarray]:
     """Estimates of a traced matrix before each sweep and at the end: the runs, as they weigh."""
-    length = max(len(run.trace.variables) for run in answer.runs)
+    # A trace is of all runs of a batch; each ends where it ends, at what it returned.
+    ways = [[*run.trace.variables[: int(run.n_iter[0])], run.variables] for run in answer.runs]
     estimates = []
-    for i in range(length):
+    for i in range(max(map(len, ways))):
         # A run that has ended before stays where it is.
-        now = [run.trace.variables[min(i, len(run.trace.variables) - 1)] for run in answer.runs]
+        now = [way[min(i, len(way) - 1)] for way in ways]
         values = (answer.problem.reconstruct(variables) for variables in now)
         estimates.append(weighted_average(answer.weights, values)[0].numpy())
     return estimates
 
 
 def _errors(truth, estimates, where) -> np.ndarray:
-    return np.array([relative_error(truth, estimate, where=where) for estimate in estimates])
+    """Of each estimate; NaN, which is not drawn, where a run was not finite."""
+    return np.array(
+        [relative_error(truth, e, where) if np.isfinite(e).all() else np.nan for e in estimates]
+    )

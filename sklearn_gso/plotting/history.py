@@ -2,10 +2,11 @@
 
 from sklearn.utils.validation import check_is_fitted
 
-from ._axes import one_axes
+from ..estimators.parameters import keep
+from ._axes import Display
 
 
-class TrainingHistoryDisplay:
+class TrainingHistoryDisplay(Display):
     """Loss and validation against the steps of meta-training.
 
     Parameters
@@ -30,7 +31,7 @@ class TrainingHistoryDisplay:
     """
 
     def __init__(self, history):
-        self.history = history
+        keep(self, locals())
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None):
@@ -60,21 +61,7 @@ class TrainingHistoryDisplay:
             )
         return cls(history).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default of a new figure.
-
-        Returns
-        -------
-        display : TrainingHistoryDisplay
-            Itself.
-        """
-        self.ax_ = one_axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self):
         (self.loss_,) = self.ax_.plot(*_columns(self.history, "loss"), ".", label="training")
         self.validation_ = None
         checked = _columns(self.history, "validation")
@@ -82,7 +69,6 @@ class TrainingHistoryDisplay:
             (self.validation_,) = self.ax_.plot(*checked, "o-", label="validation")
         self.ax_.set(xlabel="training step", ylabel="loss")
         self.ax_.legend()
-        return self
 
 
 def _columns(history, name):

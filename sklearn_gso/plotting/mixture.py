@@ -5,12 +5,13 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators import EMGaussianMixture
-from ._axes import one_axes
+from ..estimators.parameters import keep
+from ._axes import Display
 
 _GRID, _MARGIN, _LEVELS = 120, 0.1, 12
 
 
-class MixtureDisplay:
+class MixtureDisplay(Display):
     """Contours of a mixture's log-likelihood in the plane, with the way of its centres.
 
     Parameters
@@ -48,12 +49,7 @@ class MixtureDisplay:
     """
 
     def __init__(self, samples, grid, log_likelihood, means, trajectory=None, jumps=False):
-        self.samples = samples
-        self.grid = grid
-        self.log_likelihood = log_likelihood
-        self.means = means
-        self.trajectory = trajectory
-        self.jumps = jumps
+        keep(self, locals())
 
     @classmethod
     def from_estimator(cls, mixture, X, *, start=None, ax=None):
@@ -97,21 +93,7 @@ class MixtureDisplay:
         jumps = own and trajectory is not None and not isinstance(mixture, EMGaussianMixture)
         return cls(samples, grid, heights, mixture.means_, trajectory, jumps).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default of a new figure.
-
-        Returns
-        -------
-        display : MixtureDisplay
-            Itself.
-        """
-        self.ax_ = one_axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self):
         # Even steps down from the peak, twice as deep as half of the plane lies.
         heights = self.log_likelihood
         top, spread = heights.max(), np.ptp(np.quantile(heights, [0.5, 1]))
@@ -129,7 +111,6 @@ class MixtureDisplay:
         (self.means_,) = self.ax_.plot(*self.means.T, "*", color="tab:red", ms=9, label="centres")
         self.ax_.set(xlabel="feature 1", ylabel="feature 2", aspect="equal")
         self.ax_.legend()
-        return self
 
     def _draw_jumps(self):
         arrow = {"arrowstyle": "->", "color": "tab:red", "lw": 1.4}

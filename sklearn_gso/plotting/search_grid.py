@@ -3,10 +3,11 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._axes import one_axes
+from ..estimators.parameters import keep
+from ._axes import Display
 
 
-class SearchGridDisplay:
+class SearchGridDisplay(Display):
     """Heat map of a search over two parameters, the paper's figure 3 for t_l and t_u.
 
     Parameters
@@ -36,11 +37,7 @@ class SearchGridDisplay:
     """
 
     def __init__(self, values, x_values, y_values, x, y):
-        self.values = values
-        self.x_values = x_values
-        self.y_values = y_values
-        self.x = x
-        self.y = y
+        keep(self, locals())
 
     @classmethod
     def from_estimator(cls, search, x="t_u", y="t_l", *, score="mean_test_score", ax=None):
@@ -81,39 +78,18 @@ class SearchGridDisplay:
             values[place] = np.fmax(values[place], found)
         return cls(values, x_values, y_values, x, y).plot(ax)
 
-    def plot(self, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            By default of a new figure.
-
-        Returns
-        -------
-        display : SearchGridDisplay
-            Itself.
-        """
-        self.ax_ = one_axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self):
         self.image_ = self.ax_.imshow(self.values, origin="lower", aspect="auto")
         self.figure_.colorbar(self.image_, ax=self.ax_, label="score")
-        self.texts_ = [
-            self.ax_.text(
-                j,
-                i,
-                f"{value:.3g}",
-                ha="center",
-                va="center",
-                color="k" if self.image_.norm(value) > 0.5 else "w",
-            )
-            for (i, j), value in np.ndenumerate(self.values)
-            if np.isfinite(value)
-        ]
+        self.texts_ = []
+        for (i, j), value in np.ndenumerate(self.values):
+            if np.isfinite(value):
+                style = {"color": "k" if self.image_.norm(value) > 0.5 else "w"}
+                text = self.ax_.text(j, i, f"{value:.3g}", ha="center", va="center", **style)
+                self.texts_.append(text)
         self.ax_.set_xticks(range(len(self.x_values)), map(str, self.x_values))
         self.ax_.set_yticks(range(len(self.y_values)), map(str, self.y_values))
         self.ax_.set(xlabel=self.x, ylabel=self.y)
-        return self
 
 
 def _full_name(name, candidates) -> str:

@@ -43,14 +43,19 @@ def precisions(whitener: Tensor) -> Tensor:
     return whitener.mT @ whitener if is_matrix(whitener) else whitener.square()
 
 
-def whiten(whitener: Tensor, points: Tensor) -> Tensor:
-    """``A x`` for points (T, K or 1, D, n)."""
-    return whitener @ points if is_matrix(whitener) else whitener[..., None] * points
+def as_matrices(values: Tensor, n_features: int) -> Tensor:
+    """Covariances, precisions or their factors as matrices, (T, K or 1, D, D)."""
+    return values if is_matrix(values) else torch.diag_embed(values.expand(-1, -1, n_features))
+
+
+def multiply(factor: Tensor, points: Tensor) -> Tensor:
+    """``A x`` for points (T, K or 1, D, n), and A a matrix or its diagonal."""
+    return factor @ points if is_matrix(factor) else factor[..., None] * points
 
 
 def squared_distances(points: Tensor, means: Tensor, whitener: Tensor) -> Tensor:
     """Squared Mahalanobis distances (T, K, G) of points (T, D, G) from means (T, K, D)."""
-    deviation = whiten(whitener, points[:, None]) - whiten(whitener, means[..., None])
+    deviation = multiply(whitener, points[:, None]) - multiply(whitener, means[..., None])
     return deviation.square().sum(2)
 
 
@@ -65,16 +70,20 @@ def fit_covariances(kind, points, means, weights, reg_covar, counts) -> Tensor:
 
     ``counts`` (T, K) are the sums of the ``weights``.
     """
-    deviation = points[:, None] - means[..., None]
+    if kind in ("full", "tied"):
+        return _averaged(kind, scatters(points, means, weights), reg_covar, counts)
+    squares = (points[:, None] - means[..., None]).square() @ weights[..., None]
+    return _averaged(kind, squares[..., 0], reg_covar, counts)
+
+
+def _averaged(kind, sums, reg_covar, counts) -> Tensor:
+    """Covariances of one type from sums of squares, or of outer products, and counts."""
     if kind in ("diag", "spherical"):
-        found = (deviation.square() @ weights[..., None])[..., 0] / counts[..., None]
-        found = found + reg_covar
-        return found if kind == "diag" else found.mean(2, keepdim=True)
-    scatter = (weights[:, :, None] * deviation) @ deviation.mT
+        variances = sums / counts[..., None] + reg_covar
+        return variances if kind == "diag" else variances.mean(2, keepdim=True)
     if kind == "tied":
-        scatter, counts = scatter.sum(1, keepdim=True), counts.sum(1, keepdim=True)
-    found = scatter / counts[..., None, None]
-    return found + reg_covar * torch.eye(points.shape[1], dtype=points.dtype)
+        sums, counts = sums.sum(1, keepdim=True), counts.sum(1, keepdim=True)
+    return sums / counts[..., None, None] + reg_covar * torch.eye(sums.shape[2], dtype=sums.dtype)
 
 
 def log_normaliser(log_det: Tensor, n_features: int) -> Tensor:
@@ -122,20 +131,19 @@ class Monomials:
 
     def log_density(self, offset, means, precision) -> Tensor:
         """``offset - (x - μ)ᵀ P (x - μ) / 2`` of all samples, (T, K, G); offset is (T, K, 1)."""
+        pulled = multiply(precision, means[..., None])[..., 0]
         if is_matrix(precision):
-            pulled = (precision @ means[..., None])[..., 0]
             quadratic = self.factor * precision.flatten(2).index_select(2, self.place)
-            quadratic = quadratic.expand(-1, means.shape[1], -1)
         else:
-            pulled = precision * means
-            quadratic = (-0.5 * precision).expand(-1, means.shape[1], self.n_features)
+            quadratic = -0.5 * precision
+        quadratic = quadratic.expand(-1, means.shape[1], self.n_pairs)
         offset = offset - 0.5 * (pulled * means).sum(2, keepdim=True)
         return torch.cat([quadratic, pulled, offset], dim=2) @ self.values
 
     def moments(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Weighted sums (T, K) of 1, (T, K, D) of the features, (T, K, pairs) of products."""
-        found = weights @ self.values.mT
-        return found[..., -1], found[..., self.n_pairs : -1], found[..., : self.n_pairs]
+        sums = weights @ self.values.mT
+        return sums[..., -1], sums[..., self.n_pairs : -1], sums[..., : self.n_pairs]
 
     def _has_lost_digits(self, scatter, raw, counts, reg_covar) -> bool:
         """Whether some direction keeps too small a share of its sum of squares."""
@@ -161,8 +169,4 @@ class Monomials:
             scatter = products - means * sums - drift * means
             if not (scatter >= _MIN_SHARE * products).all():
                 return None
-            found = scatter / counts[..., None] + reg_covar
-            return found if kind == "diag" else found.mean(2, keepdim=True)
-        if kind == "tied":
-            scatter, counts = scatter.sum(1, keepdim=True), counts.sum(1, keepdim=True)
-        return scatter / counts[..., None, None] + reg_covar * self.identity
+        return _averaged(kind, scatter, reg_covar, counts)

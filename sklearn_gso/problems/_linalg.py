@@ -3,14 +3,82 @@
 LAPACK is called once a matrix, which costs more than the arithmetic when the
 matrices are 5 x 5 and there are thousands of them. Here the batch lies in the
 last, contiguous axis and every elimination step is one vectorised pass.
+
+Symmetric matrices are packed: (T, k, k, n) become their upper triangles,
+(T, k (k + 1) / 2, n), half the memory and half the work of every sum over them.
 """
+
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 # Above this order one LAPACK call a matrix beats the vectorised elimination
-# (python -m benchmarks.small_systems prints both).
-_LARGEST_VECTORISED = 12
+# (benchmarks/LOG.md).
+_MAX_VECTORISED = 12
+# Doubles that are eliminated at once: they stay in cache.
+_PART = 1 << 16
+
+
+class _Pairs(NamedTuple):
+    """Where the packed entries stand in a k x k matrix, and where its entries are packed."""
+
+    first: Tensor
+    second: Tensor
+    number: Tensor  # (k, k)
+    times: Tensor  # how often an entry counts in an inner product, (pairs, 1)
+
+
+@lru_cache(maxsize=256)
+def _pairs(k: int) -> _Pairs:
+    first, second = torch.triu_indices(k, k)
+    number = torch.empty(k, k, dtype=torch.long)
+    number[second, first] = number[first, second] = torch.arange(len(first))
+    times = 2 - (first == second).to(torch.float64)
+    return _Pairs(first, second, number, times[:, None])
+
+
+def _order(packed: Tensor) -> int:
+    """k of packed k x k matrices."""
+    return int(((8 * packed.shape[1] + 1) ** 0.5 - 1) / 2 + 0.5)
+
+
+def pack(matrices: Tensor) -> Tensor:
+    """The upper triangles of symmetric (T, k, k, n)."""
+    pairs = _pairs(matrices.shape[1])
+    return matrices[:, pairs.first, pairs.second]
+
+
+def unpack(packed: Tensor) -> Tensor:
+    """The symmetric matrices (T, k, k, n)."""
+    return packed[:, _pairs(_order(packed)).number]
+
+
+def outer(rows: Tensor) -> Tensor:
+    """Outer products of the rows of (T, n, k), packed."""
+    columns, pairs = rows.mT, _pairs(rows.shape[2])
+    return columns[:, pairs.first] * columns[:, pairs.second]
+
+
+def counted(packed: Tensor) -> Tensor:
+    """Packed matrices whose sum of products with others is the inner product of the matrices."""
+    return packed * _pairs(_order(packed)).times
+
+
+def inner(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products of all the matrices of each task, (T,)."""
+    total = left.new_zeros(len(left))
+    for part in _in_parts(left):
+        total = total + (counted(left[..., part]) * right[..., part]).sum((1, 2))
+    return total
+
+
+def _in_parts(packed: Tensor) -> list[slice]:
+    """Slices of the last axis whose matrices stay in cache."""
+    n, size = packed.shape[-1], max(1, packed[..., 0].numel())
+    step = max(1, _PART // (2 * size))
+    return [slice(i, i + step) for i in range(0, n, step)]
 
 
 def _matmul(left: Tensor, right: Tensor) -> Tensor:
@@ -34,17 +102,17 @@ def _eliminate(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         work[:, :, j] = -column / pivot[:, None]
         work[:, j] = row
         work[:, j, j] = 1 / pivot
-    inverse = work[:, :, :k]
+    half = work[:, :, :k] / 2
     # Rounding leaves it a little asymmetric: enough for a later elimination of a
     # nearly singular inverse to meet a negative pivot.
-    return (inverse + inverse.transpose(1, 2)) / 2, work[:, :, k]
+    return pack(half) + pack(half.transpose(1, 2)), work[:, :, k]
 
 
 def _lapack(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     factor, _ = torch.linalg.cholesky_ex(matrix.permute(0, 3, 1, 2))
     solution = torch.cholesky_solve(right.permute(0, 2, 1)[..., None], factor)
     inverse = torch.cholesky_inverse(factor)
-    return inverse.permute(0, 2, 3, 1), solution[..., 0].permute(0, 2, 1)
+    return pack(inverse.permute(0, 2, 3, 1)), solution[..., 0].permute(0, 2, 1)
 
 
 class _SolveAndInvert(torch.autograd.Function):
@@ -52,19 +120,26 @@ class _SolveAndInvert(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, matrix, right):
-        method = _eliminate if matrix.shape[1] <= _LARGEST_VECTORISED else _lapack
-        inverse, solution = method(matrix, right)
+        method = _eliminate if right.shape[1] <= _MAX_VECTORISED else _lapack
+        inverse, solution = torch.empty_like(matrix), torch.empty_like(right)
+        for part in _in_parts(matrix):
+            solved = method(unpack(matrix[..., part]), right[..., part])
+            inverse[..., part], solution[..., part] = solved
         ctx.save_for_backward(inverse, solution)
         return inverse, solution
 
     @staticmethod
     def backward(ctx, grad_inverse, grad_solution):
         inverse, solution = ctx.saved_tensors
+        inverse, pairs = unpack(inverse), _pairs(solution.shape[1])
         grad_right = (inverse * grad_solution[:, None]).sum(2)
         grad_matrix = -grad_right[:, :, None] * solution[:, None]
         if grad_inverse is not None:
+            # Each packed entry stands for two of the matrix.
+            grad_inverse = unpack(grad_inverse / pairs.times)
             grad_matrix = grad_matrix - _matmul(_matmul(inverse, grad_inverse), inverse)
-        return grad_matrix, grad_right
+        both = (grad_matrix + grad_matrix.transpose(1, 2)) / 2
+        return counted(pack(both)), grad_right
 
 
 def solve_and_invert(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,21 +150,26 @@ def solve_and_invert(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 
     Parameters
     ----------
-    matrix : Tensor of shape (T, k, k, n)
-        Symmetric positive definite in the two middle axes.
+    matrix : Tensor of shape (T, k (k + 1) / 2, n)
+        Symmetric positive definite matrices, packed.
     right : Tensor of shape (T, k, n)
 
     Returns
     -------
-    inverse : Tensor of shape (T, k, k, n)
+    inverse : Tensor of shape (T, k (k + 1) / 2, n)
     solution : Tensor of shape (T, k, n)
     """
     return _SolveAndInvert.apply(matrix, right)
 
 
-def log_determinant(matrix: Tensor) -> Tensor:
-    """Log determinants of ``(T, k, k, n)`` positive definite matrices: ``(T, n)``."""
-    if matrix.shape[1] > _LARGEST_VECTORISED:
+def log_determinant(packed: Tensor) -> Tensor:
+    """Log determinants of packed positive definite matrices: ``(T, n)``."""
+    parts = [_log_determinant(unpack(packed[..., part])) for part in _in_parts(packed)]
+    return torch.cat(parts, dim=1)
+
+
+def _log_determinant(matrix: Tensor) -> Tensor:
+    if matrix.shape[1] > _MAX_VECTORISED:
         return torch.linalg.slogdet(matrix.permute(0, 3, 1, 2)).logabsdet
     total = matrix.new_zeros(())
     while matrix.shape[1]:

@@ -13,8 +13,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ._gaussians import is_matrix, log_normaliser, precisions, scatters, whiten
+from ._gaussians import as_matrices, log_normaliser, multiply, precisions, scatters
 
+# Given parameters by which components and clusters can be told apart.
+TELLING = frozenset({"weights", "covariances"})
 # Nats a sample and feature by which present places look better than they are.
 _HANDICAP = 0.25
 # Nats a sample and feature below which two components may as well change places.
@@ -49,24 +51,25 @@ def move_components(problem, variables, move: Tensor, generator) -> dict:
     task = torch.arange(problem.n_tasks)
     weights, means, covariances = problem.parameters(variables)
     means, log_weights = means.clone(), torch.log_softmax(weights, dim=1)
-    old = means[task, first]
-    target = torch.where(
-        exchange[:, None],
-        means[task, second],
-        _distant_samples(problem, variables, second, generator),
-    )
-    means[task, first] = target
-    means[task, second] = torch.where(exchange[:, None], old, means[task, second])
-    other, own = log_weights[task, second], log_weights[task, first]
-    new = torch.where(exchange[:, None], other, other - math.log(2))
-    log_weights[task, second] = torch.where(exchange[:, None], own, new)
-    log_weights[task, first] = new
-    if "covariances" in variables and problem.covariance_type != "tied":
+    changes = exchange[:, None]
+    own, other = means[task, first], means[task, second]
+    samples = _distant_samples(problem, variables, second, generator)
+    means[task, first] = torch.where(changes, other, samples)
+    means[task, second] = torch.where(changes, own, other)
+    own, other = log_weights[task, first], log_weights[task, second]
+    half = torch.where(changes, other, other - math.log(2))
+    log_weights[task, first] = half
+    log_weights[task, second] = torch.where(changes, own, half)
+    if _have_own_covariances(problem, variables):
         covariances = covariances.clone()
         own = covariances[task, first]
         covariances[task, first] = covariances[task, second]
         covariances[task[exchange], second[exchange]] = own[exchange]
     return problem.start_from(means, log_weights, covariances)
+
+
+def _have_own_covariances(problem, variables) -> bool:
+    return "covariances" in variables and problem.covariance_type != "tied"
 
 
 def _distant_samples(problem, variables, component, generator) -> Tensor:
@@ -88,34 +91,29 @@ def _distant_samples(problem, variables, component, generator) -> Tensor:
 def _distances(problem, variables) -> Tensor:
     """Squared Mahalanobis distances (T, K, G), from the logits of the last E-step."""
     weights, _, _ = problem.parameters(variables)
-    _, log_det = problem.metric(variables)
-    peak = (
-        torch.log_softmax(weights, dim=1) + log_normaliser(log_det, problem.n_features)[..., None]
-    )
+    peak = log_normaliser(problem.metric(variables)[1], problem.n_features)[..., None]
+    peak = torch.log_softmax(weights, dim=1) + peak
     return (2 * (peak - variables["responsibilities"])).clamp(min=0)
 
 
 def move_features(problem, variables) -> Tensor:
-    """Scale-free numbers of order 1 about every move, (T, moves, N_FEATURES).
-
-    The variables must have had their E-step.
-    """
+    """Scale-free numbers of order 1 about every move, (T, moves, f), after an E-step."""
     first, second, exchange = problem.moves
-    single = component_features(problem, variables)
-    pairs = pair_features(problem, variables)
-    n_moves = len(first)
-    constants = torch.tensor(
+    single, pairs = component_features(problem, variables), pair_features(problem, variables)
+    sizes = [math.log(n) / 2 for n in (problem.n_components, problem.n_features)]
+    constants = single.new_tensor([*sizes, "covariances" in problem.fixed])
+    kind = exchange.to(single.dtype)[:, None]
+    about = torch.cat([constants.expand(len(first), 3), kind], dim=1)
+    return torch.cat(
         [
-            math.log(problem.n_components) / 2,
-            math.log(problem.n_features) / 2,
-            float("covariances" in problem.fixed),
+            single[:, first],
+            single[:, second],
+            pairs[:, first, second],
+            pairs[:, second, first],
+            about.expand(problem.n_tasks, -1, -1),
         ],
-        dtype=single.dtype,
-    ).expand(problem.n_tasks, n_moves, 3)
-    kind = exchange.to(single.dtype)[None, :, None].expand(problem.n_tasks, -1, 1)
-    own = pairs[:, first, second]
-    back = pairs[:, second, first]
-    return torch.cat([single[:, first], single[:, second], own, back, constants, kind], dim=2)
+        dim=2,
+    )
 
 
 def component_features(problem, variables) -> Tensor:
@@ -155,33 +153,25 @@ def _elongation(problem, variables, mean) -> Tensor:
     """Logarithm of the largest eigenvalue of each local scatter in its own metric."""
     whitener, _ = problem.metric(variables)
     _, means, _ = problem.parameters(variables)
-    scatter = scatters(problem.points, means, mean)
-    half = whiten(whitener, scatter)
-    local = whiten(whitener, half.mT)
+    half = multiply(whitener, scatters(problem.points, means, mean))
+    local = multiply(whitener, half.mT)
     identity = 1e-9 * torch.eye(problem.n_features, dtype=local.dtype)
     return (torch.linalg.eigvalsh(local + identity)[..., -1] + 1e-3).log()
 
 
 def pair_features(problem, variables) -> Tensor:
     """Three numbers about each ordered pair of components, (T, K, K, 3)."""
-    d = problem.n_features
+    d, k = problem.n_features, problem.n_components
     values = problem.responsibilities(variables)
     shares = problem.sample_weight * values
     counts = shares.sum(2) + 1e-9
     overlap = (shares @ values.mT) / counts[..., None]
     _, means, _ = problem.parameters(variables)
     whitener, log_det = problem.metric(variables)
-    n_components = problem.n_components
-    log_det = log_det.expand(-1, n_components)
     scatter = scatters(problem.points, means, shares / counts[..., None])
-    if whitener.ndim == 4:
-        precision = (whitener.mT @ whitener).expand(-1, n_components, -1, -1).flatten(2)
-    else:
-        precision = torch.diag_embed(
-            whitener.square().expand(-1, n_components, problem.n_features)
-        ).flatten(2)
+    precision = as_matrices(precisions(whitener), d).expand(-1, k, -1, -1).flatten(2)
     # [j, k]: how badly j's covariance describes k's scatter, beside k's own.
-    code = precision @ scatter.flatten(2).mT + log_det[..., None]
+    code = precision @ scatter.flatten(2).mT + log_det.expand(-1, k)[..., None]
     misfit = (code - code.diagonal(dim1=1, dim2=2)[:, None]) / d
     deviation = means[:, None] - means[:, :, None]
     outer = deviation[..., :, None] * deviation[..., None, :]
@@ -196,31 +186,21 @@ def rearrange_components(problem, variables) -> tuple[dict, Tensor]:
 
     Two that change places do not undo a ring of three or more. Responsibilities bend every
     cluster's scatter towards the covariance that it has, so present places, and those of
-    components that are alike, are handicapped.
-
-    Returns
-    -------
-    variables : dict
-    changed : Tensor of bool of shape (T,)
-        Where more than components that are alike have changed places.
+    components that are alike, are handicapped. Also returned is where more than components
+    that are alike have changed places, (T,).
     """
-    nobody = torch.zeros(problem.n_tasks, dtype=torch.bool)
-    if not _given(problem):
-        return variables, nobody
     alike = _alike(problem)
-    candidates = (~alike).flatten(1).any(1)
-    if not candidates.any():
-        return variables, nobody
+    if alike.all():
+        return variables, torch.zeros(problem.n_tasks, dtype=torch.bool)
     weights, means, covariances = problem.parameters(variables)
     shares = problem.sample_weight * problem.responsibilities(variables)
     handicap = _HANDICAP * problem.n_features * alike * shares.sum(2)[:, None]
     order = best_assignment(problem, means, shares, handicap)
     changed = ~alike.take_along_dim(order[..., None], 2).flatten(1).all(1)
-    means, weights = (x.take_along_dim(order[..., None], 1) for x in (means, weights))
-    if "covariances" in variables and problem.covariance_type != "tied":
-        shape = (*order.shape, *[1] * (covariances.ndim - 2))
-        covariances = covariances.take_along_dim(order.reshape(shape), 1)
-    return problem.start_from(means, weights, covariances), changed
+    task = torch.arange(problem.n_tasks)[:, None]
+    if _have_own_covariances(problem, variables):
+        covariances = covariances[task, order]
+    return problem.start_from(means[task, order], weights[task, order], covariances), changed
 
 
 def best_assignment(problem, means, shares, handicap=0.0) -> Tensor:
@@ -233,7 +213,7 @@ def best_assignment(problem, means, shares, handicap=0.0) -> Tensor:
 
     over the pairs, of those that are given, and of a ``handicap`` (T, j, k).
     """
-    if not _given(problem):
+    if not problem.fixed.keys() & TELLING:
         return torch.arange(problem.n_components).expand(problem.n_tasks, -1)
     counts = shares.sum(2)
     cost = _misfit(problem, scatters(problem.points, means, shares), counts) + handicap
@@ -242,22 +222,15 @@ def best_assignment(problem, means, shares, handicap=0.0) -> Tensor:
     return torch.stack([torch.from_numpy(row) for row in rows])
 
 
-def _given(problem) -> set:
-    """What of a component tells which cluster is its own."""
-    return problem.fixed.keys() & {"weights", "covariances"}
-
-
 def _misfit(problem, scatter, counts) -> Tensor:
     """How badly component j describes cluster k, of a scatter and a count, (T, j, k)."""
-    cost = torch.zeros(
-        problem.n_tasks, problem.n_components, problem.n_components, dtype=counts.dtype
-    )
+    cost = counts.new_zeros(problem.n_tasks, problem.n_components, problem.n_components)
     if "weights" in problem.fixed:
         log_weights = torch.log_softmax(problem.fixed["weights"], dim=1)
         cost = cost - 2 * counts[:, None] * log_weights
     if "covariances" in problem.fixed:
         whitener, log_det = problem.metric({})
-        precision = _as_matrices(precisions(whitener), problem.n_features).flatten(2)
+        precision = as_matrices(precisions(whitener), problem.n_features).flatten(2)
         cost = cost + precision @ scatter.flatten(2).mT + log_det[..., None] * counts[:, None]
     return cost
 
@@ -265,14 +238,10 @@ def _misfit(problem, scatter, counts) -> Tensor:
 def _alike(problem) -> Tensor:
     """Whether component j would describe what component k does as well, (T, j, k)."""
     d, k = problem.n_features, problem.n_components
-    counts = torch.ones(problem.n_tasks, k, dtype=problem.points.dtype)
-    scatter = torch.zeros(problem.n_tasks, k, d, d, dtype=counts.dtype)
+    counts = problem.points.new_ones(problem.n_tasks, k)
+    scatter = None
     if "covariances" in problem.fixed:
-        scatter = _as_matrices(problem.fixed["covariances"], d).expand(-1, k, -1, -1)
+        scatter = as_matrices(problem.fixed["covariances"], d).expand(-1, k, -1, -1)
     cost = _misfit(problem, scatter, counts)
     own = cost.diagonal(dim1=1, dim2=2)[:, None]
     return (cost - own).abs() <= _ALIKE * d
-
-
-def _as_matrices(values, n_features) -> Tensor:
-    return values if is_matrix(values) else torch.diag_embed(values.expand(-1, -1, n_features))

@@ -4,21 +4,18 @@
 whatever `residual` returns: only its own observations can read it.
 """
 
-from abc import ABC, abstractmethod
-
 import torch
 from torch import Tensor
 
 OTHER = {"U": "V", "V": "U"}
 
 
-class Observations(ABC):
-    """The observed entries of T matrices of one shape.
+class Observations:
+    """The observed entries of T matrices of shape (p, q): values, zero elsewhere, and a mask.
 
     Attributes
     ----------
     shape : tuple of int
-        ``(T, p, q)``.
     counts : dict of str to Tensor
         Observed entries of each row of each factor, (T, p) and (T, q).
     one_start_at_a_time : bool
@@ -29,63 +26,6 @@ class Observations(ABC):
     shape: tuple[int, int, int]
     counts: dict[str, Tensor]
 
-    @abstractmethod
-    def sums(self, name: str, moments: Tensor) -> Tensor:
-        """Sums over each row's observed entries of (T, m, others) moments: (T, m, rows)."""
-
-    @abstractmethod
-    def project(self, name: str, factor: Tensor) -> Tensor:
-        """``factor @ values``, of (T, k, others): (T, k, rows)."""
-
-    @abstractmethod
-    def residual(self, u: Tensor, v: Tensor) -> Tensor:
-        """``P_Ω(R - U Vᵀ)``."""
-
-    @abstractmethod
-    def products(self, u: Tensor, v: Tensor) -> Tensor:
-        """``P_Ω(U Vᵀ)``, in the form of a residual."""
-
-    @abstractmethod
-    def squares(self, residual: Tensor) -> dict[str, Tensor]:
-        """Squared residuals summed over each row of each factor. May spoil the residual."""
-
-    @abstractmethod
-    def times(self, name: str, residual: Tensor, other: Tensor) -> Tensor:
-        """The residual, rows along the named factor, times the other one: (T, rows, k)."""
-
-    @abstractmethod
-    def largest(self) -> Tensor:
-        """Largest modulus of each matrix, (T, 1, 1)."""
-
-    @abstractmethod
-    def total_square(self) -> Tensor:
-        """Sum of the squares of each matrix, (T,)."""
-
-    @abstractmethod
-    def divided(self, scale: Tensor) -> "Observations":
-        """The same entries in units of (T, 1, 1)."""
-
-    @abstractmethod
-    def split(self, fraction: float, generator) -> tuple["Observations", "Observations"]:
-        """The entries without, and only, a random share."""
-
-    @abstractmethod
-    def take(self, index: Tensor) -> "Observations":
-        """Some of the matrices, by number."""
-
-    def root_mean_square(self) -> Tensor:
-        """Of the observed entries, (T, 1, 1); 1 for zero matrices. Squares never overflow."""
-        largest = self.largest()
-        largest = torch.where(largest > 0, largest, 1.0)
-        n_observed = self.counts["U"].sum(1).clamp(min=1)
-        mean = self.divided(largest).total_square() / n_observed
-        scale = largest * torch.where(mean > 0, mean, 1.0).sqrt()[:, None, None]
-        return scale.clamp(min=torch.finfo(scale.dtype).tiny)
-
-
-class DenseObservations(Observations):
-    """Zero-filled values and a mask, 1 where an entry is observed, both (T, p, q)."""
-
     def __init__(self, values: Tensor, mask: Tensor):
         self.values, self.mask = values, mask
         n_tasks, p, q = values.shape
@@ -95,46 +35,66 @@ class DenseObservations(Observations):
         self._across = {"U": (values.mT, mask.mT), "V": (values, mask)}
 
     @classmethod
-    def of(cls, values: Tensor) -> "DenseObservations":
+    def of(cls, values: Tensor) -> "Observations":
         """Of matrices in which NaN marks a missing entry."""
         mask = ~torch.isnan(values)
         filled = torch.where(mask, values, torch.zeros((), dtype=values.dtype))
         return cls(filled, mask.to(values.dtype))
 
-    def sums(self, name, moments):
+    def sums(self, name: str, moments: Tensor) -> Tensor:
+        """Sums over each row's observed entries of (T, m, others) moments: (T, m, rows)."""
         return moments @ self._across[name][1]
 
-    def project(self, name, factor):
+    def project(self, name: str, factor: Tensor) -> Tensor:
+        """``factor @ values``, of (T, k, others): (T, k, rows)."""
         return factor @ self._across[name][0]
 
-    def residual(self, u, v):
+    def residual(self, u: Tensor, v: Tensor) -> Tensor:
+        """``P_Ω(R - U Vᵀ)``."""
         return torch.baddbmm(self.values, u, v.mT, alpha=-1).mul_(self.mask)
 
-    def products(self, u, v):
+    def products(self, u: Tensor, v: Tensor) -> Tensor:
+        """``P_Ω(U Vᵀ)``, in the form of a residual."""
         return (u @ v.mT).mul_(self.mask)
 
-    def squares(self, residual):
+    def squares(self, residual: Tensor) -> dict[str, Tensor]:
+        """Squared residuals summed over each row of each factor. May spoil the residual."""
         # Large batches pay more for fresh memory than for arithmetic.
         squares = residual.square() if residual.requires_grad else residual.square_()
         return {"U": squares.sum(2), "V": squares.sum(1)}
 
-    def times(self, name, residual, other):
+    def times(self, name: str, residual: Tensor, other: Tensor) -> Tensor:
+        """The residual, rows along the named factor, times the other one: (T, rows, k)."""
         return (residual if name == "U" else residual.mT) @ other
 
-    def largest(self):
+    def largest(self) -> Tensor:
+        """Largest modulus of each matrix, (T, 1, 1)."""
         return self.values.abs().amax((1, 2), keepdim=True)
 
-    def total_square(self):
+    def total_square(self) -> Tensor:
+        """Sum of the squares of each matrix, (T,)."""
         return self.values.square().sum((1, 2))
 
-    def divided(self, scale):
-        return DenseObservations(self.values / scale, self.mask)
+    def divided(self, scale: Tensor) -> "Observations":
+        """The same entries in units of (T, 1, 1)."""
+        return Observations(self.values / scale, self.mask)
 
-    def split(self, fraction, generator):
+    def split(self, fraction: float, generator) -> tuple["Observations", "Observations"]:
+        """The entries without, and only, a random share."""
         draw = torch.rand(self.shape, generator=generator, dtype=self.mask.dtype)
         out = self.mask * (draw < fraction)
         kept = self.mask - out
-        return tuple(DenseObservations(self.values * m, m) for m in (kept, out))
+        return Observations(self.values * kept, kept), Observations(self.values * out, out)
 
-    def take(self, index):
-        return DenseObservations(self.values[index], self.mask[index])
+    def take(self, index: Tensor) -> "Observations":
+        """Some of the matrices, by number."""
+        return Observations(self.values[index], self.mask[index])
+
+    def root_mean_square(self) -> Tensor:
+        """Of the observed entries, (T, 1, 1); 1 for zero matrices. Squares never overflow."""
+        largest = self.largest()
+        largest = torch.where(largest > 0, largest, 1.0)
+        n_observed = self.counts["U"].sum(1).clamp(min=1)
+        mean = self.divided(largest).total_square() / n_observed
+        scale = largest * torch.where(mean > 0, mean, 1.0).sqrt()[:, None, None]
+        return scale.clamp(min=torch.finfo(scale.dtype).tiny)

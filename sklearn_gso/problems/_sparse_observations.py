@@ -5,16 +5,19 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from ._observations import DenseObservations, Observations
+from ._observations import Observations
 
 # Doubles gathered at once where entries meet both factors: they stay in cache.
 _CHUNK = 1 << 16
+# Moments summed at once.
+_MOMENTS = 16
 
 
 class SparseObservations(Observations):
     """Stored entries only: T matrices along the diagonal of one CSR pattern.
 
-    No work and no memory grows with p q. Gradients flow as they do through dense ones.
+    Answers as `Observations` does. No work and no memory grows with p q. Gradients flow as they
+    do through dense ones.
 
     Parameters
     ----------
@@ -80,7 +83,15 @@ class SparseObservations(Observations):
 
     def sums(self, name, moments):
         ones = torch.ones_like(self.values)
-        return self._stacked(self._multiply(name, ones, self._flat(moments)))
+        if torch.is_grad_enabled():
+            return self._stacked(self._multiply(name, ones, self._flat(moments)))
+        # Some moments at a time: all of them, three times over, would be most of the memory.
+        n_tasks, n_rows = self.counts[name].shape
+        sums = moments.new_empty(n_tasks, moments.shape[1], n_rows)
+        for i in range(0, moments.shape[1], _MOMENTS):
+            flat = self._flat(moments[:, i : i + _MOMENTS])
+            sums[:, i : i + _MOMENTS] = self._stacked(self._multiply(name, ones, flat))
+        return sums
 
     def project(self, name, factor):
         return self._stacked(self._multiply(name, self.values, self._flat(factor)))
@@ -225,7 +236,7 @@ def observe(values) -> Observations:
     """Observations as they are, or of a tensor (NaN: missing), or of scipy matrices."""
     if isinstance(values, Observations):
         return values
-    return DenseObservations.of(values) if isinstance(values, Tensor) else observe_stored(values)
+    return Observations.of(values) if isinstance(values, Tensor) else observe_stored(values)
 
 
 def observe_stored(matrices) -> SparseObservations:

@@ -45,6 +45,8 @@ def map_tensors(function, *trees):
 
 def where_tasks(chosen: Tensor, yes, no):
     """The tensors of one tree for the chosen tasks, those of another for the rest."""
+    if chosen.all() or not chosen.any():
+        return yes if chosen.all() else no
 
     def pick(a, b):
         return torch.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b)
@@ -52,7 +54,7 @@ def where_tasks(chosen: Tensor, yes, no):
     return map_tensors(pick, yes, no)
 
 
-def take_tasks(tree, index: Tensor):
+def take_tasks(tree, index: Tensor | slice | int):
     """Some of the tasks of a tree, by number."""
     return map_tensors(lambda tensor: tensor[index], tree)
 
@@ -265,7 +267,7 @@ class Problem(ABC):
         The loop asks for gradients, features and objectives of the same variables in turn.
         """
         memory = self.__dict__.setdefault("_memory", {})
-        if any(tensor.is_inference() for tensor in tensors):
+        if torch.is_inference_mode_enabled() or any(t.is_inference() for t in tensors):
             return compute()  # nobody counts their changes
         state = (torch.is_grad_enabled(), _versions(tensors))
         known, old, result, counted = memory.get(what, ((), None, None, None))

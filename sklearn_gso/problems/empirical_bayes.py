@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._linalg import log_determinant, solve_and_invert
+from ._linalg import counted, inner, log_determinant, outer, pack, solve_and_invert, unpack
 from ._observations import OTHER
 from .base import Problem, Variables, point
 from .matrix_completion import MatrixCompletion, _row_control
@@ -21,8 +21,9 @@ _MIN_UNEXPLAINED = 0.1
 class Posterior(NamedTuple):
     """Independent Gaussians over the rows of a factor.
 
-    ``mean`` is (T, rows, k); ``covariance`` is (T, k, k, rows), rows last so
-    that the algebra runs along contiguous memory.
+    ``mean`` is (T, rows, k); ``covariance`` holds the upper triangles of symmetric
+    matrices, (T, k (k + 1) / 2, rows), rows last so that the algebra runs along
+    contiguous memory.
     """
 
     mean: Tensor
@@ -96,22 +97,18 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         variables: Variables = {}
         for name, mean in super().init(generator).items():
             identity = torch.eye(k, dtype=dtype).repeat(self.n_tasks, 1, 1)
-            covariance = self.init_scale**2 * identity[..., None]
-            variables[name] = Posterior(mean, covariance.repeat(1, 1, 1, mean.shape[1]))
+            covariance = self.init_scale**2 * pack(identity[..., None])
+            variables[name] = Posterior(mean, covariance.expand(-1, -1, mean.shape[1]))
             variables["prior_" + name] = Prior(torch.zeros_like(mean[:, :1]), identity)
         variables["noise"] = torch.ones(self.n_tasks, 1, 1, dtype=dtype)
         return variables
-
-    def _sum_observed(self, name, moments) -> Tensor:
-        """Sums over the entries observed in each row of (k, k) moments of the other factor."""
-        return self.observed.sums(name, moments.flatten(1, 2)).unflatten(1, moments.shape[1:3])
 
     def _gram(self, name, variables) -> Tensor:
         """Sums of the other factor's second moments, the block step's curvature."""
         mean, covariance = variables[OTHER[name]]
 
         def compute():
-            return self._sum_observed(name, _outer(mean) + covariance)
+            return self.observed.sums(name, outer(mean) + covariance)
 
         return self.remember("gram " + name, (mean, covariance), compute)
 
@@ -132,13 +129,14 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         # Everything in units of the row's noise: fewer passes over (k, k, rows).
         trust = torch.exp(_row_control(controls, "prior")) / noise
         trust = trust.expand_as(self.row_counts[name])[:, None]
-        matrix = torch.addcmul(
-            self._gram(name, variables), prior.precision[..., None], trust[:, None]
-        )
+        precision = pack(prior.precision[..., None])
+        matrix = torch.addcmul(self._gram(name, variables), precision, trust)
         right = self.observed.project(name, point(variables[OTHER[name]]).mT)
         right = right + (prior.precision @ prior.mean.mT) * trust
         inverse, solution = solve_and_invert(matrix, right)
-        return Posterior(solution.mT, inverse / noise[:, None, None])
+        if not torch.is_grad_enabled():
+            return Posterior(solution.mT, inverse.div_(noise[:, None]))
+        return Posterior(solution.mT, inverse / noise[:, None])
 
     def _fit_prior(self, name, posterior) -> Prior:
         """Maximum a posteriori mean and precision of the rows' prior."""
@@ -148,13 +146,14 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         covariance = (
             scatter + self.prior_weight * torch.eye(self.n_components, dtype=scatter.dtype)
         ) / (n_rows + self.prior_weight)
-        inverse, _ = solve_and_invert(covariance[..., None], torch.zeros_like(mean.mT))
-        return Prior(mean, inverse[..., 0])
+        inverse, _ = solve_and_invert(pack(covariance[..., None]), torch.zeros_like(mean.mT))
+        return Prior(mean, unpack(inverse)[..., 0])
 
     def _scatter(self, name, posterior, mean):
         def compute():
             deviation = posterior.mean - mean
-            return posterior.covariance.sum(-1) + deviation.mT @ deviation
+            spread = unpack(posterior.covariance.sum(-1, keepdim=True))[..., 0]
+            return spread + deviation.mT @ deviation
 
         return self.remember("scatter " + name, (*posterior, mean), compute)
 
@@ -166,8 +165,8 @@ class EmpiricalBayesCompletion(MatrixCompletion):
     def _sum_misfit(self, variables):
         # Non-negative terms only: differences of large sums would lose the small residual.
         (_, cov_u), (v, cov_v) = variables["U"], variables["V"]
-        spread_v = _inner(cov_v, self._gram("V", variables))  # known from the step of V
-        spread_u = _inner(_outer(v), self._sum_observed("V", cov_u))
+        spread_v = inner(cov_v, self._gram("V", variables))  # known from the step of V
+        spread_u = inner(outer(v), self.observed.sums("V", cov_u))
         return self.misfits(variables)["U"].sum(1) + spread_u + spread_v
 
     def objective(self, variables):
@@ -185,7 +184,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         posterior, prior = variables[name], variables["prior_" + name]
         n_rows = posterior.mean.shape[1]
         scatter = self._scatter(name, posterior, prior.mean)
-        log_det_prior = log_determinant(prior.precision[..., None])[:, 0]
+        log_det_prior = log_determinant(pack(prior.precision[..., None]))[:, 0]
         log_det = log_determinant(posterior.covariance).sum(1)
         trace = prior.precision.diagonal(dim1=1, dim2=2).sum(1)
         return 0.5 * (
@@ -204,9 +203,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         Noise included. The posteriors of the two factors are taken as independent.
         """
         (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
-        spread = _rows(_outer(u) + cov_u) @ cov_v.flatten(1, 2) + _rows(cov_u) @ _outer(v).flatten(
-            1, 2
-        )
+        spread = counted(outer(u) + cov_u).mT @ cov_v + counted(cov_u).mT @ outer(v)
         return self.scale.square() * (1 / variables["noise"] + spread)
 
     def surprise(self, variables) -> Tensor:
@@ -218,8 +215,8 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
         noise = variables["noise"]
         leverage = self.observed.products(
-            torch.cat([noise * _rows(cov_u), _rows(_outer(u))], 2),
-            torch.cat([_rows(_outer(v)), noise * _rows(cov_v)], 2),
+            torch.cat([noise * counted(cov_u), counted(outer(u))], 1).mT,
+            torch.cat([outer(v), noise * cov_v], 1).mT,
         )
         left = (1 - leverage).clamp(min=_MIN_UNEXPLAINED)
         residual = self.observed.residual(u, v) / left.sqrt()
@@ -234,7 +231,8 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         noise = variables["noise"][:, 0]
         deviation = point(posterior) - prior.mean
         distance = (deviation @ prior.precision * deviation).sum(2) / k
-        uncertain = (posterior.covariance * prior.precision[..., None]).sum((1, 2)) / k
+        precision = counted(pack(prior.precision[..., None]))
+        uncertain = (posterior.covariance * precision).sum(1) / k
         return torch.stack(
             [
                 (count / k).clamp(min=0.1).log(),
@@ -259,18 +257,3 @@ def identifiable_components(n_observed: int, shape: tuple[int, int], n_component
     total = sum(shape)
     root = math.sqrt(max(0.0, total**2 - 4.0 * n_observed))
     return max(1, min(n_components, int((total - root) / 2)))
-
-
-def _outer(rows: Tensor) -> Tensor:
-    """Outer products of the rows of (T, n, k), as (T, k, k, n)."""
-    return rows.mT[:, :, None] * rows.mT[:, None]
-
-
-def _rows(matrices: Tensor) -> Tensor:
-    """(T, k, k, n) as (T, n, k k)."""
-    return matrices.flatten(1, 2).mT
-
-
-def _inner(left: Tensor, right: Tensor) -> Tensor:
-    """Inner products of the tasks' tensors, (T,)."""
-    return torch.linalg.vecdot(left.flatten(1), right.flatten(1))

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ._linalg import solve_and_invert
+from ._linalg import outer, pack, solve_and_invert
 from ._observations import OTHER, Observations
 from ._sparse_observations import meet, observe
 from .base import Problem, point, with_point
@@ -111,19 +111,17 @@ class MatrixCompletion(Problem):
     def minimize_block(self, variables, name, controls=None):
         controls = controls or {}
         factor = variables[OTHER[name]].mT
-        k = self.n_components
-        gram = factor[:, :, None] * factor[:, None]
-        curvature = self.observed.sums(name, gram.flatten(1, 2)).unflatten(1, (k, k))
+        curvature = self.observed.sums(name, outer(factor.mT))
         right = self.observed.project(name, factor)
-        ridge = self.alpha * torch.exp(_row_control(controls, "ridge"))
-        diagonal = ridge
+        diagonal = self.alpha * torch.exp(_row_control(controls, "ridge"))
+        identity = pack(torch.eye(self.n_components, dtype=right.dtype)[None, :, :, None])
         if "pull" in controls:
-            mean_curvature = curvature.diagonal(dim1=1, dim2=2).mean(-1) + self.alpha
-            pull = mean_curvature * torch.expm1(_row_control(controls, "pull")).clamp(min=0)
-            diagonal = ridge + pull
+            trace = (identity * curvature).sum(1)
+            pull = trace / self.n_components + self.alpha
+            pull = pull * torch.expm1(_row_control(controls, "pull")).clamp(min=0)
+            diagonal = diagonal + pull
             right = right + pull[:, None] * variables[name].mT
-        identity = torch.eye(k, dtype=right.dtype)[None, :, :, None]
-        matrix = curvature + identity * diagonal[:, None, None]
+        matrix = curvature + identity * diagonal[:, None]
         return solve_and_invert(matrix, right)[1].mT
 
     def settled(self, variables):

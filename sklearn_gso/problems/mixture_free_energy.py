@@ -3,14 +3,8 @@
 import torch
 from torch import Tensor
 
+from . import _mixture_moves
 from ._gaussians import fit_covariances
-from ._mixture_moves import (
-    component_features,
-    list_moves,
-    move_components,
-    move_features,
-    rearrange_components,
-)
 from .base import Problem
 from .mixture_likelihood import MixtureLikelihood
 
@@ -44,8 +38,9 @@ class MixtureFreeEnergy(MixtureLikelihood):
     local_blocks = ("responsibilities",)
     gradient = Problem.gradient  # with the responsibilities held
 
-    def _blocks(self):
-        return (*super()._blocks(), "responsibilities")
+    def _prepare(self):
+        super()._prepare()
+        self.block_names += ("responsibilities",)
 
     def start_from(self, means, weights=None, covariances=None):
         variables = super().start_from(means, weights, covariances)
@@ -94,9 +89,9 @@ class MixtureFreeEnergy(MixtureLikelihood):
             return (sums + _MIN_COUNT * variables["means"]) / counts[..., None]
         kind, means = self.covariance_type, self.parameter(variables, "means")
         if self._monomials:
-            found = self._monomials.covariances(kind, means, moments, self.reg_covar, counts)
-            if found is not None:
-                return found
+            result = self._monomials.covariances(kind, means, moments, self.reg_covar, counts)
+            if result is not None:
+                return result
         return fit_covariances(kind, self.points, means, shares, self.reg_covar, counts)
 
     def _moments(self, variables, temperature=None):
@@ -114,28 +109,26 @@ class MixtureFreeEnergy(MixtureLikelihood):
                 return shares, self._monomials.moments(shares)
             return shares, (shares.sum(2), shares @ self.points.mT, None)
 
-        return (
-            compute() if temperature is not None else self.remember("moments", (logits,), compute)
-        )
+        if temperature is not None:
+            return compute()
+        return self.remember("moments", (logits,), compute)
 
     def row_features(self, variables, name):
-        return component_features(self, variables)
+        return _mixture_moves.component_features(self, variables)
+
+    move_features = _mixture_moves.move_features
+    moved = _mixture_moves.move_components
+    rearranged = _mixture_moves.rearrange_components
 
     @property
     def moves(self):
         """Numbers of the components that each non-local move concerns."""
-        tell = self.fixed.keys() & {"weights", "covariances"}
-        return list_moves(self.n_components, exchanges=bool(tell))
+        tell = self.fixed.keys() & _mixture_moves.TELLING
+        return _mixture_moves.list_moves(self.n_components, exchanges=bool(tell))
 
     @property
     def n_moves(self):
         return len(self.moves.first) if "means" not in self.fixed else 0
-
-    def move_features(self, variables):
-        return move_features(self, variables)
-
-    def moved(self, variables, move, generator):
-        return move_components(self, variables, move, generator)
 
     def n_collapsed(self, variables):
         """Components of less distinct samples than their covariance needs: it has no bound."""
@@ -143,6 +136,3 @@ class MixtureFreeEnergy(MixtureLikelihood):
             return super().n_collapsed(variables)
         least = self.n_features + 1 if self.covariance_type == "full" else 2
         return (self.responsibilities(variables).sum(2) < least).sum(1)
-
-    def rearranged(self, variables):
-        return rearrange_components(self, variables)

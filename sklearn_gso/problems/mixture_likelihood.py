@@ -8,6 +8,7 @@ from ._gaussians import (
     Monomials,
     fit_covariances,
     log_normaliser,
+    multiply,
     precisions,
     squared_distances,
     whiteners,
@@ -72,7 +73,7 @@ class MixtureLikelihood(Problem):
         self._prepare()
 
     def _prepare(self):
-        self.block_names = self._blocks()
+        self.block_names = tuple(name for name in PARAMETERS if name not in self.fixed)
         self.n_tasks, self.n_features, self.n_samples = self.points.shape
         self.total = self.sample_weight.sum((1, 2))
         self._weighs_equally = bool((self.sample_weight == 1).all())
@@ -84,19 +85,14 @@ class MixtureLikelihood(Problem):
             self._monomials = Monomials(self.points, self.covariance_type in ("full", "tied"))
 
     def _expand(self, whitener, log_det):
-        """What of ``log N(x | μ, Σ)`` does not depend on μ, and the precisions."""
+        """What of ``log N(x | μ, Σ)`` does not depend on μ, the precisions, and points with a 1."""
         centre = torch.zeros(self.n_tasks, 1, self.n_features, dtype=self.points.dtype)
         squares = squared_distances(self.points, centre, whitener)
         if not squares.max() < _MAX_EXPANDED:
             return None
         base = log_normaliser(log_det, self.n_features)[..., None] - 0.5 * squares
-        base = base.expand(-1, self.n_components, -1)
-        precision = precisions(whitener)
-        ones = torch.ones_like(self.points[:, :1])
-        return base, precision, torch.cat([self.points, ones], dim=1)
-
-    def _blocks(self) -> tuple[str, ...]:
-        return tuple(name for name in PARAMETERS if name not in self.fixed)
+        points = torch.cat([self.points, torch.ones_like(self.points[:, :1])], dim=1)
+        return base.expand(-1, self.n_components, -1), precisions(whitener), points
 
     @property
     def moved_names(self):
@@ -131,9 +127,7 @@ class MixtureLikelihood(Problem):
         log_weights = torch.log_softmax(weights, dim=1)
         if self._expansion is not None:
             base, precision, points = self._expansion
-            pulled = (
-                (precision @ means[..., None])[..., 0] if precision.ndim == 4 else precision * means
-            )
+            pulled = multiply(precision, means[..., None])[..., 0]
             offset = log_weights - 0.5 * (pulled * means).sum(2, keepdim=True)
             return torch.baddbmm(base, torch.cat([pulled, offset], dim=2), points)
         whitener, log_det = self.metric(variables)
@@ -146,8 +140,7 @@ class MixtureLikelihood(Problem):
 
     def log_likelihood(self, variables) -> Tensor:
         """Of each sample, (T, 1, G)."""
-        joint = self.log_joint(variables)
-        return torch.logsumexp(joint, dim=1, keepdim=True)
+        return torch.logsumexp(self.log_joint(variables), dim=1, keepdim=True)
 
     def objective(self, variables):
         terms = self.sample_weight * self.log_likelihood(variables)
@@ -158,16 +151,14 @@ class MixtureLikelihood(Problem):
             return super().gradient(variables, name)
         with torch.no_grad():
             weights, means, _ = self.parameters(variables)
-            joint = self.log_joint(variables)
-            shares = self.sample_weight * torch.softmax(joint, dim=1) / self.total[:, None, None]
+            shares = torch.softmax(self.log_joint(variables), dim=1)
+            shares = self.sample_weight * shares / self.total[:, None, None]
             counts = shares.sum(2, keepdim=True)
             if name == "weights":
                 return torch.softmax(weights, dim=1) - counts
             pull = counts * means - shares @ self.points.mT
             whitener, _ = self.metric(variables)
-            if whitener.ndim == 3:
-                return whitener.square() * pull
-            return (whitener.mT @ (whitener @ pull[..., None]))[..., 0]
+            return multiply(precisions(whitener), pull[..., None])[..., 0]
 
     def init(self, generator):
         """Distinct random samples as centres, equal weights, a share of the common covariance."""
@@ -181,38 +172,39 @@ class MixtureLikelihood(Problem):
 
     def start_from(self, means, weights=None, covariances=None):
         """Variables at given parameters; equal weights and common covariances by default."""
-        found = {"means": means}
         if weights is None:
             weights = torch.zeros(self.n_tasks, self.n_components, 1, dtype=means.dtype)
-        found["weights"] = weights
-        found["covariances"] = self.common_covariances() if covariances is None else covariances
-        return {name: found[name] for name in self.block_names if name in PARAMETERS}
+        if covariances is None:
+            covariances = self.common_covariances()
+        start = zip(PARAMETERS, (weights, means, covariances), strict=True)
+        return {name: value for name, value in start if name not in self.fixed}
+
+    def pooled_covariance(self, kind, reg_covar=0.0) -> Tensor:
+        """Of all samples, (T, 1, ...)."""
+        mean = (self.points @ self.sample_weight.mT).mT / self.total[:, None, None]
+        total = self.total[:, None]
+        return fit_covariances(kind, self.points, mean, self.sample_weight, reg_covar, total)
 
     def common_covariances(self) -> Tensor:
         """Of all samples, shrunk to the volume of one of K components."""
-        mean = (self.points @ self.sample_weight.mT).mT / self.total[:, None, None]
-        kind = self.covariance_type
-        found = fit_covariances(
-            kind, self.points, mean, self.sample_weight, self.reg_covar, self.total[:, None]
-        )
-        shrunk = found * self.n_components ** (-2 / self.n_features)
-        if kind == "tied":
-            return shrunk
-        return shrunk.repeat(1, self.n_components, *[1] * (shrunk.ndim - 2))
+        pooled = self.pooled_covariance(self.covariance_type, self.reg_covar)
+        shrunk = pooled * self.n_components ** (-2 / self.n_features)
+        n_copies = 1 if self.covariance_type == "tied" else self.n_components
+        return shrunk.repeat(1, n_copies, *[1] * (shrunk.ndim - 2))
 
     def with_fixed(self, fixed, covariance_type=None):
         """The same samples with other parameters given, which may be of another type."""
-        other = self.copied()
-        other.fixed = dict(fixed)
-        other.covariance_type = covariance_type or self.covariance_type
-        other._prepare()
-        return other
+        kind = covariance_type or self.covariance_type
+        return self._changed(fixed=dict(fixed), covariance_type=kind)
 
     def with_values(self, values):
         """The same mixture of other samples, (T, G', D), of weight 1."""
+        points = values.mT.contiguous()
+        return self._changed(points=points, sample_weight=torch.ones_like(points[:, :1]))
+
+    def _changed(self, **attributes):
         other = self.copied()
-        other.points = values.mT.contiguous()
-        other.sample_weight = torch.ones_like(other.points[:, :1])
+        vars(other).update(attributes)
         other._prepare()
         return other
 

@@ -2,33 +2,26 @@
 
 import torch
 
-from .base import Problem, has_role, map_tensors, new_generator, point, take_tasks, with_point
+from ._neighbourhood import disturbed, neighbours, shares, slopes
+from .base import Problem, has_role, map_tensors, point, take_tasks, with_point
 
 _N_DIRECTIONS = 3
 
 
-def _require(condition, problem, message):
+def _require(condition, message):
     if not bool(torch.as_tensor(condition).all()):
-        raise AssertionError(f"{type(problem).__name__}: {message}")
+        raise AssertionError(message)
 
 
-def _normal_like(tensor, generator):
-    return torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+def _alike(left, right, rtol=1e-9, atol=1e-12):
+    """Whether two trees hold the same numbers, up to rounding in units of the largest."""
+    same = []
 
+    def compare(a, b):
+        same.append(torch.allclose(a, b, rtol=rtol, atol=atol * float(a.abs().max())))
 
-def _shares(values, size, generator):
-    """Changes by random shares of each entry, so that positive numbers stay positive."""
-    change = size * values.abs() * _normal_like(values, generator).clamp(-3, 3)
-    return change if change.any() else size * _normal_like(values, generator)
-
-
-def _disturbed(problem, variables, generator, size=0.05):
-    """Feasible variables in the neighbourhood, away from every minimiser."""
-    found = {}
-    for name, block in variables.items():
-        moved = with_point(block, point(block) + _shares(point(block), size, generator))
-        found[name] = problem.project(name, moved)
-    return found
+    map_tensors(compare, left, right)
+    return all(same)
 
 
 def closed_blocks(problem, variables) -> list[str]:
@@ -44,35 +37,59 @@ def closed_blocks(problem, variables) -> list[str]:
 
 
 def check_members(problem, generator):
-    """Blocks and objective have the shapes and the precision that the engine works with."""
-    _require(problem.n_tasks > 1, problem, "check_problem needs a batch of two tasks or more")
+    """Blocks, objective and minimisers have the shapes and precision that the engine needs.
+
+    `project` leaves alone what it has projected, and what minimises.
+    """
+    _require(problem.n_tasks > 1, "check_problem needs a batch of two tasks or more")
     variables = problem.init(generator)
     lacking = [name for name in problem.block_names if name not in variables]
-    _require(not lacking, problem, f"init gives no block {lacking}")
+    _require(not lacking, f"init gives no block {lacking}")
     for names in ("moved_names", "local_blocks"):
         unknown = set(getattr(problem, names)) - set(problem.block_names)
-        _require(not unknown, problem, f"{names} holds {sorted(unknown)}, which are no blocks")
+        _require(not unknown, f"{names} holds {sorted(unknown)}, which are no blocks")
     for name in problem.block_names:
-        value = point(variables[name])
+        _check_block(problem, variables[name], f"block {name!r}")
+    _check_values(problem, problem.objective(variables), "objective")
+    for name in problem.block_names:
+        once = problem.project(name, variables[name])
         _require(
-            value.dtype == torch.float64,
-            problem,
-            f"block {name!r} is {value.dtype}: the checker needs double precision (torch.float64)",
+            _alike(point(once), point(problem.project(name, once))),
+            f"project of block {name!r} moves what is already feasible",
         )
-        _require(
-            value.ndim and len(value) == problem.n_tasks,
-            problem,
-            f"block {name!r} has shape {tuple(value.shape)}; its first axis must count the "
-            f"{problem.n_tasks} tasks",
-        )
-    value = problem.objective(variables)
+    for name in closed_blocks(problem, variables):
+        _check_feasible(problem, name, problem.minimize_block(variables, name))
+
+
+def _check_block(problem, block, what):
+    value = point(block)
     _require(
-        value.shape == (problem.n_tasks,),
-        problem,
-        f"objective must give one number a task, shape ({problem.n_tasks},), got "
-        f"{tuple(value.shape)}",
+        value.dtype == torch.float64,
+        f"{what} is {value.dtype}: the checker needs double precision (torch.float64)",
     )
-    _require(value.isfinite(), problem, f"the objective of a random start is {value.tolist()}")
+    _require(
+        value.ndim and len(value) == problem.n_tasks,
+        f"{what} has shape {tuple(value.shape)}; its first axis must count the "
+        f"{problem.n_tasks} tasks",
+    )
+
+
+def _check_feasible(problem, name, new):
+    _check_block(problem, new, f"what minimize_block gives for block {name!r}")
+    _require(
+        _alike(point(new), point(problem.project(name, new))),
+        f"minimize_block of {name!r} leaves the feasible set that project describes",
+    )
+
+
+def _check_values(problem, value, what):
+    """One finite number for each task."""
+    shape = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+    _require(
+        shape == (problem.n_tasks,),
+        f"{what} must give one number a task, shape ({problem.n_tasks},), got {shape}",
+    )
+    _require(value.isfinite(), f"{what} of a random start is {value.tolist()}")
 
 
 def check_gradients(problem, variables, generator, rtol=1e-5):
@@ -80,9 +97,14 @@ def check_gradients(problem, variables, generator, rtol=1e-5):
     for name in problem.block_names:
         block, agrees = variables[name], torch.zeros(problem.n_tasks, dtype=torch.bool)
         told_all = problem.gradient(variables, name)
+        _require(
+            told_all.shape == point(block).shape,
+            f"the gradient of block {name!r} has shape {tuple(told_all.shape)}, the block "
+            f"{tuple(point(block).shape)}",
+        )
         # Rounding may spoil a direction in which the slopes cancel, but not several.
         for _ in range(_N_DIRECTIONS):
-            step = _shares(point(block), 1e-5, generator)
+            step = shares(point(block), 1e-5, generator)
             ends = [
                 problem.objective({**variables, name: with_point(block, point(block) + s * step)})
                 for s in (1, -1)
@@ -93,77 +115,60 @@ def check_gradients(problem, variables, generator, rtol=1e-5):
             agrees |= (slope - told).abs() <= rtol * (slope.abs() + told.abs()) + rounding
         _require(
             agrees,
-            problem,
             f"the gradient of block {name!r} disagrees with finite differences: "
             f"{told.tolist()} against {slope.tolist()}",
         )
 
 
-def _slopes(problem, variables, name, unit):
-    """How steep F is along a block's point within the feasible set, and its fields, (f, T).
-
-    Further fields are symmetric matrices as often as not, so they are only scaled.
-    """
-    block = variables[name]
-    step = unit * problem.gradient(variables, name)
-    reached = point(problem.project(name, with_point(block, point(block) - step)))
-    slopes = [((point(block) - reached) / unit).flatten(1).norm(dim=1)]
-    for i in range(1, len(block)) if isinstance(block, tuple) else ():
-        with torch.enable_grad():
-            growth = torch.zeros(problem.n_tasks, dtype=block[i].dtype, requires_grad=True)
-            factor = 1 + growth.reshape(-1, *[1] * (block[i].ndim - 1))
-            fields = [f * factor if i == j else f for j, f in enumerate(block)]
-            value = problem.objective({**variables, name: type(block)(*fields)}).sum()
-            slopes.append(torch.autograd.grad(value, growth)[0].abs())
-    return torch.stack(slopes)
-
-
-def check_block_minimisers(problem, variables, generator, size=1e-3, rtol=1e-5):
+def check_block_minimisers(problem, variables, generator, size=1e-3):
     """After `minimize_block` no small feasible change lowers F, and its slopes vanish."""
     before = problem.objective(variables)
     for name in closed_blocks(problem, variables):
         new = problem.minimize_block(variables, name)
-        moved = {**variables, name: new}
-        least, value = problem.objective(moved), point(new)
+        least, value = problem.objective({**variables, name: new}), point(new)
         slack = 1e-9 * (before.abs() + least.abs())
         _require(
             least <= before + slack,
-            problem,
             f"minimize_block raises the objective of block {name!r}",
         )
-        _require(
-            torch.allclose(value, point(problem.project(name, new)), rtol=1e-9, atol=1e-12),
-            problem,
-            f"minimize_block of {name!r} leaves the feasible set that project describes",
-        )
-        spread = size * value.abs().mean()
-        neighbours = []
-        for sign in (1, -1):
-            step = sign * spread * _normal_like(value, generator)
-            other = map_tensors(lambda tensor, s=sign: tensor * (1 + s * size), new)
-            neighbours += [with_point(new, value + step), with_point(other, value)]
-            neighbours += [with_point(new, value + _shares(value, size, generator))]
-        there = [{**variables, name: problem.project(name, block)} for block in neighbours]
+        _check_feasible(problem, name, new)
+        spread = size * (value.abs().mean() if value.any() else 1.0)
+        nearby = neighbours(problem, name, new, spread, size, generator)
+        there = [{**variables, name: block} for block in nearby]
         values = torch.stack([problem.objective(v) for v in there])
         # Where F is not defined there is nothing lower.
         _require(
             (values >= least - slack) | values.isnan(),
-            problem,
             f"a small change of block {name!r} lowers the objective below that of minimize_block",
         )
-        steps = [problem.gradient(v, name).abs().mean() for v in there]
-        unit = spread / max(step for step in steps if step.isfinite()).clamp(min=1e-300)
-        slopes = _slopes(problem, moved, name, unit)
-        nearby = torch.stack([_slopes(problem, v, name, unit) for v in there]).nan_to_num(0)
-        _require(
-            slopes <= rtol * nearby.amax(0) + 1e-12 * before.abs(),
-            problem,
-            f"the gradient of block {name!r} does not vanish after minimize_block: "
-            f"{slopes.tolist()} against {nearby.amax(0).tolist()} nearby",
-        )
+        _check_slopes(problem, {**variables, name: new}, there, name, spread, 1e-3 * slack)
 
 
-def check_independent_tasks(problem, variables, generator):
+def _check_slopes(problem, variables, there, name, spread, rounding, rtol=1e-5):
+    """Slopes at a minimiser are nothing beside those at points nearby, but for rounding."""
+    steps = [problem.gradient(v, name).abs().mean() for v in there]
+    steepest = max((float(step) for step in steps if step.isfinite()), default=1.0)
+    unit = spread / max(steepest, 1e-300)
+    here = slopes(problem, variables, name, unit)
+    nearby = torch.stack([slopes(problem, v, name, unit) for v in there]).nan_to_num(0)
+    _require(
+        here <= rtol * nearby.amax(0) + rounding,
+        f"the gradient of block {name!r} does not vanish after minimize_block: "
+        f"{here.tolist()} against {nearby.amax(0).tolist()} nearby",
+    )
+
+
+def _answers(problem, variables) -> dict:
+    """What a problem says at some variables: F, its minimisers and features, by name."""
+    found = {"objective": problem.objective(variables)}
+    for name in closed_blocks(problem, variables):
+        found[f"minimize_block of {name!r}"] = problem.minimize_block(variables, name)
+    for name in problem.moved_names if has_role(problem, "row_features") else ():
+        found[f"row_features of {name!r}"] = problem.row_features(variables, name)
+    return found
+
+
+def check_independent_tasks(problem, variables):
     """What happens to the first task changes nothing for the others."""
 
     def disturb(tensor):
@@ -171,19 +176,13 @@ def check_independent_tasks(problem, variables, generator):
         noisy[0] = noisy[0] * 1.5
         return noisy
 
-    disturbed = map_tensors(disturb, variables)
-    before, after = problem.objective(variables), problem.objective(disturbed)
-    _require(
-        torch.allclose(before[1:], after[1:], rtol=1e-10),
-        problem,
-        "the objective of one task depends on another task",
-    )
-    for name in closed_blocks(problem, variables):
-        old, new = (point(problem.minimize_block(v, name))[1:] for v in (variables, disturbed))
+    others = torch.arange(1, problem.n_tasks)
+    before = take_tasks(_answers(problem, variables), others)
+    after = take_tasks(_answers(problem, map_tensors(disturb, variables)), others)
+    for what, answer in before.items():
         _require(
-            torch.allclose(old, new, rtol=1e-8, atol=1e-10 * float(old.abs().max())),
-            problem,
-            f"minimize_block of {name!r} mixes the tasks",
+            _alike(answer, after[what], 1e-8, 1e-10),
+            f"{what} mixes the tasks: one depends on another",
         )
 
 
@@ -191,57 +190,58 @@ def check_neutral_controls(problem, variables):
     """Controls of zero give the plain minimiser, and each control does something."""
     for name in (n for n in closed_blocks(problem, variables) if n in problem.moved_names):
         plain = point(problem.minimize_block(variables, name))
-        size = float(plain.abs().max())
-        zeros = {c: plain.new_zeros(*plain.shape[:2], 1) for c in problem.control_names}
-        neutral = point(problem.minimize_block(variables, name, zeros))
-        _require(
-            torch.allclose(plain, neutral, rtol=1e-9, atol=1e-12 * size),
-            problem,
-            f"neutral controls move block {name!r} away from the plain minimiser",
-        )
-        for control in problem.control_names:
-            bent = problem.minimize_block(variables, name, {**zeros, control: zeros[control] + 1})
+        zero = plain.new_zeros(*plain.shape[:2], 1)
+        for neutral in (0.0, zero):
+            controls = dict.fromkeys(problem.control_names, neutral)
             _require(
-                not torch.allclose(plain, point(bent), rtol=1e-9, atol=1e-12 * size),
-                problem,
+                _alike(plain, point(problem.minimize_block(variables, name, controls))),
+                f"neutral controls move block {name!r} away from the plain minimiser",
+            )
+        for control in problem.control_names:
+            bent = problem.minimize_block(variables, name, {**controls, control: zero + 1})
+            _require(
+                not (plain.any() and _alike(plain, point(bent))),
                 f"control {control!r} has no effect on block {name!r}",
             )
 
 
-def check_roles(problem, variables, generator):
-    """Features, parts of the batch and parts of the data are what their users expect."""
+def check_features(problem, variables):
+    """Features are finite and belong to the rows."""
     for name in problem.moved_names if has_role(problem, "row_features") else ():
         features = problem.row_features(variables, name)
         rows = point(variables[name]).shape[:2]
         _require(
             features.ndim == 3 and features.shape[:2] == rows and features.isfinite().all(),
-            problem,
             f"row_features of block {name!r} must be finite and of shape {tuple(rows)} and "
             f"one more axis, got {tuple(features.shape)}",
         )
+
+
+def check_parts(problem, variables, generator):
+    """Problems of some of the tasks and of some of the data have all that is theirs."""
     if has_role(problem, "take"):
         last = torch.tensor([problem.n_tasks - 1])
-        alone = problem.take(last).objective(take_tasks(variables, last))
-        _require(
-            torch.allclose(alone, problem.objective(variables)[last], rtol=1e-9),
-            problem,
-            "take gives a problem with another objective for the same task",
-        )
-    if has_role(problem, "split"):
-        for part in problem.split(0.5, generator):
+        part, own = problem.take(last), take_tasks(variables, last)
+        told = _of_part("take", _answers, part, own)
+        for what, answer in take_tasks(_answers(problem, variables), last).items():
             _require(
-                part.objective(variables).shape == (problem.n_tasks,),
-                problem,
-                "split gives a problem of other tasks",
+                what in told and _alike(answer, told[what], 1e-8, 1e-10),
+                f"take gives a problem with another {what} for the same task",
             )
-    for name in problem.block_names:
-        once = problem.project(name, variables[name])
-        twice = problem.project(name, once)
-        _require(
-            torch.allclose(point(once), point(twice), rtol=1e-9, atol=1e-12),
-            problem,
-            f"project of block {name!r} moves what is already feasible",
-        )
+    for part in problem.split(0.5, generator) if has_role(problem, "split") else ():
+        _require(part.n_tasks == problem.n_tasks, "split gives a problem of other tasks")
+        for what in ("objective", "error"):
+            value = _of_part("split", getattr(part, what), variables)
+            _check_values(problem, value, f"the {what} of what split gives")
+        _require(value >= 0, f"error must not be negative, got {value.tolist()}")
+
+
+def _of_part(role, function, *arguments):
+    """A result of a part of a problem, which may lack what the whole has."""
+    try:
+        return function(*arguments)
+    except AttributeError as error:
+        raise AssertionError(f"{role} gives a problem that lacks something: {error}") from error
 
 
 def check_problem(problem: Problem, variables=None, generator=None) -> None:
@@ -265,16 +265,24 @@ def check_problem(problem: Problem, variables=None, generator=None) -> None:
     AssertionError
         Naming the problem, the block and what is wrong with it.
     """
-    generator = generator or new_generator(0)
+    generator = generator or torch.Generator().manual_seed(0)
+    try:
+        _check(problem, variables, generator)
+    except AssertionError as error:
+        raise AssertionError(f"{type(problem).__name__}: {error}") from error
+
+
+def _check(problem, variables, generator):
     check_members(problem, generator)
     if variables is None:
         variables = problem.init(generator)
         for name in closed_blocks(problem, variables):
             variables[name] = problem.minimize_block(variables, name)
     # At a minimiser gradients are rounding; besides, a pull to the iterate must be felt.
-    variables = _disturbed(problem, variables, generator)
-    check_roles(problem, variables, generator)
-    check_independent_tasks(problem, variables, generator)
+    variables = disturbed(problem, variables, generator)
+    check_features(problem, variables)
+    check_independent_tasks(problem, variables)
+    check_parts(problem, variables, generator)
     check_gradients(problem, variables, generator)
     check_block_minimisers(problem, variables, generator)
     check_neutral_controls(problem, variables)

@@ -146,8 +146,18 @@ def registered_rule(name: str, module: str | None = None) -> type:
     return _REGISTERED[name]
 
 
-def check_rules(rules, problem: Problem) -> None:
-    """Raise unless there is one rule for every block.
+def check_registered(rule: type) -> None:
+    """Raise a ValueError unless an optimizer made of this rule is loaded as this rule."""
+    known = registered_rule(rule.__name__)
+    if (known.__module__, known.__qualname__) != (rule.__module__, rule.__qualname__):
+        raise ValueError(
+            f"the rule {rule.__name__!r} of {rule.__module__} is not registered (register_rule); "
+            f"one of {known.__module__} bears this name"
+        )
+
+
+def check_rules(rules, problem: Problem | None = None) -> None:
+    """Raise unless there is one rule for every block, of a problem if it is known.
 
     Raises
     ------
@@ -161,6 +171,8 @@ def check_rules(rules, problem: Problem) -> None:
             f"rules must be a dict with one rule for each block, got {type(rules).__name__}; "
             "rules_for(problem, rule) makes one."
         )
+    if problem is None:
+        return
     lacking = [name for name in problem.block_names if name not in rules]
     unknown = [name for name in rules if name not in problem.block_names]
     if lacking or unknown:

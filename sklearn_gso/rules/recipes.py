@@ -42,14 +42,22 @@ ARGUMENTS = {
     "scale": (is_positive, "a positive number"),
     "restart_iterate": (is_flag, "True or False"),
     "reset_state": (is_flag, "True or False"),
+}
+# The same for the other fields of a recipe.
+_FIELDS = {
     "shared": (is_flag, "True or False"),
+    "max_iter": (is_size, "an integer >= 1"),
+    "t_u": (lambda value: value is None or is_size(value), "None or an integer >= 1"),
+    "loss": (lambda value: value in LOSSES, f"one of {LOSSES}"),
+    "learning_rate": (is_positive, "a positive number"),
+    "anneal": (is_flag, "True or False"),
 }
 
 
-def check_arguments(arguments: Mapping[str, Any]) -> None:
+def check_arguments(arguments: Mapping[str, Any], table: Mapping = ARGUMENTS) -> None:
     """Raise a ValueError that names the first argument that no network could take."""
     for name, value in arguments.items():
-        fits, wanted = ARGUMENTS.get(name, (None, ""))
+        fits, wanted = table.get(name, (None, ""))
         if fits and not fits(value):
             raise ValueError(f"{name} of a rule must be {wanted}, got {value!r}.")
 
@@ -86,6 +94,10 @@ class Recipe:
     loss: str = "heldout"
     learning_rate: float = 1e-2
     anneal: bool = True
+
+    def __post_init__(self):
+        check_arguments(self.arguments)
+        check_arguments({name: getattr(self, name) for name in _FIELDS}, _FIELDS)
 
     def new(self, problem, generator) -> Network:
         """A new network for a problem."""
@@ -147,7 +159,6 @@ def recipe(rule: str | Recipe, **changes) -> Recipe:
         raise ValueError(
             f"a recipe of {rule.network.__name__} takes {sorted(known)}, got {unknown}."
         )
-    check_arguments(changes)
     arguments = {k: v for k, v in changes.items() if k not in fields}
     changed = {k: v for k, v in changes.items() if k in fields}
     return dataclasses.replace(rule, arguments={**rule.arguments, **arguments}, **changed)

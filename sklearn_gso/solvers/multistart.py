@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..problems.base import Problem, Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules
-from .run import Monitor, Run, minimize
+from .run import Monitor, Run, in_batches, minimize
 from .safeguard import fallbacks
 from .weighting import by_unexplained, lowest_objective, weighted_average, with_companion
 
@@ -150,17 +150,16 @@ class Multistart:
         runs = _Runs(problem, self, monitor, trace)
         n_first, n_tasks = self.policy.first(problem), problem.n_tasks
         start = (problem.repeat(n_first) if n_first > 1 else problem).init(generator)
-        starts = [
-            take_tasks(start, part) for part in torch.arange(n_first * n_tasks).split(n_tasks)
-        ]
-        everything = torch.arange(n_tasks)
-        runs.add(rules, starts[:1], everything)
+        # Slices are views: a start takes no memory before its turn.
+        parts = [slice(i * n_tasks, (i + 1) * n_tasks) for i in range(n_first)]
+        runs.add(rules, [take_tasks(start, parts[0])], torch.arange(n_tasks))
         tasks = runs.unexplained_tasks()
         if self.policy.most(problem) > 1 and len(tasks):
-            runs.add(rules, [take_tasks(one, tasks) for one in starts[1:]], tasks)
+            others = (take_tasks(take_tasks(start, part), tasks) for part in parts[1:])
+            runs.add(rules, others, tasks)
             self._until_agreed(runs, rules, tasks, generator)
             if self._has_companion(problem, rules):
-                runs.add(fallbacks(rules), [take_tasks(starts[0], tasks)], tasks, companion=True)
+                runs.add(fallbacks(rules), [take_tasks(start, tasks)], tasks, companion=True)
         return Answer(problem, runs.runs, runs.weights())
 
     def _until_agreed(self, runs, rules, tasks, generator):
@@ -172,9 +171,10 @@ class Multistart:
             tasks = tasks[~runs.agree()[tasks]]
             if not len(tasks):
                 return
-            fresh = problem.take(tasks.repeat(policy.step)).init(generator)
-            parts = torch.arange(len(tasks) * policy.step).split(len(tasks))
-            runs.add(rules, [take_tasks(fresh, part) for part in parts], tasks)
+            n_more = min(policy.step, policy.most(problem) - len(runs.runs))
+            fresh = problem.take(tasks.repeat(n_more)).init(generator)
+            parts = torch.arange(len(tasks) * n_more).split(len(tasks))
+            runs.add(rules, (take_tasks(fresh, part) for part in parts), tasks)
 
     def _has_companion(self, problem, rules) -> bool:
         learned = fallbacks(rules) != rules
@@ -182,15 +182,24 @@ class Multistart:
 
     def max_sweeps(self, problem: Problem, rules: Rules) -> int:
         """How often `solve` calls its monitor at most."""
+        together = self._together(problem)
+        n_calls = sum(len(in_batches(problem, torch.arange(problem.n_tasks * n))) for n in together)
+        if self.safeguard == "run" and fallbacks(rules) != rules:
+            n_calls *= 2
+        if self.policy.most(problem) > 1 and self._has_companion(problem, rules):
+            n_calls += len(in_batches(problem, torch.arange(problem.n_tasks)))
+        return self.max_iter * n_calls
+
+    def _together(self, problem: Problem) -> list[int]:
+        """Numbers of starts that run together, if all are made that there may be."""
         first, most = self.policy.first(problem), self.policy.most(problem)
-        n_batches = min(most, 2)
+        numbers = [1, first - 1]
+        if isinstance(self.policy, UntilAgree):
+            n_whole, rest = divmod(max(0, most - first), self.policy.step)
+            numbers += [self.policy.step] * n_whole + [rest]
         if problem.one_start_at_a_time:
-            n_batches = most
-        elif most > first and isinstance(self.policy, UntilAgree):
-            n_batches = min(first, 2) + -(-(most - first) // self.policy.step)
-        twice = self.safeguard == "run" and fallbacks(rules) != rules
-        companion = most > 1 and self._has_companion(problem, rules)
-        return self.max_iter * (n_batches * (1 + twice) + companion)
+            return [1] * sum(numbers)
+        return [n for n in numbers if n]
 
 
 class _Runs:
@@ -217,16 +226,17 @@ class _Runs:
             self.companion = companion
 
     def _batch(self, rules, starts, tasks) -> list[Run]:
-        problem, n = self.problem, len(starts)
+        problem = self.problem
         own = problem if len(tasks) == problem.n_tasks else problem.take(tasks)
-        if problem.one_start_at_a_time or n <= 1:
-            made = []
-            for start in starts:
-                if not self.stopped:
-                    made.append(self._minimize(own, rules, start))
-            return made
-        if self.stopped:
+        if problem.one_start_at_a_time:
+            # Each start is taken when its turn comes.
+            return [self._minimize(own, rules, s) for s in starts if not self.stopped]
+        starts = list(starts)
+        n = len(starts)
+        if self.stopped or not n:
             return []
+        if n == 1:
+            return [self._minimize(own, rules, starts[0])]
         many = map_tensors(lambda *tensors: torch.cat(tensors), *starts)
         run = self._minimize(problem.take(tasks.repeat(n)), rules, many)
         parts = torch.arange(len(tasks) * n).split(len(tasks))

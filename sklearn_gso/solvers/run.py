@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..problems.base import Problem, Variables, map_tensors, take_tasks, where_tasks
-from ..rules.base import Rules
+from ..rules.base import Rules, check_rules
 from .alternating import init_states
 from .safeguard import SAFEGUARDS, Guard, Step, better, fallbacks
 
@@ -24,7 +24,7 @@ class Status(IntEnum):
     MAX_ITER = 0
     CONVERGED = 1
     STOPPED = 2  # by a monitor
-    NOT_FINITE = 3
+    NOT_FINITE = 3  # at its last iterate; a safeguard returns an earlier one
 
 
 class Trace(NamedTuple):
@@ -135,7 +135,8 @@ def minimize(
     monitor : Monitor, optional
         Called after each outer step; may end the run.
     trace : bool, default=False
-        Whether to keep what happened; the batch then stays whole.
+        Whether to keep what happened; the batch then stays whole. With ``safeguard="run"`` it
+        is the learned rules' run that is traced, unless the classical rules win every task.
 
     Returns
     -------
@@ -143,9 +144,10 @@ def minimize(
 
     Raises
     ------
-    ValueError
-        For another safeguard.
+    TypeError, ValueError
+        For another safeguard, or if there is not one rule for each block.
     """
+    check_rules(rules, problem)
     if safeguard not in SAFEGUARDS:
         raise ValueError(f"safeguard must be one of {SAFEGUARDS}, got {safeguard!r}")
     options = (max_iter, t_l, tol, monitor, trace)
@@ -158,18 +160,18 @@ def minimize(
             return learned
         rival = _in_batches(problem, classical, variables, classical, *options)
         worse = better(rival.objective, learned.objective)
-        rival = rival._replace(n_guarded=rival.n_iter)
-        if trace:
-            return rival if worse.all() else learned
-        return where_tasks(worse, rival, learned)
+        told = rival.trace if worse.all() else learned.trace
+        rival = rival._replace(n_guarded=rival.n_iter, trace=None)
+        return where_tasks(worse, rival, learned._replace(trace=None))._replace(trace=told)
 
 
-def _in_batches(problem, rules, variables, fallback, *options) -> Run:
+def _in_batches(problem, rules, variables, fallback, max_iter, t_l, tol, monitor, trace) -> Run:
+    options = (fallback, max_iter, t_l, tol, monitor, trace)
     batches = in_batches(problem, torch.arange(problem.n_tasks))
-    if len(batches) == 1:
-        return _Loop(problem, rules, variables, fallback, *options).run()
+    if trace or len(batches) == 1:
+        return _Loop(problem, rules, variables, *options).run()
     parts = [(problem.take(batch), take_tasks(variables, batch)) for batch in batches]
-    return joined([_Loop(part, rules, v, fallback, *options).run() for part, v in parts])
+    return joined([_Loop(part, rules, v, *options).run() for part, v in parts])
 
 
 class _Loop:
@@ -242,11 +244,11 @@ class _Loop:
     def _now(self, n_iter, status) -> Run:
         """The run of the tasks in the batch, were it to end now."""
         value, variables = self._objective(), self.variables
+        status = torch.where(value.isfinite(), status, int(Status.NOT_FINITE))
         n_guarded = torch.zeros_like(status)
         if self.guard:
             variables, value = self.guard.end(variables, value)
             n_guarded = self.guard.n_guarded
-        status = torch.where(value.isfinite(), status, int(Status.NOT_FINITE))
         n_iter = torch.full_like(status, n_iter)
         return Run(variables, value, n_iter, n_guarded, status, self.trace)
 

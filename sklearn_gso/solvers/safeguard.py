@@ -73,7 +73,7 @@ class Guard:
             new_states = where_tasks(bad, init_states(rules, variables), new_states)
             value = torch.where(bad, step.problem.objective(safe), value)
         improved = better(value, self.best_value)
-        self.best = proposal if improved.all() else where_tasks(improved, proposal, self.best)
+        self.best = where_tasks(improved, proposal, self.best)
         self.best_value = torch.where(improved, value, self.best_value)
         return proposal, new_states, value
 

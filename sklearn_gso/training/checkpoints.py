@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from ..learned_optimizers.descriptions import plain
 from ..learned_optimizers.files import read_arrays, unreadable, write_arrays
@@ -51,7 +52,7 @@ class Draws:
 
     def load_state_dict(self, state):
         if isinstance(self.generator, torch.Generator):
-            self.generator.set_state(torch.from_numpy(state))
+            self.generator.set_state(torch.as_tensor(state))
         else:
             self.generator.set_state(tuple(state))
 
@@ -96,9 +97,10 @@ class Checkpoint:
             settings, states = dict(said["settings"]), dict(_unpacked(said["states"], arrays))
         except Exception as error:  # a file of arrays, but none of ours
             raise unreadable(self.path, _WHAT, error) from error
-        if settings != self.settings:
-            names = sorted({*settings, *self.settings})
-            other = [n for n in names if settings.get(n) != self.settings.get(n)]
+        names = sorted({*settings, *self.settings})
+        # As texts, in which NaN equals itself.
+        other = [n for n in names if _text(settings, n) != _text(self.settings, n)]
+        if other:
             raise ValueError(
                 f"{self.path} is the checkpoint of another training: it differs in "
                 f"{', '.join(other)}. Remove it, or give another path."
@@ -133,6 +135,10 @@ class Checkpoint:
         self._written = time.monotonic()
 
 
+def _text(settings, name) -> str | None:
+    return json.dumps(settings[name], sort_keys=True) if name in settings else None
+
+
 def _packed(state, name, arrays):
     """JSON for a state, whose arrays are put aside by name."""
     if isinstance(state, torch.Tensor):
@@ -158,10 +164,13 @@ def _unpacked(packed, arrays):
 
 
 def data_digest(arrays: Iterable) -> str:
-    """SHA-256 of arrays and tensors in their order; None stands for itself."""
+    """SHA-256 of arrays, tensors and CSR matrices in their order; None stands for itself."""
     sha = hashlib.sha256()
     for array in arrays:
-        found = np.asarray(() if array is None else array)
-        sha.update(f"{array is None}{found.shape}{found.dtype.str}".encode())
-        sha.update(found.tobytes())
+        is_sparse = sparse.issparse(array)
+        sha.update(f"{array is None}{is_sparse and array.shape}".encode())
+        for part in (array.indptr, array.indices, array.data) if is_sparse else (array,):
+            found = np.asarray(() if part is None else part)
+            sha.update(f"{found.shape}{found.dtype.str}".encode())
+            sha.update(found.tobytes())
     return sha.hexdigest()

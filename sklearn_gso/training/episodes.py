@@ -124,9 +124,9 @@ class TaskEpisodes:
 
     def state_dict(self):
         draws = [Draws(self.generator).state_dict(), Draws(self.rng).state_dict()]
-        return {"draws": draws, "queue": self.queue}
+        return {"draws": draws, "queue": list(self.queue)}
 
     def load_state_dict(self, state):
         for generator, drawn in zip((self.generator, self.rng), state["draws"], strict=True):
             Draws(generator).load_state_dict(drawn)
-        self.queue = state["queue"]
+        self.queue = list(state["queue"])

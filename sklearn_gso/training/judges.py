@@ -18,6 +18,7 @@ from .checkpoints import Checkpoint, Draws
 from .trainer import History, Trainer
 
 _ROUNDS = 4
+_TRAINING = {"learning_rate": 3e-3, "anneal": True, "averaging": 0.98, "validate_every": 25}
 # With so many tasks one pass finds enough local optima.
 _ENOUGH_TASKS = 50
 # Gains within this share of the largest one count as nearly as good.
@@ -139,12 +140,8 @@ def train_judge(
     generator: torch.Generator,
     *,
     validation: Sequence[Table] = (),
-    validate_every: int = 25,
     n_together: int = 6,
-    learning_rate: float = 3e-3,
-    verbose: bool = False,
-    checkpoint: Checkpoint | None = None,
-    on_step=None,
+    **training,
 ) -> History:
     """Train a judge in place; it ends with the averaged weights that validated best.
 
@@ -157,20 +154,16 @@ def train_judge(
     n_steps : int
     generator : torch.Generator
     validation : sequence of Table
-    validate_every, n_together : int, default=25, 6
-    learning_rate : float, default=3e-3
-        Of Adam; falls to zero along a cosine.
-    verbose : bool, default=False
-    checkpoint : Checkpoint, optional
-        Where the training goes on if it was killed.
-    on_step : callable, optional
-        Called with the record of each step; training ends where it returns True.
+    n_together : int, default=6
+    **training
+        As for `training.trainer.Trainer`; by default a rate of 3e-3 that falls along a cosine,
+        averaging .98, validation every 25 steps.
     """
-    trainer = Trainer([judge], learning_rate, averaging=0.98, clip=1.0)
+    trainer = Trainer([judge], **{**_TRAINING, **training})
     seed = int(torch.randint(2**31, (1,), generator=generator))
     order = _Order(len(tables), generator)
-    if checkpoint:
-        checkpoint.parts |= {"draws": Draws(generator), "order": order}
+    if trainer.checkpoint:
+        trainer.checkpoint.parts |= {"draws": Draws(generator), "order": order}
 
     def step(_):
         picked = order.next(n_together)
@@ -184,17 +177,7 @@ def train_judge(
             losses = [float(table_loss(judge, table, again)) for table in validation]
         return sum(losses) / len(losses)
 
-    return trainer.run(
-        n_steps,
-        step,
-        validate if validation else None,
-        validate_every=validate_every,
-        anneal=True,
-        verbose=verbose,
-        what="training the judge",
-        checkpoint=checkpoint,
-        on_step=on_step,
-    )
+    return trainer.run(n_steps, step, validate if validation else None, "training the judge")
 
 
 class _Order:

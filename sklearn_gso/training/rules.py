@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ..problems.base import Problem, Variables, map_tensors
-from ..rules.base import Rules
+from ..rules.base import Rules, check_rules
 from ..solvers.alternating import alternate, init_states
 from ..solvers.safeguard import fallbacks
-from .checkpoints import Checkpoint
 from .trainer import History, Trainer
 
 _LARGEST_LOSS = 5.0
@@ -49,6 +48,7 @@ def make_episode(problem, rules, generator, max_iter, *, judge=None, t_l=None) -
     variables = problem.init(generator)
     if judge is None:
         return Episode(problem, None, variables, max_iter)
+    check_rules(rules, problem)
     errors: list[Tensor] = []
     with torch.no_grad():
         alternate(
@@ -62,14 +62,15 @@ def make_episode(problem, rules, generator, max_iter, *, judge=None, t_l=None) -
     return Episode(problem, judge, variables, max_iter, torch.stack(errors))
 
 
-def _root_of_error(judge: Problem, variables: Variables) -> Tensor:
+def _root_of_error(judge: Problem, variables: Variables, floor: float = 0.0) -> Tensor:
     error = judge.error(variables)
     if (error < 0).any():
+        least = float(error.detach().min())
         raise ValueError(
-            f"{type(judge).__name__}.error is negative ({float(error.min()):.3g}): held-out "
-            "losses take its root. Override error, or train on the global loss."
+            f"{type(judge).__name__}.error is negative ({least:.3g}): held-out losses take "
+            "its root. Override error, or train on the global loss."
         )
-    return error.sqrt()
+    return (error + floor).sqrt()
 
 
 def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None) -> Tensor:
@@ -88,7 +89,7 @@ def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None)
     last = episode.max_iter
     weight = 3 * ((sweep + 1) / last) ** 2 / last if weights is None else weights[sweep]
     # The tiny constant keeps the derivative of the root finite at zero error.
-    error = (episode.judge.error(variables) + 1e-20).sqrt()
+    error = _root_of_error(episode.judge, variables, floor=1e-20)
     reference = torch.nan_to_num(episode.reference[sweep], nan=1.0, posinf=1.0)
     ratio = (error + _ERROR_FLOOR) / (reference + _ERROR_FLOOR)
     # Below 1 the root, above it steeper: what works untrained must not suffer.
@@ -143,6 +144,7 @@ def validate(episodes, rules, t_l=None) -> float:
 
 def learned_modules(rules: Rules) -> list[nn.Module]:
     """The distinct trainable rules, in the order of the blocks."""
+    check_rules(rules)
     return list(dict.fromkeys(r for r in rules.values() if isinstance(r, nn.Module)))
 
 
@@ -173,17 +175,10 @@ def meta_train(
     n_steps: int,
     *,
     validation=(),
-    validate_every: int = 10,
     t_l: int | None = None,
     t_u: int | None = None,
     weights=None,
-    learning_rate: float = 1e-3,
-    anneal: bool = False,
-    averaging: float = 0.0,
-    clip: float = 1.0,
-    verbose: bool = False,
-    checkpoint: Checkpoint | None = None,
-    on_step=None,
+    **training,
 ) -> History:
     """Train the learned ones among the rules on the global loss, Algorithm 2.
 
@@ -195,51 +190,30 @@ def meta_train(
     Parameters
     ----------
     source : callable
-        From the number of the meta-step to a list of `Episode`, whose gradients
-        are added up.
+        From the number of the step to a list of `Episode`, whose gradients are added up.
     rules : dict of str to UpdateRule
         Trained in place.
     n_steps : int
         How often ``source`` is called.
     validation : list of Episode
-    validate_every : int, default=10
     t_l : int, optional
         Inner steps of a block; by default the rules' own.
     t_u : int, optional
         Outer steps between two updates; by default whole runs.
     weights : sequence of float, optional
         ω_t for each outer step of a run, equation (9).
-    learning_rate : float, default=1e-3
-        Of Adam, equation (10).
-    anneal : bool, default=False
-        Let the learning rate fall to zero along a cosine.
-    averaging : float, default=0.0
-        Decay of the exponential average that is validated and kept.
-    clip : float, default=1.0
-        Largest norm of a gradient.
-    verbose : bool, default=False
-        Show a progress bar.
-    checkpoint : Checkpoint, optional
-        Where the training goes on if it was killed. Its parts must hold all that ``source``
-        draws from or changes.
-    on_step : callable, optional
-        Called with the record of each meta-step; training ends where it returns True.
+    **training
+        ``learning_rate``, ``anneal``, ``averaging``, ``clip``, ``validate_every``, ``verbose``,
+        ``checkpoint``, ``on_step``: as for `training.trainer.Trainer`.
 
     Returns
     -------
     history : History
-        A dict for each meta-step: ``step``, ``loss`` and, where it was
-        computed, ``validation``.
     """
-    trainer = Trainer(learned_modules(rules), learning_rate, averaging, clip)
+    trainer = Trainer(learned_modules(rules), **training)
     return trainer.run(
         n_steps,
         lambda step: meta_step(trainer, rules, source(step), t_l, t_u, weights),
         (lambda: validate(validation, rules, t_l)) if validation else None,
-        validate_every=validate_every,
-        anneal=anneal,
-        verbose=verbose,
-        what="meta-training",
-        checkpoint=checkpoint,
-        on_step=on_step,
+        "meta-training",
     )

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import operator
 
 import torch
 from torch import nn
@@ -37,18 +38,24 @@ class History(list):
     @property
     def after(self) -> float | None:
         """Validation of what was kept, the best; None where nothing was validated."""
-        return min((r["validation"] for r in self if "validation" in r), default=None)
+        return _lowest(r["validation"] for r in self if "validation" in r)
 
     @property
     def best_trained(self) -> float | None:
         """The best validation after a step; None where nothing was validated."""
-        values = (r["validation"] for r in self if "validation" in r and r["step"] >= 0)
-        return min(values, default=None)
+        return _lowest(r["validation"] for r in self if "validation" in r and r["step"] >= 0)
 
     @property
     def kept_the_start(self) -> bool:
         """Whether no checkpoint validated better than the start."""
-        return self.best_trained is not None and self.after == self.before
+        if self.before is None or self.best_trained is None:
+            return False
+        return not self.best_trained < (math.inf if math.isnan(self.before) else self.before)
+
+
+def _lowest(values) -> float | None:
+    """The lowest of some numbers, NaN only where there is nothing else; None of none."""
+    return min(values, key=lambda value: math.inf if math.isnan(value) else value, default=None)
 
 
 class _Average:
@@ -69,22 +76,45 @@ class _Average:
 
 
 class Trainer:
-    """The state of a training run.
+    """A training run: Adam, equation (10), with clipping, averaging and the best checkpoint.
 
     Parameters
     ----------
     modules : list of nn.Module
         Trained in place.
-    learning_rate : float
-        Of Adam, equation (10).
-    averaging : float
-        Decay of the exponential average that is validated and kept.
-    clip : float
+    learning_rate : float, default=1e-3
+    anneal : bool, default=False
+        Let it fall to zero along a cosine.
+    averaging : float, default=0.0
+        Decay of the exponential average of the weights that is validated and kept.
+    clip : float, default=1.0
         Largest norm of a gradient.
+    validate_every : int, default=10
+        Steps.
+    verbose : bool, default=False
+        Show a bar.
+    checkpoint : Checkpoint, optional
+        Where the training goes on if it was killed: written every few seconds and at the end.
+        Its parts must hold all that the steps draw from or change.
+    on_step : callable, optional
+        Called with the record of each step; training ends where it returns True.
     """
 
-    def __init__(self, modules, learning_rate, averaging, clip):
+    def __init__(
+        self,
+        modules,
+        learning_rate=1e-3,
+        anneal=False,
+        averaging=0.0,
+        clip=1.0,
+        validate_every=10,
+        verbose=False,
+        checkpoint: Checkpoint | None = None,
+        on_step=None,
+    ):
         self.modules, self.clip, self.learning_rate = modules, clip, learning_rate
+        self.anneal, self.validate_every, self.verbose = anneal, validate_every, verbose
+        self.checkpoint, self.on_step = checkpoint, on_step
         self.parameters = [p for m in modules for p in m.parameters()]
         self.adam = torch.optim.Adam(self.parameters, lr=learning_rate)
         self.average = _Average(modules, averaging)
@@ -114,9 +144,9 @@ class Trainer:
         self.best, self.best_value = _tensors(state["best"]), state["best_value"]
         moments = {i: one for i, one in enumerate(_tensors(state["adam"])) if one}
         self.adam.load_state_dict({**self.adam.state_dict(), "state": moments})
-        self.history[:] = state["history"]
-        self.history.n_skipped = state["n_skipped"]
-        self.n_done = state["n_done"]
+        self.history[:] = map(dict, state["history"])
+        self.history.n_skipped = operator.index(state["n_skipped"])
+        self.n_done = operator.index(state["n_done"])
 
     def snapshot(self):
         return copy.deepcopy(self.average.average)
@@ -153,56 +183,50 @@ class Trainer:
             self.best, self.best_value = self.snapshot(), value
         return value
 
-    def run(
-        self,
-        n_steps,
-        step,
-        validate=None,
-        *,
-        validate_every,
-        anneal=False,
-        verbose=False,
-        what="",
-        checkpoint: Checkpoint | None = None,
-        on_step=None,
-    ) -> History:
+    def run(self, n_steps, step, validate=None, what="") -> History:
         """Call ``step(i)``, which returns the losses of its updates, ``n_steps`` times.
 
         The modules end with the averaged weights of the lowest ``validate()``, or with
-        the last ones without it. Ctrl-C ends the run early in the same way, and so does
-        ``on_step``, called with each step's record, where it returns True. With a
-        checkpoint the run goes on where its file says, and its state is written there
-        every few seconds and at the end.
+        the last ones without it. Ctrl-C ends the run early in the same way.
         """
-        if checkpoint:
-            checkpoint.parts["training"] = self
-            checkpoint.restore_all()
-        steps = range(self.n_done, n_steps)
+        if self.checkpoint:
+            self.checkpoint.parts["training"] = self
+            self.checkpoint.restore_all()
         bar = tqdm(
-            steps, disable=not verbose, desc=what, unit="step", initial=self.n_done, total=n_steps
+            range(self.n_done, n_steps),
+            disable=not self.verbose,
+            desc=what,
+            unit="step",
+            initial=self.n_done,
+            total=n_steps,
         )
         try:
             if validate and not self.history:
                 self.history.append({"step": -1, "validation": self.check(validate)})
             for i in bar:
-                if anneal:
-                    cosine = 0.5 * (1 + math.cos(math.pi * i / n_steps))
-                    self.adam.param_groups[0]["lr"] = self.learning_rate * cosine
-                losses = step(i)
-                record = {"step": i, "loss": sum(losses) / len(losses) if losses else math.nan}
-                if validate and ((i + 1) % validate_every == 0 or i + 1 == n_steps):
-                    record["validation"] = self.check(validate)
-                self.history.append(record)
-                self.n_done = i + 1
-                if checkpoint:
-                    checkpoint.write(now=i + 1 == n_steps)
+                record = self._record(i, n_steps, step, validate)
                 bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k != "step"})
-                if on_step is not None and on_step(record):
+                if self.on_step is not None and self.on_step(record):
                     break
         except KeyboardInterrupt:
             tqdm.write(f"{what} interrupted; keeping the best weights so far")
         self.restore(self.best if validate else self.snapshot())
         return self.history
+
+    def _record(self, i, n_steps, step, validate) -> dict:
+        """One step, and what there is to say of it."""
+        if self.anneal:
+            cosine = 0.5 * (1 + math.cos(math.pi * i / n_steps))
+            self.adam.param_groups[0]["lr"] = self.learning_rate * cosine
+        losses, last = step(i), i + 1 == n_steps
+        record = {"step": i, "loss": sum(losses) / len(losses) if losses else math.nan}
+        if validate and ((i + 1) % self.validate_every == 0 or last):
+            record["validation"] = self.check(validate)
+        self.history.append(record)
+        self.n_done = i + 1
+        if self.checkpoint:
+            self.checkpoint.write(now=last)
+        return record
 
 
 def _tensors(states) -> list[dict]:

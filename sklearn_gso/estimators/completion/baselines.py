@@ -4,7 +4,7 @@ import numpy as np
 
 from ...problems import MatrixCompletion
 from ...rules import ClosedForm, GeometricContinuation, GradientDescent
-from ..parameters import NONE, POSITIVE, integer, real
+from ..parameters import NONE, POSITIVE, integer, keep, real
 from .base import BaseCompleter
 
 
@@ -92,20 +92,7 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         add_indicator=False,
         copy=True,
     ):
-        self.n_components = n_components
-        self.alpha = alpha
-        self.alpha_start = alpha_start
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.missing_values = missing_values
-        self.min_value = min_value
-        self.max_value = max_value
-        self.keep_empty_features = keep_empty_features
-        self.add_indicator = add_indicator
-        self.copy = copy
+        keep(self, locals())
 
     @property
     def rule(self):
@@ -199,22 +186,7 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         add_indicator=False,
         copy=True,
     ):
-        self.n_components = n_components
-        self.alpha = alpha
-        self.learning_rate = learning_rate
-        self.batch_fraction = batch_fraction
-        self.max_iter = max_iter
-        self.t_l = t_l
-        self.n_init = n_init
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.missing_values = missing_values
-        self.min_value = min_value
-        self.max_value = max_value
-        self.keep_empty_features = keep_empty_features
-        self.add_indicator = add_indicator
-        self.copy = copy
+        keep(self, locals())
 
     @property
     def rule(self):

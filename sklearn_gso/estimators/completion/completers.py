@@ -6,7 +6,7 @@ from ...problems import EmpiricalBayesCompletion, MatrixCompletion, identifiable
 from ...rules import ClosedForm
 from ...solvers import UntilAgree
 from ..matrices import count_observed
-from ..parameters import NONE, POSITIVE, choice, integer
+from ..parameters import NONE, POSITIVE, choice, integer, keep
 from .base import BaseCompleter
 
 _DEFAULT_ALPHA = 1e-3
@@ -180,29 +180,7 @@ class GSOMatrixCompleter(BaseCompleter):
         add_indicator=False,
         copy=True,
     ):
-        super().__init__(
-            optimizer=optimizer,
-            rule=rule,
-            max_iter=max_iter,
-            tol=tol,
-            t_l=t_l,
-            t_u=t_u,
-            n_epochs=n_epochs,
-            training=training,
-            n_init=n_init,
-            safeguard=safeguard,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
-        self.n_components = n_components
-        self.alpha = alpha
-        self.missing_values = missing_values
-        self.min_value = min_value
-        self.max_value = max_value
-        self.keep_empty_features = keep_empty_features
-        self.add_indicator = add_indicator
-        self.copy = copy
+        keep(self, locals())
 
     @property
     def problem_class(self):

@@ -34,15 +34,6 @@ class Imputing:
         "copy": FLAG,
     }
 
-    def _check_for_collection(self):
-        """Raise for parameters that a collection, whose tasks keep their shapes, cannot have."""
-        for name, wanted in (("keep_empty_features", True), ("add_indicator", False)):
-            if getattr(self, name) is not wanted:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is for a fit on one matrix: completed "
-                    "tasks of a collection keep their shapes."
-                )
-
     # What comes in ----------------------------------------------------------------
 
     def _checks(self, **more):

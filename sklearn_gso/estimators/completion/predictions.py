@@ -56,18 +56,10 @@ def with_surprise(problem, variables):
 
 @dataclass(frozen=True)
 class FittedMatrix(FittedRows):
-    """What a fit on one matrix keeps.
+    """What a fit on one matrix keeps."""
 
-    Parameters
-    ----------
-    row_means : list of ndarray of shape (n_rows, k)
-        Point estimates of the fitted rows in each run, for single entries.
-    columns : ndarray of int or None
-        Those that the fit kept; None for all.
-    """
-
-    row_means: list
-    columns: np.ndarray | None = None
+    row_means: list  # point estimates (n_rows, k) of the fitted rows in each run
+    columns: np.ndarray | None = None  # that the fit kept; None for all
 
     @classmethod
     def of(cls, answer, options, **more):

@@ -49,20 +49,11 @@ def _are_parameters(value) -> bool:
 
 @dataclass(frozen=True)
 class FittedMixture(Fitted):
-    """What a fit of a mixture leaves behind, beside its parameters.
+    """What a fit of a mixture leaves behind, beside its parameters."""
 
-    Parameters
-    ----------
-    held : tuple of str
-        Parameters that were not estimated.
-    covariance_type : str
-    covariances : array or "per task" or None
-        That a fit on a collection was given for all of its data sets.
-    """
-
-    held: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()  # parameters that were not estimated
     covariance_type: str = "full"
-    covariances: Any = None
+    covariances: Any = None  # given with a collection for all of its data sets, or "per task"
 
 
 class BaseMixture(
@@ -185,7 +176,7 @@ class BaseMixture(
         optimizer = learned.get("learned_optimizer_")
         (solved,) = self._mixture_plan(optimizer).solve([task], seed, progress)
         check_finite([solved])
-        warn_about([solved], [task], self.n_components, stacklevel=5)
+        warn_about([solved], [task], self.n_components)
         if self.verbose:
             print(
                 f"{type(self).__name__}: lower bound {solved.lower_bound:.6f} after "
@@ -291,7 +282,7 @@ class BaseMixture(
         plan = self._mixture_plan(self._fitted.optimizer)
         solved = in_chunks(plan, tasks, chunks, seeds, self.n_jobs, self.verbose)
         check_finite(solved)
-        warn_about(solved, tasks, self.n_components, stacklevel=5)
+        warn_about(solved, tasks, self.n_components)
         return solved
 
 

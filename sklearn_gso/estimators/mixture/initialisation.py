@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ...problems._gaussians import fit_covariances, is_matrix, scatters, whiten, whiteners
+from ...problems._gaussians import as_matrices, fit_covariances, multiply, whiteners
 from ...problems._mixture_moves import best_assignment
 from ...problems.base import Variables, point
 from ...problems.mixture_free_energy import MixtureFreeEnergy
@@ -126,14 +126,11 @@ STARTS = {
 
 def pooled_covariance(problem: MixtureFreeEnergy) -> Tensor:
     """The mean of the given covariances, else that of all samples, (T, 1, D, D)."""
-    d = problem.n_features
     if "covariances" in problem.fixed:
         given = problem.fixed["covariances"].mean(1, keepdim=True)
-        pooled = given if is_matrix(given) else torch.diag_embed(given.expand(-1, -1, d))
+        pooled = as_matrices(given, problem.n_features)
     else:
-        mean = (problem.points @ problem.sample_weight.mT).mT / problem.total[:, None, None]
-        pooled = scatters(problem.points, mean, problem.sample_weight)
-        pooled = pooled / problem.total[:, None, None, None]
+        pooled = problem.pooled_covariance("full")
     variance = pooled.diagonal(dim1=2, dim2=3)
     size = variance.mean(2, keepdim=True)
     size = torch.where(size > _MIN_VARIANCE, size, 1 / _COMMON_FLOOR)
@@ -143,7 +140,7 @@ def pooled_covariance(problem: MixtureFreeEnergy) -> Tensor:
 def _distant_means(problem, generator) -> Tensor:
     """Centres of k-means++, (T, K, D)."""
     whitener, _ = whiteners(pooled_covariance(problem), problem.n_features)
-    points = whiten(whitener, problem.points[:, None])[:, 0]
+    points = multiply(whitener, problem.points[:, None])[:, 0]
     weight = problem.sample_weight[:, 0]
     chance, nearest = weight, torch.full_like(weight, torch.inf)
     chosen: list[Tensor] = []

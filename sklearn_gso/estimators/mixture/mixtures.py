@@ -3,7 +3,7 @@
 from ...rules import Judge
 from ...training import History
 from ..learning import JudgeLearner, warn_about
-from ..parameters import NONE, MetaTraining, instance, integer
+from ..parameters import NONE, MetaTraining, instance, integer, keep
 from .base import BaseMixture
 
 
@@ -109,22 +109,7 @@ class EMGaussianMixture(BaseMixture):
         n_jobs=None,
         verbose=0,
     ):
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.covariances = covariances
-        self.fixed = fixed
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
+        keep(self, locals())
 
 
 class GSOGaussianMixture(BaseMixture):
@@ -236,26 +221,7 @@ class GSOGaussianMixture(BaseMixture):
         n_jobs=None,
         verbose=0,
     ):
-        self.n_components = n_components
-        self.optimizer = optimizer
-        self.rule = rule
-        self.n_epochs = n_epochs
-        self.training = training
-        self.covariance_type = covariance_type
-        self.covariances = covariances
-        self.fixed = fixed
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
+        keep(self, locals())
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -281,7 +247,7 @@ class GSOGaussianMixture(BaseMixture):
             self._recipe(), self._training(), int(self.n_epochs), bool(self.verbose)
         )
         optimizer, history = learner.learn(problems, seed, start, checkpoint, progress)
-        warn_about(history, stacklevel=6)
+        warn_about(history)
         return {"learned_optimizer_": optimizer, "history_": history}
 
     def _attributes(self, solved):

@@ -189,7 +189,7 @@ class MixturePredictions:
         -------
         trajectory : ndarray of shape (n_sweeps + 1, n_components, n_features)
         """
-        answer, centre = self.trace(X, means_init), np.mean(X, axis=0)
+        answer, centre = self.trace(X, means_init), np.asarray(X, dtype=np.float64).mean(axis=0)
         problem, (run,) = answer.problem, answer.runs
         way = [problem.parameter(variables, "means")[0] for variables in run.trace.variables]
         return np.stack([means.numpy() + centre for means in way])

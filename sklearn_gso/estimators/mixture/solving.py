@@ -47,19 +47,7 @@ class Solved(NamedTuple):
 
 @dataclass(frozen=True)
 class MixturePlan:
-    """What solves data sets by EM, and by moves where a judge orders them.
-
-    Parameters
-    ----------
-    n_components, covariance_type, reg_covar, max_iter, tol, n_init
-        Of the estimator.
-    init_params : str or None
-        Kind of start; None is "random" where covariances are known, else "matched".
-    judge : LearnedOptimizer, "random" or None
-        What orders non-local moves; None: there are none.
-    screens : bool
-        Whether only the best start, after a short run, is run to convergence.
-    """
+    """What solves data sets by EM, and by moves where a judge orders them."""
 
     n_components: int
     covariance_type: str
@@ -67,9 +55,9 @@ class MixturePlan:
     max_iter: int
     tol: float
     n_init: int
-    init_params: str | None
-    judge: Any = None
-    screens: bool = False
+    init_params: str | None  # None: "random" where covariances are known, else "matched"
+    judge: Any = None  # LearnedOptimizer, "random", or None: there are no moves
+    screens: bool = False  # only the best start, after a short run, is run to convergence
 
     def problem(self, tasks: list[Task]) -> MixtureFreeEnergy:
         """The problem of tasks of equal shape."""

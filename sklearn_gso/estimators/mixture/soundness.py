@@ -1,10 +1,9 @@
 """Whether what was solved is a mixture at all, and what may have gone wrong."""
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ..reporting import warn
 from .data import n_distinct
 from .solving import Solved
 
@@ -22,7 +21,7 @@ def check_finite(solved: list[Solved]):
             raise ValueError(where + ILL_DEFINED)
 
 
-def warn_about(solved: list[Solved], tasks, n_components: int, stacklevel: int) -> None:
+def warn_about(solved: list[Solved], tasks, n_components: int) -> None:
     """One ConvergenceWarning for each thing that may have gone wrong."""
     found = [
         (
@@ -43,4 +42,4 @@ def warn_about(solved: list[Solved], tasks, n_components: int, stacklevel: int) 
     for where, message in found:
         if any(where):
             which = f" (tasks {np.flatnonzero(where).tolist()})" if len(tasks) > 1 else ""
-            warnings.warn(message + which, ConvergenceWarning, stacklevel=stacklevel)
+            warn(message + which, ConvergenceWarning)

@@ -1,0 +1,71 @@
+"""Predictions, scores and samples of a fitted mixture."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from tests.estimators.mixture.mixtures import KINDS, each_mixture, em, gso, learned_nothing
+
+
+@each_mixture
+def test_rows_stand_alone(mixture, X, rng):
+    fit = mixture().fit(X)
+    order = rng.permutation(len(X))
+    for method in (fit.predict_proba, fit.score_samples, fit.predict):
+        whole = method(X)
+        np.testing.assert_allclose(method(X[order]), whole[order], rtol=1e-12)
+        np.testing.assert_allclose(method(X[7:8]), whole[7:8], rtol=1e-12)
+
+
+def test_long_inputs_go_in_pieces(X, monkeypatch):
+    fit = em().fit(X)
+    whole = fit.score_samples(X)
+    monkeypatch.setattr("sklearn_gso.estimators.mixture.solving.MEMORY_BOUND", 50)
+    np.testing.assert_allclose(fit.score_samples(X), whole, rtol=1e-12)
+
+
+@each_mixture
+def test_far_rows_get_finite_numbers(mixture, X):
+    fit = mixture().fit(X)
+    far = np.array([[1e200, -1e200], [1e308, 1e308]])
+    assert np.isfinite(fit.score_samples(far)).all()
+    np.testing.assert_allclose(fit.predict_proba(far).sum(1), 1)
+
+
+@each_mixture
+def test_width_and_fit_are_checked(mixture, X):
+    with pytest.raises(NotFittedError):
+        mixture().predict(X)
+    fit = mixture().fit(X)
+    with pytest.raises(ValueError, match="X has 3 features, but .* is expecting 2 features"):
+        fit.predict(np.c_[X, X[:, 0]])
+
+
+@each_mixture
+def test_predictions_write_nothing(mixture, tasks):
+    for data in (tasks[0][:2], tasks[0][0]):
+        model = learned_nothing(mixture).fit(data)
+        before = dict(vars(model))
+        for method in ("predict", "predict_proba", "score_samples", "score"):
+            getattr(model, method)(data)
+        assert all(vars(model)[k] is before[k] for k in before)
+        assert vars(model).keys() == before.keys()
+
+
+def test_sample_has_the_statistics_of_the_mixture(X):
+    for kind in KINDS:
+        fit = gso(covariance_type=kind, n_init=1).fit(X)
+        drawn, labels = fit.sample(40_000)
+        np.testing.assert_allclose(np.bincount(labels) / len(labels), fit.weights_, atol=0.02)
+        for k in range(3):
+            own = drawn[labels == k]
+            np.testing.assert_allclose(own.mean(0), fit.means_[k], atol=0.1)
+            expected = {
+                "full": lambda k, f=fit: f.covariances_[k],
+                "tied": lambda k, f=fit: f.covariances_,
+                "diag": lambda k, f=fit: np.diag(f.covariances_[k]),
+                "spherical": lambda k, f=fit: f.covariances_[k] * np.eye(2),
+            }[kind](k)
+            np.testing.assert_allclose(np.cov(own.T), expected, rtol=0.1, atol=0.1)
+    with pytest.raises(ValueError, match="n_samples must be an integer >= 1"):
+        fit.sample(0)

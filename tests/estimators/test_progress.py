@@ -1,0 +1,85 @@
+"""Bars on stderr, told of by the engine; silence by default."""
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn.base import clone
+
+from sklearn_gso import (
+    ALSMatrixCompleter,
+    EMGaussianMixture,
+    GSOGaussianMixture,
+    GSOMatrixCompleter,
+    SGDMatrixCompleter,
+)
+from sklearn_gso.datasets import make_mixture_tasks
+
+pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved")
+
+SMALL = {"random_state": 0, "max_iter": 4}
+ESTIMATORS = {
+    "control": GSOMatrixCompleter(2, n_epochs=1, n_init=2, **SMALL),
+    "step": GSOMatrixCompleter(2, rule="step", n_epochs=1, n_init=1, **SMALL),
+    "als": ALSMatrixCompleter(2, **SMALL),
+    "sgd": SGDMatrixCompleter(2, **SMALL),
+    "em": EMGaussianMixture(3, random_state=0),
+    "judge": GSOGaussianMixture(3, n_epochs=1, n_init=2, random_state=0),
+}
+
+
+@pytest.fixture(scope="module")
+def points():
+    return list(make_mixture_tasks(4, n_components=3, n_samples=60, random_state=0)[0])
+
+
+def run(estimator, X):
+    """What a fit on one task, one on the collection, and the answer for it come to."""
+    one = clone(estimator).fit(X[0])
+    many = clone(estimator).fit(X)
+    if hasattr(one, "transform"):
+        return [one.transform(X[0]), *many.transform(X)]
+    return [one.predict_proba(X[0]), *many.predict_proba(X)]
+
+
+def bars(text):
+    """Names of the bars that were shown, in order."""
+    lines = [line for line in text.replace("\r", "\n").split("\n") if "|" in line]
+    return list(dict.fromkeys(line.split(":")[0] for line in lines))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_bars_are_shown_on_demand_and_change_nothing(name, easy_tasks, points, capfd):
+    X = list(points if name in ("em", "judge") else easy_tasks[0])
+    X[-1] = X[-1][:-4]  # two shapes, two batches
+    expected = run(ESTIMATORS[name], X)
+    assert capfd.readouterr() == ("", "")
+    found = run(clone(ESTIMATORS[name]).set_params(verbose=1), X)
+    out, err = capfd.readouterr()
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(a, b)
+    trained = {
+        "control": ["meta-training"],
+        "step": ["meta-training"],
+        "judge": ["gathering local optima", "training the judge"],
+    }.get(name, [])
+    assert set(bars(err)) == {"solving", *trained}
+    assert f"{len(X)}/{len(X)} [" in err  # the tasks of the collection
+    assert err.count("loss=") >= 2  # a fit, and the collection
+    assert ("lower bound" in out) == (name in ("em", "judge"))  # a mixture's fit on one task
+
+
+def test_time_left_is_told(easy_tasks, capfd):
+    """tqdm's "elapsed<left" needs to know how many sweeps there can be."""
+    GSOMatrixCompleter(2, max_iter=5, verbose=1, random_state=0).fit(easy_tasks[0][0])
+    # The first start, the three others in one batch, four rounds more and the classical run.
+    assert f"/{5 * (1 + 1 + 4 + 1)} [" in capfd.readouterr().err
+
+
+def test_workers_are_silent(easy_tasks, capfd):
+    X = [task[: 10 + i] for i, task in enumerate(easy_tasks[0])]
+    completer = ALSMatrixCompleter(2, n_jobs=2, verbose=1, **SMALL).fit(X)
+    with parallel_config(backend="threading"):
+        completer.transform(X)
+    err = capfd.readouterr().err
+    assert bars(err) == ["solving"] and "6/6 [" in err and "sweep" not in err

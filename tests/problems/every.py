@@ -1,0 +1,37 @@
+"""Every problem of the package, two tasks of each, by name."""
+
+import numpy as np
+import torch
+
+from sklearn_gso.datasets import make_mixture_tasks
+from sklearn_gso.problems import (
+    EmpiricalBayesCompletion,
+    MatrixCompletion,
+    MixtureFreeEnergy,
+    MixtureLikelihood,
+)
+from tests.problems.stored import stored
+
+
+def completion(kind):
+    X = np.random.RandomState(0).standard_normal((2, 6, 5))
+    X[:, 0, 0] = np.nan
+    return kind(torch.from_numpy(X), 2)
+
+
+def mixture(kind, **options):
+    X, truth = make_mixture_tasks(2, n_samples=30, n_components=3, random_state=0)
+    if options.pop("known", False):
+        options["fixed"] = {"covariances": torch.from_numpy(truth.covariances)}
+    return kind(torch.from_numpy(X), 3, **options)
+
+
+PROBLEMS = {
+    "ridge": lambda: completion(MatrixCompletion),
+    "bayes": lambda: completion(EmpiricalBayesCompletion),
+    "ridge, sparse": lambda: MatrixCompletion([stored(0), stored(1)], 2),
+    "bayes, sparse": lambda: EmpiricalBayesCompletion([stored(0), stored(1)], 2),
+    "likelihood": lambda: mixture(MixtureLikelihood),
+    "free energy": lambda: mixture(MixtureFreeEnergy),
+    "free energy, known covariances": lambda: mixture(MixtureFreeEnergy, known=True),
+}

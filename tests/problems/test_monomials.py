@@ -1,0 +1,88 @@
+"""Densities and moments by products of features, beside the direct computation."""
+
+import pytest
+import torch
+
+from sklearn_gso.datasets import make_mixture_tasks
+from sklearn_gso.problems import MixtureFreeEnergy
+from sklearn_gso.problems._gaussians import (
+    COVARIANCE_TYPES,
+    Monomials,
+    fit_covariances,
+    whiteners,
+)
+
+
+@pytest.fixture
+def samples():
+    X, _ = make_mixture_tasks(3, n_samples=80, n_features=3, spread=3.0, random_state=0)
+    return torch.from_numpy(X - X.mean(1, keepdims=True))
+
+
+def without_monomials(problem):
+    problem = problem.take(torch.arange(problem.n_tasks))
+    problem._monomials = None
+    return problem
+
+
+@pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+def test_a_sweep_is_the_same_either_way(samples, kind, generator):
+    fast = MixtureFreeEnergy(samples, 4, covariance_type=kind, reg_covar=1e-3)
+    direct = without_monomials(fast)
+    assert fast._monomials is not None
+    variables = {p: p.init(torch.Generator().manual_seed(0)) for p in (fast, direct)}
+    for _ in range(5):
+        for problem, values in variables.items():
+            for name in problem.block_names:
+                values[name] = problem.minimize_block(values, name)
+    torch.testing.assert_close(variables[fast], variables[direct], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        fast.objective(variables[fast]), direct.objective(variables[direct]), rtol=1e-12, atol=0
+    )
+
+
+@pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+def test_covariances_about_any_centre(samples, kind, generator):
+    """Held or tempered centres are not the weighted means."""
+    points = samples.mT.contiguous()
+    weights = torch.rand(3, 4, 80, generator=generator).double()
+    means = torch.randn(3, 4, 3, generator=generator).double()
+    monomials = Monomials(points, kind in ("full", "tied"))
+    moments = monomials.moments(weights)
+    found = monomials.covariances(kind, means, moments, 0.01, moments[0])
+    expected = fit_covariances(kind, points, means, weights, 0.01, weights.sum(2))
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_a_speck_far_away_is_left_to_the_direct_way(samples):
+    """A difference of large sums has no digits left for it."""
+    speck = 1e4 + 1e-3 * samples[:, :40] / samples.std()
+    points = torch.cat([samples[:, 40:], speck], dim=1).mT.contiguous()
+    weights = torch.zeros(3, 2, 80, dtype=points.dtype)
+    weights[:, 0, :40] = weights[:, 1, 40:] = 1.0
+    monomials = Monomials(points, True)
+    total, sums, products = monomials.moments(weights)
+    means = sums / total[..., None]
+    assert monomials.covariances("full", means, (total, sums, products), 0.0, total) is None
+    covariances = fit_covariances("full", points, means, weights, 0.0, total)
+    whitener, _ = whiteners(covariances, 3)
+    assert monomials.rounding(whitener.mT @ whitener) > 1e12
+    near = fit_covariances("full", points, means, weights, 1.0, total)
+    whitener, _ = whiteners(near, 3)
+    assert monomials.rounding(whitener.mT @ whitener) < 1e9
+
+
+def test_a_speck_far_away_is_fitted_as_well(samples):
+    speck = 1e4 + 1e-3 * samples[:, :40] / samples.std()
+    data = torch.cat([samples[:, 40:], speck], dim=1)
+    fast = MixtureFreeEnergy(data, 2)
+    direct = without_monomials(fast)
+    means = torch.stack([data[:, :40].mean(1), speck.mean(1)], dim=1)
+    ends = []
+    for problem in (fast, direct):
+        values = problem.start_from(means)
+        for name in problem.block_names * 3:
+            values[name] = problem.minimize_block(values, name)
+        ends.append(values)
+    torch.testing.assert_close(ends[0]["covariances"], ends[1]["covariances"], rtol=1e-6, atol=0)
+    torch.testing.assert_close(fast.objective(ends[0]), direct.objective(ends[1]))

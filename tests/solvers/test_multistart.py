@@ -1,0 +1,215 @@
+"""Many starts: how many are made, in what batches, and which runs come back."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_gso import LearnedOptimizer
+from sklearn_gso.datasets import make_low_rank_tasks
+from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
+from sklearn_gso.problems.base import map_tensors, new_generator, take_tasks
+from sklearn_gso.rules import ClosedForm, LSTMControl
+from sklearn_gso.solvers import (
+    Fixed,
+    Monitor,
+    Multistart,
+    UntilAgree,
+    alternate,
+    minimize,
+    rules_for,
+)
+
+
+@pytest.fixture
+def problem(noisy_values):
+    return EmpiricalBayesCompletion(noisy_values, 3)
+
+
+@pytest.fixture(scope="module")
+def pretrained():
+    return LearnedOptimizer.load_pretrained("completer").rules()["U"]
+
+
+def solve(problem, rules, policy, max_iter=40, *, monitor=None, trace=False, **settings):
+    multistart = Multistart(policy, max_iter, **settings)
+    return multistart.solve(problem, rules, new_generator(0), monitor, trace)
+
+
+def test_more_starts_are_never_worse(noisy_values):
+    problem = MatrixCompletion(noisy_values, 3, alpha=1e-3)
+    rules = rules_for(problem, ClosedForm())
+    many = problem.repeat(5)
+    each = minimize(many, rules, many.init(new_generator(0)), 8).objective.reshape(5, 3)
+    best = solve(problem, rules, Fixed(5), 8).best
+    torch.testing.assert_close(best.objective, each.amin(0))
+    torch.testing.assert_close(problem.objective(best.variables), best.objective)
+    shapes = map_tensors(lambda t: t.shape[0], best.variables)
+    assert set(shapes.values()) == {3}
+
+
+def test_starts_that_run_one_by_one_end_like_those_of_one_batch(noisy_values, monkeypatch):
+    problem = MatrixCompletion(noisy_values, 3, alpha=1e-3)
+    rules = rules_for(problem, ClosedForm())
+    batch = solve(problem, rules, Fixed(4), 8)
+    monkeypatch.setattr(MatrixCompletion, "one_start_at_a_time", True)
+    torch.testing.assert_close(solve(problem, rules, Fixed(4), 8).runs, batch.runs)
+
+
+@pytest.mark.parametrize(
+    "n_init, safeguard, learned, n_runs",
+    [(3, "step", True, 4), (3, "step", False, 3), (1, "step", True, 1), (3, "run", True, 3)]
+    + [(3, "none", True, 3)],
+)
+def test_several_starts_of_a_learned_rule_may_have_a_classical_companion(
+    problem, generator, n_init, safeguard, learned, n_runs
+):
+    rules = rules_for(problem, ClosedForm())
+    if learned:
+        rule = LSTMControl.for_problem(problem, generator=generator)
+        with torch.no_grad():
+            rule.output.weight.normal_(std=0.1, generator=generator)
+        rules = rules_for(problem, rule)
+    answer = solve(problem, rules, Fixed(n_init), 6, safeguard=safeguard, companion=True)
+    assert len(answer.runs) == len(answer.weights) == n_runs
+    if n_runs > n_init:
+        start = problem.repeat(n_init).init(new_generator(0))
+        classical, _ = alternate(
+            problem, rules_for(problem, ClosedForm()), take_tasks(start, torch.arange(3)), 6
+        )
+        torch.testing.assert_close(answer.runs[-1].variables, classical)
+        assert (answer.weights[-1] > 0).all()
+
+
+@pytest.mark.parametrize("policy", [Fixed(2), UntilAgree()])
+def test_what_is_recovered_needs_one_run(easy_tasks, pretrained, policy):
+    problem = EmpiricalBayesCompletion(torch.from_numpy(np.stack(easy_tasks[0])), 2)
+    answer = solve(problem, rules_for(problem, pretrained), policy)
+    assert (answer.weights == 1).all() and len(answer.runs) == 1
+
+
+# Until two agree ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lucky():
+    """Matrices whose entries hardly determine them: it depends on the start what is reached."""
+    X, _ = make_low_rank_tasks(
+        4, shape=(40, 40), rank=5, rate=0.26, factors="gaussian", random_state=3
+    )
+    return EmpiricalBayesCompletion(torch.from_numpy(X), 5)
+
+
+def n_agreeing(problem, runs):
+    """How many runs of each task predict what its best one does, itself included."""
+    unexplained = torch.stack([problem.unexplained(run.variables) for run in runs])
+    numbers = unexplained.argmin(0).tolist()
+    best = map_tensors(
+        lambda *tensors: torch.stack([tensors[n][t] for t, n in enumerate(numbers)]),
+        *(run.variables for run in runs),
+    )
+    return sum((problem.difference(run.variables, best) < 0.02).long() for run in runs)
+
+
+def test_starts_are_added_until_two_agree(lucky, pretrained):
+    rules = rules_for(lucky, pretrained)
+    answer = solve(lucky, rules, UntilAgree())
+    runs, weights = answer.runs, answer.weights
+    assert 4 < len(runs) <= 20 and len(runs) % 4 == 0
+    made = (weights > 0).sum(0)
+    assert ((n_agreeing(lucky, runs) >= 2) | (made > 16)).all() and made.min() == 4
+    # A task that is done is left out of later rounds, and what stands in weighs nothing.
+    first_four = solve(lucky, rules, Fixed(4))
+    done = (weights[4:] == 0).all(0)
+    assert done.any() and not done.all()
+    torch.testing.assert_close(weights[:4, done], first_four.weights[:, done])
+
+
+@pytest.mark.parametrize("n_first, step, stop", [(4, 4, 20), (2, 3, 8), (3, 4, 9)])
+def test_where_none_agree_as_many_are_made_as_allowed(problem, monkeypatch, n_first, step, stop):
+    def differ(self, variables, other):
+        return torch.ones(self.n_tasks)
+
+    monkeypatch.setattr(EmpiricalBayesCompletion, "difference", differ)
+    policy = UntilAgree(n_first, step, stop)
+    answer = solve(problem, rules_for(problem, ClosedForm()), policy, 3)
+    assert len(answer.runs) == stop
+
+
+def test_two_that_agree_end_it(problem, monkeypatch):
+    def agree(self, variables, other):
+        return torch.zeros(self.n_tasks)
+
+    monkeypatch.setattr(EmpiricalBayesCompletion, "difference", agree)
+    rules, policy = rules_for(problem, ClosedForm()), UntilAgree(2, 3, 8)
+    answer, two = (solve(problem, rules, p, 3) for p in (policy, Fixed(2)))
+    torch.testing.assert_close(answer.weights, two.weights, rtol=0, atol=0)
+
+
+def test_starts_that_agree_need_no_others(pretrained):
+    X, _ = make_low_rank_tasks(3, shape=(40, 30), rank=2, rate=0.6, noise=0.2, random_state=3)
+    problem = EmpiricalBayesCompletion(torch.from_numpy(X), 3)
+    rules = rules_for(problem, pretrained)
+    answer, four = (solve(problem, rules, policy) for policy in (UntilAgree(), Fixed(4)))
+    assert len(answer.runs) == len(four.runs) == 4
+    assert torch.equal(answer.weights, four.weights)
+
+
+def test_where_runs_are_not_averaged_the_first_starts_are_all(noisy_values):
+    problem = MatrixCompletion(noisy_values, 3, alpha=1e-3)
+    answer = solve(problem, rules_for(problem, ClosedForm()), UntilAgree(3, 4, 9), 3)
+    assert len(answer.runs) == 3
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_difference_is_that_of_the_completed_matrices(problem, generator, scale):
+    one, other = (problem.init(generator) for _ in range(2))
+    one = {**one, "U": one["U"]._replace(mean=other["U"].mean + scale * one["U"].mean)}
+    a, b = problem.reconstruct(one), problem.reconstruct(other)
+    expected = (a - b).square().sum((1, 2)).sqrt() / b.square().sum((1, 2)).sqrt()
+    torch.testing.assert_close(problem.difference(one, other), expected)
+    assert (problem.difference(other, other) < 1e-7).all()
+
+
+# What is watched ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", [Fixed(1), Fixed(3), UntilAgree(2, 2, 4)])
+@pytest.mark.parametrize("tol", [None, 1e-3])
+def test_the_runs_of_one_task_can_be_traced(problem, policy, tol):
+    one = problem.take(torch.tensor([1]))
+    rules = rules_for(one, LSTMControl.for_problem(one, generator=new_generator(1)))
+    plain = solve(one, rules, policy, 12, tol=tol, companion=True)
+    traced = solve(one, rules, policy, 12, tol=tol, companion=True, trace=True)
+    torch.testing.assert_close(traced.weights, plain.weights)
+    for run, untraced in zip(traced.runs, plain.runs, strict=True):
+        assert untraced.trace is None
+        torch.testing.assert_close(run._replace(trace=None), untraced)
+        n_iter = int(run.n_iter[0])
+        assert len(run.trace.objective) > n_iter
+        torch.testing.assert_close(run.trace.objective[n_iter], run.objective)
+        torch.testing.assert_close(run.trace.variables[n_iter], run.variables)
+    torch.testing.assert_close(traced.best, plain.best)
+
+
+@pytest.mark.parametrize("safeguard", ["step", "run", "none"])
+@pytest.mark.parametrize("policy", [Fixed(1), Fixed(3), UntilAgree(2, 3, 6)])
+def test_max_sweeps_bounds_the_calls_of_the_monitor(problem, policy, safeguard, monkeypatch):
+    def differ(self, variables, other):
+        return torch.ones(self.n_tasks)
+
+    monkeypatch.setattr(EmpiricalBayesCompletion, "difference", differ)
+    rules = rules_for(problem, LSTMControl.for_problem(problem, generator=new_generator(1)))
+    settings = Multistart(policy, 4, safeguard=safeguard, companion=True)
+    # One batch of starts; one by one; and cut to stay in cache, one task at a time.
+    for one_by_one, task_size in ((False, 0), (True, 0), (False, 10**6)):
+        monkeypatch.setattr(EmpiricalBayesCompletion, "one_start_at_a_time", one_by_one)
+        monkeypatch.setattr(EmpiricalBayesCompletion, "task_size", task_size)
+        calls = []
+        settings.solve(problem, rules, new_generator(0), Monitor(calls.append))
+        assert len(calls) == settings.max_sweeps(problem, rules)
+
+
+def test_no_run_begins_after_the_monitor_stopped_one(problem):
+    rules = rules_for(problem, ClosedForm())
+    answer = solve(problem, rules, UntilAgree(), 9, monitor=Monitor(lambda objective: True))
+    assert len(answer.runs) == 1 and (answer.runs[0].n_iter == 1).all()
