@@ -50,7 +50,8 @@ class SparseCoding(Problem):
     def objective(self, variables):
         c, w, d = (variables[name] for name in self.block_names)
         penalty = self.alpha * (w * (c.square() + self.tiny) + 1 / w).sum((1, 2))
-        return 0.5 * (self.misfit(variables).square().sum((1, 2)) + penalty + d.square().sum((1, 2)))
+        misfit = self.misfit(variables).square().sum((1, 2))
+        return 0.5 * (misfit + penalty + d.square().sum((1, 2)))
 
     def minimize_block(self, variables, name, controls=None):
         """Closed forms; the control multiplies the penalty of each row by its exponential."""
@@ -104,7 +105,8 @@ def draw_tasks(n_tasks, seed, n_rows=60, n_atoms=8, n_columns=20):
     rng = np.random.RandomState(seed)
     atoms = rng.standard_normal((n_tasks, n_atoms, n_columns))
     atoms /= np.linalg.norm(atoms, axis=2, keepdims=True)
-    codes = rng.standard_normal((n_tasks, n_rows, n_atoms)) * (rng.rand(n_tasks, n_rows, n_atoms) < 0.25)
+    used = rng.rand(n_tasks, n_rows, n_atoms) < 0.25
+    codes = used * rng.standard_normal((n_tasks, n_rows, n_atoms))
     return codes @ atoms + 0.01 * rng.standard_normal((n_tasks, n_rows, n_columns))
 
 

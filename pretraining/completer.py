@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from pretraining import minutes_since, versions
+from pretraining.tables import draw_keel, draw_synthetic, hide
 from sklearn_gso.datasets import make_low_rank_tasks, make_table_tasks
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.problems import EmpiricalBayesCompletion, identifiable_components
@@ -43,6 +44,8 @@ KINDS = {
     "series": 4.0,
     "noisy table": 5.0,
     "noisy table of few rows": 5.0,
+    "columns": 5.0,
+    "real columns": 10.0,
 }
 _DIET = (
     "synthetic matrices of 20 to 200 rows and columns: " + ", ".join(KINDS) + "; "
@@ -126,8 +129,23 @@ def _rate(kind, limit, rng):
     return min(rate, 0.9)
 
 
+def _draw_columns(kind, rules, rng, generator):
+    """An episode of one table whose columns have units and noise of their own."""
+    table = draw_keel(rng) if kind == "real columns" else draw_synthetic(rng)
+    X = hide(table, rng)
+    n_outer = 40 if rng.rand() < 0.1 else int(rng.randint(5, 21))
+    k = identifiable_components(int(np.isfinite(X).sum()), X.shape, int(rng.randint(2, 11)))
+    values = torch.from_numpy(X)[None]
+    problem = EmpiricalBayesCompletion(values, min(k, *X.shape), scale="columns", noise="columns")
+    judge = problem.with_values(torch.from_numpy(np.where(np.isnan(X), table, np.nan))[None])
+    return make_episode(problem, rules, generator, n_outer, judge=judge)
+
+
 def draw_episode(kind, rules, rng, generator):
     """An episode of one kind, judged on the truth."""
+    if kind.endswith("columns"):
+        episode = _draw_columns(kind, rules, rng, generator)
+        return episode._replace(weight=KINDS[kind])
     shape = _shape(rng, kind)
     max_iter = 80 if rng.rand() < 0.1 else int(rng.randint(8, 41))
     n_tasks = int(np.clip(_BUDGET / (shape[0] * shape[1] * max_iter), 1, 16))
@@ -183,7 +201,7 @@ def pretrain(
     clock = time.time()
 
     def source(step):
-        kinds = rng.choice(list(KINDS), _KINDS_A_STEP, replace=False)
+        kinds = [*rng.choice(list(KINDS), _KINDS_A_STEP, replace=False), "real columns"]
         return [draw_episode(kind, rules, rng, generator) for kind in kinds]
 
     if checkpoint:

@@ -17,9 +17,11 @@ from pretraining import minutes_since, versions
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.problems import MixtureFreeEnergy
-from sklearn_gso.rules import ClosedForm, LSTMJudge, RandomJudge
+from sklearn_gso.rules import ClosedForm, Judge, LSTMJudge, RandomJudge
+from sklearn_gso.rules.judges import Rounds
 from sklearn_gso.solvers import rules_for
-from sklearn_gso.training import gather, hit_rate, table_loss, train_judge
+from sklearn_gso.solvers.local_search import MIN_GAIN
+from sklearn_gso.training import Table, gather, table_loss, train_judge
 
 KINDS = ("round", "unbalanced", "rotated", "crowded", "many", "flower", "dense flower", "touching")
 # Never seen in training, so that it can be judged whether other numbers work as well.
@@ -156,6 +158,21 @@ def _judged(judge, validation) -> dict:
         "hits": round(hits, 4),
         "hits_of_random_moves": round(chance, 4),
     }
+
+
+def hit_rate(judge: Judge, tables: list[Table]) -> float:
+    """Share of the optima with a gain at hand where the first round finds one."""
+    n_hits = n_hopeful = 0
+    for features, gains in tables:
+        known = ~gains.isnan()
+        gained = gains.nan_to_num(nan=-1.0) > MIN_GAIN
+        n_tasks, n_moves = gains.shape
+        rounds, state = Rounds.none(n_tasks, n_moves), judge.init_state(n_tasks, n_moves)
+        scores = judge.judge(features, rounds, state)[0].masked_fill(~known, -torch.inf)
+        tried = scores.topk(min(judge.n_tried or n_moves, n_moves), dim=1).indices
+        n_hits += int(gained.gather(1, tried).any(1).sum())
+        n_hopeful += int(gained.any(1).sum())
+    return n_hits / max(1, n_hopeful)
 
 
 def main():

@@ -18,8 +18,7 @@ def relative_error(truth, completed, where=None) -> float:
     Returns
     -------
     error : float
-        0 where nothing counts; the root of the summed squares where the truth is
-        zero throughout.
+        0 where nothing counts; the root of the summed squares where the truth is zero throughout.
 
     Raises
     ------

@@ -1,45 +1,14 @@
 """What parameters of estimators accept, declared in tables; and the settings of training."""
 
-import numbers
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..rules.recipes import LOSSES, RECIPES, Recipe, is_flag
-
-
-class Accepts(NamedTuple):
-    """A kind of value: what it must be, in words, and how to tell."""
-
-    wanted: str
-    fits: Callable[[Any], bool]
-
-    def __or__(self, other: "Accepts") -> "Accepts":
-        return Accepts(f"{self.wanted} or {other.wanted}", lambda v: self.fits(v) or other.fits(v))
-
-
-def integer(least: int = 1) -> Accepts:
-    """An integer, Python's or numpy's, of at least ``least``."""
-    return Accepts(
-        f"an integer >= {least}",
-        lambda v: isinstance(v, numbers.Integral) and not is_flag(v) and int(v) >= least,
-    )
-
-
-def real(wanted: str, fits: Callable[[float], bool]) -> Accepts:
-    """A number, by a condition in words and in code; NaN fits none."""
-    return Accepts(
-        wanted, lambda v: isinstance(v, numbers.Real) and not is_flag(v) and bool(fits(float(v)))
-    )
-
-
-def choice(*names: str) -> Accepts:
-    """One of some strings."""
-    # The value need not be hashable or comparable.
-    return Accepts(f"one of {sorted(names)}", lambda v: isinstance(v, str) and v in names)
+from ..rules.accepts import NONE, POSITIVE, Accepts, check, choice, integer, real
+from ..rules.recipes import LOSSES, RECIPES, Recipe
 
 
 def instance(*classes: type) -> Accepts:
@@ -48,9 +17,6 @@ def instance(*classes: type) -> Accepts:
     return Accepts(f"a {words}", lambda v: isinstance(v, classes))
 
 
-NONE = Accepts("None", lambda v: v is None)
-FLAG = Accepts("True or False", is_flag)
-POSITIVE = real("a positive number", lambda v: 0 < v < np.inf)
 NOT_NEGATIVE = real("a number >= 0", lambda v: 0 <= v < np.inf)
 PATH = Accepts("a path", lambda v: isinstance(v, str | os.PathLike))
 
@@ -62,20 +28,8 @@ def keep(owner, arguments: Mapping[str, Any]) -> None:
 
 
 def check_table(owner, table: Mapping[str, Accepts]) -> None:
-    """Raise a ValueError that names the first parameter that is not what its table says.
-
-    Parameters
-    ----------
-    owner : object
-        With an attribute for each name of the table.
-    table : dict of str to Accepts
-    """
-    for name, accepts in table.items():
-        value = getattr(owner, name)
-        if not accepts.fits(value):
-            raise ValueError(
-                f"{name} of {type(owner).__name__} must be {accepts.wanted}, got {value!r}."
-            )
+    """Raise a ValueError that names the first attribute that is not what its table says."""
+    check({name: getattr(owner, name) for name in table}, table, type(owner).__name__)
 
 
 def check_rule(owner, rule, kind: type) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..rules.recipes import are_names, check_arguments, is_flag, is_size
+from ..rules.accepts import FLAG, check, integer
+from ..rules.recipes import ARGUMENTS, NAMES
 
 
 def plain(value):
@@ -26,32 +27,27 @@ _WANTED = {
     "rule": _is_text,
     "rule_module": _is_text,
     "arguments": lambda value: isinstance(value, Mapping),
-    "blocks": lambda value: are_names(value) and len(value) > 0,
-    "shared": is_flag,
+    "blocks": lambda value: NAMES.fits(value) and len(value) > 0,
+    "shared": FLAG.fits,
     "problem": _is_text,
-    "feature_version": is_size,
+    "feature_version": integer().fits,
 }
-_MAY_LACK = ("rule_module",)
 
 
 def check_description(description: Mapping, weights: Mapping[str, np.ndarray]) -> None:
     """Raise a ValueError unless the description is sound and no larger than the weights.
 
     A file may ask for networks of any size: only those are built whose weights it brings.
-
-    Parameters
-    ----------
-    description : mapping
-    weights : dict of str to ndarray
     """
-    missing = [key for key in _WANTED if key not in description and key not in _MAY_LACK]
+    description = {"rule_module": "", **description}  # only rules of others name theirs
+    missing = [key for key in _WANTED if key not in description]
     if missing:
         raise ValueError(f"the description of a learned optimizer lacks {missing}")
     for key, fits in _WANTED.items():
-        if key in description and not fits(description[key]):
+        if not fits(description[key]):
             raise ValueError(f"{key} of a learned optimizer cannot be {description[key]!r}")
     arguments = description["arguments"]
-    check_arguments(arguments)
+    check(arguments, ARGUMENTS, "a rule")
     if "hidden_size" not in arguments:
         return  # a rule of the user's, which this package cannot size
     for block in ["shared"] if description["shared"] else description["blocks"]:

@@ -25,18 +25,10 @@ def digest(description: str, arrays: Arrays) -> str:
 
 
 def write_arrays(path, arrays: Arrays, description: str, version: int) -> None:
-    """Write a safetensors file with a description in its header.
+    """Write a safetensors file with a description, and its format's version, in the header.
 
     It is written beside its place, synced and renamed, and the folder synced: after a
     crash there is the old file or the new one.
-
-    Parameters
-    ----------
-    path : str or path-like
-    arrays : dict of str to ndarray
-    description : str
-    version : int
-        Of the format of what is written.
     """
     path = Path(path)
     header = {
@@ -55,35 +47,18 @@ def write_arrays(path, arrays: Arrays, description: str, version: int) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Without it a crash may lose the renaming; Windows cannot and need not."""
-    if os.name != "posix":
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    if os.name == "posix":  # Windows cannot sync a folder and need not
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def read_arrays(path, what: str, version: int) -> tuple[dict[str, np.ndarray], str]:
-    """Read a file written by `write_arrays`.
+    """Read a file of `write_arrays`; ``what`` names it in errors, ``version`` is the newest known.
 
-    Parameters
-    ----------
-    path : str or path-like
-    what : str
-        What it should be, for the error.
-    version : int
-        The newest format that is understood.
-
-    Raises
-    ------
-    ValueError
-        If the file is truncated, altered, foreign, or of a newer format.
+    A file that is truncated, altered, foreign, or of a newer format raises a ValueError.
     """
     try:
         with safe_open(path, framework="numpy") as file:

@@ -30,10 +30,9 @@ class LearnedOptimizer:
         Named ``<block>.<parameter>``; ``shared.<parameter>`` if all blocks share
         one network. Copied, read-only.
     description : mapping
-        JSON-compatible; numpy's numbers become Python's. ``rule``, ``arguments`` (of
-        the rule), ``blocks`` (that it moves), ``shared``, ``problem`` (class name) and
-        ``feature_version`` are required; what it was trained on and the figures it
-        reached stand beside.
+        JSON-compatible; numpy's numbers become Python's. ``rule``, ``arguments`` (of the rule),
+        ``blocks`` (that it moves), ``shared``, ``problem`` (class name) and ``feature_version`` are
+        required; what it was trained on and the figures it reached stand beside.
 
     Raises
     ------
@@ -55,11 +54,10 @@ class LearnedOptimizer:
         object.__setattr__(self, "_description", described)
         self.rules()
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name, value=None):
         raise AttributeError("a LearnedOptimizer is immutable")
 
-    def __delattr__(self, name):
-        raise AttributeError("a LearnedOptimizer is immutable")
+    __delattr__ = __setattr__
 
     @property
     def weights(self) -> Mapping[str, np.ndarray]:
@@ -75,20 +73,17 @@ class LearnedOptimizer:
     def is_general(self) -> bool:
         """Whether it was trained for tasks of any kind, as those that come with the package.
 
-        ``description["general"]``. What such a rule does on one collection may be beaten by
-        the classical one, so completers let that one have a say.
+        ``description["general"]``. On one collection the classical rule may beat it, so
+        completers average the runs of both.
         """
         return self.description.get("general") is True
 
     def has_weights_of(self, other: "LearnedOptimizer") -> bool:
         """Whether the weights are those of another one, whatever the descriptions say."""
-        names = self.weights.keys()
-        return names == other.weights.keys() and all(
-            np.array_equal(self.weights[name], other.weights[name]) for name in names
-        )
+        own, others = self._weights, other._weights
+        return own.keys() == others.keys() and all(np.array_equal(own[n], others[n]) for n in own)
 
-    # Immutable: the same object serves as its own copy, as scikit-learn's clone
-    # wants of a parameter.
+    # Being immutable it is its own copy, as scikit-learn's clone wants of a parameter.
     def __copy__(self):
         return self
 
@@ -136,10 +131,10 @@ class LearnedOptimizer:
         """
         if not rules or not hasattr(rules, "values"):
             raise TypeError(f"rules must be a dict of networks by block, got {rules!r}.")
-        first = next(iter(rules.values()))
-        if any(type(rule) is not type(first) for rule in rules.values()):
-            kinds = sorted({type(rule).__name__ for rule in rules.values()})
-            raise ValueError(f"one optimizer holds rules of one class, got {kinds}.")
+        first, kinds = next(iter(rules.values())), {type(rule) for rule in rules.values()}
+        if len(kinds) > 1:
+            names = sorted(kind.__name__ for kind in kinds)
+            raise ValueError(f"one optimizer holds rules of one class, got {names}.")
         check_registered(type(first))
         shared = len(rules) > 1 and all(rule is first for rule in rules.values())
         networks = {"shared": first} if shared else rules
@@ -193,8 +188,7 @@ class LearnedOptimizer:
     def save(self, path) -> None:
         """Write a safetensors file with the description in its header.
 
-        The file appears whole or not at all: it is written beside, synced and
-        renamed, and its folder synced. Read it with `load`.
+        The file appears whole or not at all, even in a crash. Read it with `load`.
 
         Parameters
         ----------
@@ -247,8 +241,8 @@ class LearnedOptimizer:
     @staticmethod
     def pretrained_names() -> list[str]:
         """Names of the optimizers that come with the package, sorted."""
-        files = [file.name for file in _PRETRAINED.iterdir()]
-        return sorted(n.removesuffix(_SUFFIX) for n in files if n.endswith(_SUFFIX))
+        paths = (Path(file.name) for file in _PRETRAINED.iterdir())
+        return sorted(path.stem for path in paths if path.suffix == _SUFFIX)
 
 
 @lru_cache
@@ -259,19 +253,9 @@ def _pretrained(name):
 
 
 def find_optimizer(optimizer, pretrained: str | None) -> LearnedOptimizer | None:
-    """The learned optimizer that a constructor parameter of an estimator stands for.
+    """The learned optimizer that a parameter of an estimator names, or the path of a file.
 
-    Parameters
-    ----------
-    optimizer : LearnedOptimizer, str, path-like or None
-        A name of `LearnedOptimizer.pretrained_names`, "pretrained", or a path.
-    pretrained : str or None
-        The name that "pretrained" stands for; None where nothing comes with the package.
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
+    "pretrained" stands for the name ``pretrained``, where there is one.
     """
     if optimizer is None or isinstance(optimizer, LearnedOptimizer):
         return optimizer
@@ -303,31 +287,14 @@ def mismatch(optimizer: LearnedOptimizer, rule: type, problem: type) -> str:
 
 
 def resolve_optimizer(optimizer, pretrained: str | None, rule: type, problem: type):
-    """The learned optimizer that a constructor parameter of an estimator stands for.
+    """As `find_optimizer`, of one that was trained for these classes of rule and problem.
 
-    Classes and versions decide; no problem is made.
-
-    Parameters
-    ----------
-    optimizer, pretrained
-        As for `find_optimizer`.
-    rule, problem : type
-        What it must have been trained for.
-
-    Returns
-    -------
-    optimizer : LearnedOptimizer or None
-        None also where "pretrained" does not fit: such settings start untrained.
-
-    Raises
-    ------
-    ValueError
-        If another one does not fit, or is no optimizer.
+    None also where "pretrained" does not fit: such settings start untrained.
     """
-    found = find_optimizer(optimizer, pretrained)
-    wrong = found is not None and mismatch(found, rule, problem)
+    known = find_optimizer(optimizer, pretrained)
+    wrong = known is not None and mismatch(known, rule, problem)
     if not wrong:
-        return found
+        return known
     if isinstance(optimizer, str) and optimizer == "pretrained":
         return None
     raise ValueError(f"the optimizer does not fit this estimator: {wrong}")

@@ -14,8 +14,7 @@ class Display:
         ax : matplotlib Axes, default=None
             By default of a new figure. Panels share its place.
         **style
-            Of `CompletionDisplay` only: for ``imshow`` of the matrices; they share their
-            colours.
+            Of `CompletionDisplay` only: for ``imshow`` of the matrices; they share their colours.
 
         Returns
         -------

@@ -22,14 +22,10 @@ class CompletionDisplay(Display):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The place that the panels share.
-    axes_ : dict of str to matplotlib Axes
-        The panels: "observed", "completed" and, where known, "standard deviation"
-        and "truth".
-    images_ : dict of str to matplotlib AxesImage
-        Of the panels.
-    figure_ : matplotlib Figure
+    ax_, figure_ : matplotlib Axes, Figure
+        Where the panels are.
+    axes_, images_ : dict of str to matplotlib Axes, AxesImage
+        The panels: "observed", "completed" and, where known, "standard deviation" and "truth".
 
     Examples
     --------

@@ -6,9 +6,6 @@ from ..estimators.parameters import keep
 from ..problems import take_tasks
 from ._axes import Display
 
-_NEUTRAL = {"relaxation": 1.0}
-_BAND = (0.05, 0.95)
-
 
 class ControlsDisplay(Display):
     """The controls that an `LSTMControl` chose over the sweeps.
@@ -26,13 +23,12 @@ class ControlsDisplay(Display):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The place that the panels share.
+    ax_, figure_ : matplotlib Axes, Figure
+        Where the panels are.
     axes_ : dict of str to matplotlib Axes
         The panels.
     lines_ : dict of str to dict of str to matplotlib Line2D
         The medians, by control and block.
-    figure_ : matplotlib Figure
 
     Examples
     --------
@@ -96,11 +92,12 @@ class ControlsDisplay(Display):
         self.lines_ = {control: {} for control in self.controls}
         for control, blocks in self.controls.items():
             panel = self.axes_[control]
-            panel.axhline(_NEUTRAL.get(control, 0.0), color="k", linewidth=0.8)
+            neutral = 1.0 if control == "relaxation" else 0.0
+            panel.axhline(neutral, color="k", linewidth=0.8)
             for block, chosen in blocks.items():
                 sweeps = np.arange(1, len(chosen) + 1) / self.steps_per_sweep
                 (line,) = panel.plot(sweeps, np.median(chosen, axis=1), label=block)
-                low, high = np.quantile(chosen, _BAND, axis=1)
+                low, high = np.quantile(chosen, [0.05, 0.95], axis=1)
                 panel.fill_between(sweeps, low, high, color=line.get_color(), alpha=0.2)
                 self.lines_[control][block] = line
             panel.set(title=control, xlabel="sweeps")

@@ -26,8 +26,7 @@ class ConvergenceDisplay(Display):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
+    ax_, figure_ : matplotlib Axes, Figure
     lines_ : list of matplotlib Line2D
         Error and loss of each completer, in this order; the loss alone without truth.
 

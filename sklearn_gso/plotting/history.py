@@ -17,8 +17,7 @@ class TrainingHistoryDisplay(Display):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
+    ax_, figure_ : matplotlib Axes, Figure
     loss_, validation_ : matplotlib Line2D
         ``validation_`` is None if nothing was validated.
 

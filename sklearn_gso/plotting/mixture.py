@@ -8,8 +8,6 @@ from ..estimators import EMGaussianMixture
 from ..estimators.parameters import keep
 from ._axes import Display
 
-_GRID, _MARGIN, _LEVELS = 120, 0.1, 12
-
 
 class MixtureDisplay(Display):
     """Contours of a mixture's log-likelihood in the plane, with the way of its centres.
@@ -29,8 +27,7 @@ class MixtureDisplay(Display):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
+    ax_, figure_ : matplotlib Axes, Figure
     contour_ : matplotlib QuadContourSet
     samples_, means_ : matplotlib Line2D
     trajectories_ : list of matplotlib Line2D
@@ -87,7 +84,9 @@ class MixtureDisplay(Display):
         own = start is None or start is mixture.means_init
         start = mixture.means_init if start is None else start
         trajectory = None if start is None else mixture.trajectory(samples, start)
-        grid = _grid(samples)
+        low, high = samples.min(0), samples.max(0)
+        margin = (high - low) / 10 + 1e-9
+        grid = np.meshgrid(*np.linspace(low - margin, high + margin, 120).T)
         places = np.column_stack([axis.ravel() for axis in grid])
         heights = mixture.score_samples(places).reshape(grid[0].shape)
         jumps = own and trajectory is not None and not isinstance(mixture, EMGaussianMixture)
@@ -97,7 +96,7 @@ class MixtureDisplay(Display):
         # Even steps down from the peak, twice as deep as half of the plane lies.
         heights = self.log_likelihood
         top, spread = heights.max(), np.ptp(np.quantile(heights, [0.5, 1]))
-        levels = np.linspace(top - 2 * max(spread, 1e-6), top, _LEVELS + 1)[:-1]
+        levels = np.linspace(top - 2 * max(spread, 1e-6), top, 13)[:-1]
         (self.samples_,) = self.ax_.plot(*self.samples.T, ".", color="0.75", ms=3, zorder=1)
         self.contour_ = self.ax_.contour(*self.grid, heights, levels=levels, alpha=0.6)
         self.trajectories_ = []
@@ -107,19 +106,10 @@ class MixtureDisplay(Display):
             self.ax_.plot(*self.trajectory[0].T, "s", mfc="none", color="tab:blue", label="start")
             self.trajectories_[0].set_label("way of EM")
             if self.jumps:
-                self._draw_jumps()
+                style = {"color": "tab:red", "lw": 1.4}
+                for end, mean in zip(self.trajectory[-1], self.means, strict=True):
+                    self.ax_.annotate("", mean, end, arrowprops={"arrowstyle": "->", **style})
+                self.ax_.plot([], [], label="non-local moves", **style)
         (self.means_,) = self.ax_.plot(*self.means.T, "*", color="tab:red", ms=9, label="centres")
         self.ax_.set(xlabel="feature 1", ylabel="feature 2", aspect="equal")
         self.ax_.legend()
-
-    def _draw_jumps(self):
-        arrow = {"arrowstyle": "->", "color": "tab:red", "lw": 1.4}
-        for end, mean in zip(self.trajectory[-1], self.means, strict=True):
-            self.ax_.annotate("", mean, end, arrowprops=arrow)
-        self.ax_.plot([], [], color="tab:red", lw=1.4, label="non-local moves")
-
-
-def _grid(samples):
-    low, high = samples.min(0), samples.max(0)
-    margin = _MARGIN * (high - low) + 1e-9
-    return np.meshgrid(*np.linspace(low - margin, high + margin, _GRID).T)

@@ -20,8 +20,7 @@ class SearchGridDisplay(Display):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
+    ax_, figure_ : matplotlib Axes, Figure
     image_ : matplotlib AxesImage
     texts_ : list of matplotlib Text
         The scores, row by row.
@@ -71,11 +70,15 @@ class SearchGridDisplay(Display):
             raise ValueError(f"cv_results_ has no {score!r}.")
         columns = [_full_name(name, candidates) for name in (x, y)]
         pairs = [tuple(candidate[name] for name in columns) for candidate in candidates]
-        x_values, y_values = ([*_in_order(p[i] for p in pairs)] for i in (0, 1))
+        # Different values, None first.
+        x_values, y_values = (
+            sorted(set(values), key=lambda value: (value is not None, value))
+            for values in zip(*pairs, strict=True)
+        )
         values = np.full((len(y_values), len(x_values)), np.nan)
-        for (x_value, y_value), found in zip(pairs, search.cv_results_[score], strict=True):
+        for (x_value, y_value), result in zip(pairs, search.cv_results_[score], strict=True):
             place = y_values.index(y_value), x_values.index(x_value)
-            values[place] = np.fmax(values[place], found)
+            values[place] = np.fmax(values[place], result)
         return cls(values, x_values, y_values, x, y).plot(ax)
 
     def _draw(self):
@@ -98,8 +101,3 @@ def _full_name(name, candidates) -> str:
     if len(fitting) != 1 or not all(fitting[0] in candidate for candidate in candidates):
         raise ValueError(f"the search must be over one {name!r} in all its grids; it had {known}.")
     return fitting[0]
-
-
-def _in_order(values):
-    """The different values, None first."""
-    return sorted(set(values), key=lambda value: (value is not None, value))

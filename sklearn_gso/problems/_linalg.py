@@ -67,11 +67,9 @@ def counted(packed: Tensor) -> Tensor:
 
 
 def inner(left: Tensor, right: Tensor) -> Tensor:
-    """Inner products of all the matrices of each task, (T,)."""
-    total = left.new_zeros(len(left))
-    for part in _in_parts(left):
-        total = total + (counted(left[..., part]) * right[..., part]).sum((1, 2))
-    return total
+    """Inner products of matrices, (T, n)."""
+    parts = [(counted(left[..., p]) * right[..., p]).sum(1) for p in _in_parts(left)]
+    return torch.cat(parts, dim=1)
 
 
 def _in_parts(packed: Tensor) -> list[slice]:

@@ -75,9 +75,22 @@ class Observations:
         """Sum of the squares of each matrix, (T,)."""
         return self.values.square().sum((1, 2))
 
-    def divided(self, scale: Tensor) -> "Observations":
-        """The same entries in units of (T, 1, 1)."""
-        return Observations(self.values / scale, self.mask)
+    def standardised(self, centre: Tensor, scale: Tensor) -> "Observations":
+        """The same entries less a centre, in units of a scale, each (T, 1, 1) or (T, 1, q).
+
+        Columns of scale 0 are left out.
+        """
+        used = scale > 0
+        mask = self.mask if used.all() else self.mask * used
+        return Observations((self.values - centre).mul_(mask) / torch.where(used, scale, 1.0), mask)
+
+    def entries(self) -> Tensor:
+        """A copy of the entries, in the form of a residual."""
+        return self.values.clone()
+
+    def column_sums(self) -> Tensor:
+        """Of the observed entries, (T, 1, q)."""
+        return self.values.sum(1, keepdim=True)
 
     def split(self, fraction: float, generator) -> tuple["Observations", "Observations"]:
         """The entries without, and only, a random share."""
@@ -95,6 +108,6 @@ class Observations:
         largest = self.largest()
         largest = torch.where(largest > 0, largest, 1.0)
         n_observed = self.counts["U"].sum(1).clamp(min=1)
-        mean = self.divided(largest).total_square() / n_observed
+        mean = self.standardised(torch.zeros_like(largest), largest).total_square() / n_observed
         scale = largest * torch.where(mean > 0, mean, 1.0).sqrt()[:, None, None]
         return scale.clamp(min=torch.finfo(scale.dtype).tiny)

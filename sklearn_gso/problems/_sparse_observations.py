@@ -132,9 +132,21 @@ class SparseObservations(Observations):
         starts = pattern.starts if starts is None else starts
         return SparseObservations(values, columns, starts, self.shape)
 
-    def divided(self, scale):
-        parts = zip(self._of_each_task(), scale[:, 0, 0], strict=True)
-        return self._with(torch.cat([values / unit for values, unit in parts]))
+    def _at_entries(self, values: Tensor) -> Tensor:
+        """Of (T, 1, 1) or (T, 1, q) what belongs to each entry."""
+        n_tasks, _, q = self.shape
+        columns = torch.from_numpy(self.pattern.columns)
+        return values.expand(n_tasks, 1, q).reshape(-1).index_select(0, columns)
+
+    def standardised(self, centre, scale):
+        scale = self._at_entries(scale)
+        values = (self.values - self._at_entries(centre)) / torch.where(scale > 0, scale, 1.0)
+        used = (scale > 0).numpy()
+        return self._with(values) if used.all() else self._with(values)._only(used)
+
+    def column_sums(self):
+        ones = self.values.new_ones(self.pattern.shape[0], 1)
+        return self._multiply("V", self.values, ones).reshape(self.shape[0], 1, -1)
 
     def split(self, fraction, generator):
         draw = torch.rand(len(self.values), generator=generator, dtype=self.values.dtype)

@@ -27,10 +27,9 @@ def with_point(block: Block, value: Tensor) -> Block:
 
 
 def map_tensors(function, *trees):
-    """Apply a function to the tensors of equally built trees.
+    """Apply a function to the tensors of equally built trees: blocks, states, results of runs.
 
-    Trees are dicts, lists, tuples and named tuples of tensors and None: blocks, variables,
-    states, results of runs.
+    Trees are dicts, lists, tuples and named tuples of tensors and None.
     """
     first = trees[0]
     if first is None:
@@ -47,11 +46,9 @@ def where_tasks(chosen: Tensor, yes, no):
     """The tensors of one tree for the chosen tasks, those of another for the rest."""
     if chosen.all() or not chosen.any():
         return yes if chosen.all() else no
-
-    def pick(a, b):
-        return torch.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-
-    return map_tensors(pick, yes, no)
+    return map_tensors(
+        lambda a, b: torch.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b), yes, no
+    )
 
 
 def take_tasks(tree, index: Tensor | slice | int):
@@ -88,8 +85,8 @@ class Problem(ABC):
 
     The first axis of every tensor of every block counts the tasks. A problem holds the
     data; it keeps no variables. ``block_names``, ``n_tasks``, ``init`` and ``objective``
-    are enough to run the loop with rules that need gradients. Everything else is a role
-    that some users of problems ask for; where a member is missing the error names the role.
+    are enough for rules that need gradients. Everything else is a role that some users of
+    problems ask for; where a member is missing the error names the role.
 
     ================= ======================================================================
     role              members
@@ -110,22 +107,22 @@ class Problem(ABC):
         In the order in which the blocks are updated.
     n_tasks : int
     moved_names : tuple of str
-        The blocks that an update rule may move; by default all. The others are
-        hyper-parameters, always re-estimated in closed form.
+        The blocks that rules may move; by default all. The others are hyper-parameters,
+        always re-estimated in closed form.
     control_names : tuple of str
         What bends the closed-form step, each with neutral value 0.
     feature_version : int, default=1
-        Raised whenever what `row_features` or `move_features` mean changes: an optimizer
+        Raised whenever `row_features` or `move_features` change their meaning: an optimizer
         trained on others is then refused.
     local_blocks : tuple of str
-        The blocks that belong to the rows of the data, as codes, responsibilities or the left
+        Those that belong to the rows of the data, as codes, responsibilities or the left
         factor do. A fit keeps the other blocks; new rows get these anew.
     units : dict
-        Arguments of the constructor that fix what was found in the data, as their scale is,
-        for problems of new rows; by default none.
+        Arguments of the constructor that fix what the data have determined, as their scale,
+        for problems of new rows.
     weighs_runs : bool, default=False
-        Whether runs from several starts are averaged by what they leave unexplained. If not,
-        the run of the lowest objective is the answer.
+        Whether runs from several starts are averaged by their `unexplained`. If not, the run
+        of the lowest objective is the answer.
     one_start_at_a_time : bool, default=False
         Whether several starts in one batch would cost memory and win no time.
     task_size : int, default=0

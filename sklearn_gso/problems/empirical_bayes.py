@@ -16,6 +16,7 @@ from .matrix_completion import MatrixCompletion, _row_control
 _MIN_NOISE = 1e-10
 # Share of an entry that its own fit leaves to the others, at least.
 _MIN_UNEXPLAINED = 0.1
+_NOISE_PASSES = 8
 
 
 class Posterior(NamedTuple):
@@ -48,12 +49,14 @@ class EmpiricalBayesCompletion(MatrixCompletion):
     .. math::
         F = \tfrac1{|\Omega|} \Big( E_q[-\log p(R | U, V, \tau)]
           + KL(q_U \| p_U) + KL(q_V \| p_V)
-          + \tfrac\nu2 \sum_{U, V} (tr \Lambda - \log |\Lambda|) \Big),
+          + \tfrac\nu2 \sum_{U, V} (tr \Lambda - \log |\Lambda|)
+          + \tfrac\kappa2 \sum_j \log(\bar\tau / \tau_j) \Big),
 
-    the last term being the inverse-Wishart prior of weight :math:`\nu = 1`.
-    Five blocks, each with a closed-form minimiser: the posteriors ``U`` and
-    ``V``, the priors ``prior_U`` and ``prior_V``, and the ``noise`` precision
-    (at most 1e10 in units of the data). No rank and no λ is needed: components
+    the last terms being the inverse-Wishart prior of weight :math:`\nu = 1` and, where
+    every column has a noise of its own, what draws these together, worth
+    :math:`\kappa = 5` entries of a common one. Blocks, each with a minimiser: the
+    posteriors ``U`` and ``V``, the priors ``prior_U`` and ``prior_V`` and the precisions
+    ``noise``, at most 1e10 in units of the data. No rank and no λ is needed: components
     that the data do not ask for shrink.
 
     Parameters
@@ -63,11 +66,13 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         entries are the observed ones; they are never made dense.
     n_components : int
         An upper bound of the rank.
-    scale : "rms" or Tensor of shape (T, 1, 1), default="rms"
-        Units of the matrices, divided out: by default the root mean square of
-        each matrix's observed entries.
+    scale, centre
+        As for `MatrixCompletion`; by default "rms".
     init_scale : float, default=0.1
         Standard deviation of the random start of the means.
+    noise : {"matrix", "columns"} or Tensor of bool of shape (T,), default="matrix"
+        Whether all entries of a matrix have one noise variance or each column its own; a
+        tensor says for which tasks the latter holds.
 
     Notes
     -----
@@ -83,10 +88,19 @@ class EmpiricalBayesCompletion(MatrixCompletion):
     control_names = ("data", "prior")
     weighs_runs = True
     prior_weight = 1.0
+    noise_weight = 5.0
     gradient = Problem.gradient  # of the free energy, not of equation (11)
 
-    def __init__(self, values, n_components, scale="rms", init_scale=0.1):
-        super().__init__(values, n_components, scale=scale, init_scale=init_scale)
+    def __init__(
+        self, values, n_components, scale="rms", init_scale=0.1, noise="matrix", centre=None
+    ):
+        super().__init__(values, n_components, scale=scale, init_scale=init_scale, centre=centre)
+        if isinstance(noise, str):
+            if noise not in ("matrix", "columns"):
+                raise ValueError(f"noise must be 'matrix' or 'columns', got {noise!r}")
+            noise = torch.full((self.n_tasks,), noise == "columns")
+        self.by_column = noise[:, None, None]
+        self._has_column_noise = bool(noise.any())
 
     @property
     def moved_names(self):
@@ -100,43 +114,88 @@ class EmpiricalBayesCompletion(MatrixCompletion):
             covariance = self.init_scale**2 * pack(identity[..., None])
             variables[name] = Posterior(mean, covariance.expand(-1, -1, mean.shape[1]))
             variables["prior_" + name] = Prior(torch.zeros_like(mean[:, :1]), identity)
-        variables["noise"] = torch.ones(self.n_tasks, 1, 1, dtype=dtype)
+        n_noises = self.observed.shape[2] if self._has_column_noise else 1
+        variables["noise"] = torch.ones(self.n_tasks, 1, n_noises, dtype=dtype)
         return variables
+
+    def _common_noise(self, variables) -> Tensor:
+        """One precision for each matrix, (T, 1, 1): of its columns the mean over entries."""
+        noise = variables["noise"]
+        if not self._has_column_noise:
+            return noise
+        count = self.row_counts["V"][:, None]
+        mean = (count * noise).sum(2, keepdim=True) / count.sum(2, keepdim=True).clamp(min=1)
+        return torch.where(self.by_column, mean, noise[..., :1])
+
+    def _row_noise(self, name, variables) -> Tensor:
+        """Precision of the entries of each row of a factor, (T, rows) or (T, 1)."""
+        return (variables["noise"] if name == "V" else self._common_noise(variables))[:, 0]
+
+    def _weighted(self, name, variables, moments) -> Tensor:
+        """Moments of the rows of the other factor as they count for this factor's rows."""
+        if name == "V" or not self._has_column_noise:
+            return moments
+        return moments * (variables["noise"] / self._common_noise(variables))
 
     def _gram(self, name, variables) -> Tensor:
         """Sums of the other factor's second moments, the block step's curvature."""
         mean, covariance = variables[OTHER[name]]
 
         def compute():
-            return self.observed.sums(name, outer(mean) + covariance)
+            moments = self._weighted(name, variables, outer(mean) + covariance)
+            return self.observed.sums(name, moments)
 
-        return self.remember("gram " + name, (mean, covariance), compute)
+        noise = (variables["noise"],) if name == "U" and self._has_column_noise else ()
+        return self.remember("gram " + name, (mean, covariance, *noise), compute)
 
     def minimize_block(self, variables, name, controls=None):
         if name == "noise":
-            n_observed = self.n_observed.clamp(min=1)
-            variance = self._expected_misfit(variables) / n_observed
-            return (1 / variance.clamp(min=_MIN_NOISE))[:, None, None]
+            return self._fit_noise(variables)
         if name.startswith("prior_"):
             factor = name.removeprefix("prior_")
             return self._fit_prior(factor, variables[factor])
         return self.posterior(variables, name, controls or {})
 
+    def _fit_noise(self, variables) -> Tensor:
+        misfit, count = self._expected_misfit(variables)[:, None], self.row_counts["V"][:, None]
+        variance = misfit.sum(2, keepdim=True) / count.sum(2, keepdim=True).clamp(min=1)
+        common = 1 / variance.clamp(min=_MIN_NOISE)
+        if not self._has_column_noise:
+            return common
+        noise, weight = variables["noise"], self.noise_weight
+        # log of the mean lies below its tangent: each pass lowers F, and few are needed.
+        for _ in range(_NOISE_PASSES):
+            variance = (misfit + weight / noise.mean(2, keepdim=True)) / (count + weight)
+            noise = 1 / variance.clamp(min=_MIN_NOISE)
+        return torch.where(self.by_column, noise, common)
+
     def posterior(self, variables, name, controls) -> Posterior:
         """Gaussian posteriors of the rows of one factor, the other one fixed."""
         prior = variables["prior_" + name]
-        noise = variables["noise"][:, 0] * torch.exp(_row_control(controls, "data"))
+        noise = self._row_noise(name, variables) * torch.exp(_row_control(controls, "data"))
         # Everything in units of the row's noise: fewer passes over (k, k, rows).
         trust = torch.exp(_row_control(controls, "prior")) / noise
         trust = trust.expand_as(self.row_counts[name])[:, None]
         precision = pack(prior.precision[..., None])
         matrix = torch.addcmul(self._gram(name, variables), precision, trust)
-        right = self.observed.project(name, point(variables[OTHER[name]]).mT)
+        factor = self._weighted(name, variables, point(variables[OTHER[name]]).mT)
+        right = self.observed.project(name, factor)
         right = right + (prior.precision @ prior.mean.mT) * trust
         inverse, solution = solve_and_invert(matrix, right)
         if not torch.is_grad_enabled():
             return Posterior(solution.mT, inverse.div_(noise[:, None]))
         return Posterior(solution.mT, inverse / noise[:, None])
+
+    def take(self, index):
+        other = super().take(index)
+        other.by_column = self.by_column[index]
+        return other
+
+    def project(self, name, block):
+        """Matrices of one noise have the same in every column."""
+        if name != "noise" or self.by_column.all():
+            return block
+        return torch.where(self.by_column, block, block.mean(2, keepdim=True))
 
     def _fit_prior(self, name, posterior) -> Prior:
         """Maximum a posteriori mean and precision of the rows' prior."""
@@ -158,7 +217,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         return self.remember("scatter " + name, (*posterior, mean), compute)
 
     def _expected_misfit(self, variables) -> Tensor:
-        """Posterior mean of ``‖P_Ω(R - U Vᵀ)‖²``, (T,)."""
+        """Posterior mean of the squared residuals, summed over each column, (T, q)."""
         tensors = (*variables["U"], *variables["V"])
         return self.remember("misfit", tensors, lambda: self._sum_misfit(variables))
 
@@ -167,16 +226,17 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         (_, cov_u), (v, cov_v) = variables["U"], variables["V"]
         spread_v = inner(cov_v, self._gram("V", variables))  # known from the step of V
         spread_u = inner(outer(v), self.observed.sums("V", cov_u))
-        return self.misfits(variables)["U"].sum(1) + spread_u + spread_v
+        return self.misfits(variables)["V"] + spread_u + spread_v
 
     def objective(self, variables):
-        noise = variables["noise"][:, 0, 0]
-        n_observed = self.n_observed.clamp(min=1)
-        energy = 0.5 * (
-            n_observed * torch.log(2 * math.pi / noise) + noise * self._expected_misfit(variables)
-        )
+        noise, n_observed = variables["noise"][:, 0], self.n_observed.clamp(min=1)
+        entropy = self.row_counts["V"] * torch.log(2 * math.pi / noise)
+        energy = 0.5 * (entropy + noise * self._expected_misfit(variables)).sum(1)
         for name in ("U", "V"):
             energy = energy + self._divergence(name, variables)
+        if self._has_column_noise:
+            spread = noise.mean(1, keepdim=True).log() - noise.log()
+            energy = energy + 0.5 * self.noise_weight * spread.sum(1)
         return energy / n_observed
 
     def _divergence(self, name, variables) -> Tensor:
@@ -195,7 +255,8 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         )
 
     def unexplained(self, variables):
-        return 1 / variables["noise"][:, 0, 0]
+        variance = (self.row_counts["V"] / variables["noise"][:, 0]).sum(1)
+        return variance / self.n_observed.clamp(min=1)
 
     def predictive_variance(self, variables) -> Tensor:
         """Variances of all entries, were they measured, in the units of the data, (T, p, q).
@@ -206,29 +267,37 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         spread = counted(outer(u) + cov_u).mT @ cov_v + counted(cov_u).mT @ outer(v)
         return self.scale.square() * (1 / variables["noise"] + spread)
 
-    def surprise(self, variables) -> Tensor:
-        """How far left-out entries lie from their predictions, (T,): 1 if variances are right.
+    def left_out(self, variables):
+        """What each observed entry would leave unexplained were it left out, to first order.
 
-        Mean square of ``e / (1 - h)`` in units of its variance ``1 / (τ (1 - h))``, e being
-        the residual of an observed entry and h its leverage on both of its rows.
+        ``e / (1 - h)``, e being the residual and h the leverage of the entry on both of its
+        rows, and 1 - h; both in the form of a residual.
         """
         (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
         noise = variables["noise"]
         leverage = self.observed.products(
-            torch.cat([noise * counted(cov_u), counted(outer(u))], 1).mT,
-            torch.cat([outer(v), noise * cov_v], 1).mT,
+            torch.cat([counted(cov_u), counted(outer(u))], 1).mT,
+            torch.cat([noise * outer(v), noise * cov_v], 1).mT,
         )
-        left = (1 - leverage).clamp(min=_MIN_UNEXPLAINED)
-        residual = self.observed.residual(u, v) / left.sqrt()
-        squares = self.observed.squares(residual)["U"].sum(1)
-        return noise[:, 0, 0] * squares / self.n_observed.clamp(min=1)
+        share = (1 - leverage).clamp(min=_MIN_UNEXPLAINED)
+        return self.observed.residual(u, v) / share, share
+
+    def surprise(self, variables) -> Tensor:
+        """How far left-out entries lie from their predictions, (T,): 1 if variances are right.
+
+        Mean square of ``e / (1 - h)``, see `left_out`, in units of its variance
+        ``1 / (τ (1 - h))``.
+        """
+        error, share = self.left_out(variables)
+        squares = self.observed.squares(error * share.sqrt())["V"]
+        return (variables["noise"][:, 0] * squares).sum(1) / self.n_observed.clamp(min=1)
 
     def row_features(self, variables, name):
         posterior, prior = variables[name], variables["prior_" + name]
         k = self.n_components
         count = self.row_counts[name]
         square = self.misfits(variables)[name] / count.clamp(min=1)
-        noise = variables["noise"][:, 0]
+        noise = self._row_noise(name, variables)
         deviation = point(posterior) - prior.mean
         distance = (deviation @ prior.precision * deviation).sum(2) / k
         precision = counted(pack(prior.precision[..., None]))

@@ -30,9 +30,12 @@ class MatrixCompletion(Problem):
         Columns of U and V, the paper's k_m.
     alpha : float, default=1e-3
         The paper's λ.
-    scale : "rms" or Tensor of shape (T, 1, 1), optional
-        Units of the matrices, divided out: by default 1; "rms" takes the root mean
-        square of each matrix's observed entries.
+    scale : {"rms", "columns"} or Tensor of shape (T, 1, 1) or (T, 1, q), optional
+        Units of the entries, divided out: by default 1; "rms" takes the root mean
+        square of each matrix's observed entries, "columns" centres and scales every
+        column (`column_units`). A column of scale 0 is its centre.
+    centre : Tensor of shape (T, 1, 1) or (T, 1, q), optional
+        Subtracted before; by default 0, or that of ``scale="columns"``.
     init_scale : float, default=1.0
         Standard deviation of the random start.
 
@@ -47,29 +50,31 @@ class MatrixCompletion(Problem):
     control_names: tuple[str, ...] = ("ridge", "pull")
     local_blocks = ("U",)
 
-    def __init__(self, values, n_components, alpha=1e-3, scale=None, init_scale=1.0):
+    def __init__(self, values, n_components, alpha=1e-3, scale=None, init_scale=1.0, centre=None):
         observed = observe(values)
-        if scale is None:
-            scale = torch.ones(observed.shape[0], 1, 1, dtype=observed.counts["U"].dtype)
+        one = observed.counts["U"].new_ones(observed.shape[0], 1, 1)
+        if isinstance(scale, str) and scale == "columns":
+            centre, scale = column_units(observed)
         elif isinstance(scale, str):
             scale = observed.root_mean_square()
         self.n_components, self.alpha, self.init_scale = n_components, alpha, init_scale
-        self._observe(observed.divided(scale), scale)
+        self.centre = 0 * one if centre is None else centre
+        self.scale = one if scale is None else scale
+        self._observe(observed.standardised(self.centre, self.scale))
 
-    def _observe(self, observed: Observations, scale):
-        self.observed, self.scale = observed, scale
-        self.n_tasks = observed.shape[0]
+    def _observe(self, observed: Observations):
+        self.observed, self.n_tasks = observed, observed.shape[0]
         self.row_counts = observed.counts
         self.n_observed = self.row_counts["U"].sum(1)
 
-    def _with_data(self, observed, scale):
+    def _with_data(self, observed):
         other = self.copied()
-        other._observe(observed, scale)
+        other._observe(observed)
         return other
 
     @property
     def units(self):
-        return {"scale": self.scale}
+        return {"centre": self.centre, "scale": self.scale}
 
     @property
     def one_start_at_a_time(self):  # type: ignore[override]
@@ -158,7 +163,7 @@ class MatrixCompletion(Problem):
 
     def split(self, fraction, generator):
         parts = self.observed.split(fraction, generator)
-        rest, share = (self._with_data(part, self.scale) for part in parts)
+        rest, share = map(self._with_data, parts)
         # Its share of the penalty makes the batch's gradient, scaled up, unbiased.
         share.alpha = fraction * self.alpha
         return rest, share
@@ -171,14 +176,17 @@ class MatrixCompletion(Problem):
 
     def with_values(self, values) -> "MatrixCompletion":
         """The same problem, in the same units, with other values, given as at first."""
-        return self._with_data(observe(values).divided(self.scale), self.scale)
+        return self._with_data(observe(values).standardised(self.centre, self.scale))
 
     def take(self, index):
-        return self._with_data(self.observed.take(index), self.scale[index])
+        other = self._with_data(self.observed.take(index))
+        other.centre, other.scale = self.centre[index], self.scale[index]
+        return other
 
     def reconstruct(self, variables) -> Tensor:
         """The completed matrices ``U Vᵀ`` in the units of the data, (T, p, q)."""
-        return self.scale * (point(variables["U"]) @ point(variables["V"]).mT)
+        estimates = point(variables["U"]) @ point(variables["V"]).mT
+        return torch.addcmul(self.centre, self.scale, estimates)
 
     def difference(self, variables, other) -> Tensor:
         """``‖U Vᵀ − U' V'ᵀ‖ / ‖U' V'ᵀ‖`` over all entries, without making these, (T,)."""
@@ -195,8 +203,29 @@ class MatrixCompletion(Problem):
         Row i and column j of task t have the numbers ``t p + i`` and ``t q + j``.
         """
         u, v = (point(variables[name]).flatten(0, 1) for name in ("U", "V"))
-        unit = self.scale[:, 0, 0].repeat_interleave(self.observed.shape[1])
-        return unit[rows] * meet(u, v, rows, columns)
+        n_tasks, _, q = self.observed.shape
+        centre, scale = (x.expand(n_tasks, 1, q).flatten() for x in (self.centre, self.scale))
+        return torch.addcmul(centre[columns], scale[columns], meet(u, v, rows, columns))
+
+
+# A column of fewer entries has no spread to speak of.
+_MIN_ENTRIES = 3
+# Of the size of its entries: what varies less is constant up to rounding.
+_CONSTANT = 1e-12
+
+
+def column_units(observed: Observations) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each column's observed entries, (T, 1, q) each.
+
+    The scale of a column without entries, of fewer than three, or of equal ones is 0: it says
+    nothing of the rows, and is filled with its mean.
+    """
+    count = observed.counts["V"][:, None]
+    centre = observed.column_sums() / count.clamp(min=1)
+    spread = observed.standardised(centre, torch.ones_like(centre))
+    square = spread.squares(spread.entries())["V"][:, None] / count.clamp(min=1)
+    varies = (count >= _MIN_ENTRIES) & (square > (_CONSTANT * centre).square())
+    return centre, torch.where(varies, square.sqrt(), 0.0)
 
 
 def _row_control(controls, name):

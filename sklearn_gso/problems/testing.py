@@ -1,11 +1,11 @@
 """The checker that every problem of this package passes, for problems of your own."""
 
+from contextlib import suppress
+
 import torch
 
 from ._neighbourhood import disturbed, neighbours, shares, slopes
-from .base import Problem, has_role, map_tensors, point, take_tasks, with_point
-
-_N_DIRECTIONS = 3
+from .base import Problem, has_role, map_tensors, new_generator, point, take_tasks, with_point
 
 
 def _require(condition, message):
@@ -26,14 +26,12 @@ def _alike(left, right, rtol=1e-9, atol=1e-12):
 
 def closed_blocks(problem, variables) -> list[str]:
     """Names of the blocks with a closed-form minimiser."""
-    found = []
+    closed = []
     for name in problem.block_names:
-        try:
+        with suppress(NotImplementedError):
             problem.minimize_block(variables, name)
-        except NotImplementedError:
-            continue
-        found.append(name)
-    return found
+            closed.append(name)
+    return closed
 
 
 def check_members(problem, generator):
@@ -42,16 +40,16 @@ def check_members(problem, generator):
     `project` leaves alone what it has projected, and what minimises.
     """
     _require(problem.n_tasks > 1, "check_problem needs a batch of two tasks or more")
-    variables = problem.init(generator)
-    lacking = [name for name in problem.block_names if name not in variables]
+    variables, names = problem.init(generator), problem.block_names
+    lacking = [name for name in names if name not in variables]
     _require(not lacking, f"init gives no block {lacking}")
-    for names in ("moved_names", "local_blocks"):
-        unknown = set(getattr(problem, names)) - set(problem.block_names)
-        _require(not unknown, f"{names} holds {sorted(unknown)}, which are no blocks")
-    for name in problem.block_names:
+    for which in ("moved_names", "local_blocks"):
+        unknown = set(getattr(problem, which)) - set(names)
+        _require(not unknown, f"{which} holds {sorted(unknown)}, which are no blocks")
+    for name in names:
         _check_block(problem, variables[name], f"block {name!r}")
     _check_values(problem, problem.objective(variables), "objective")
-    for name in problem.block_names:
+    for name in names:
         once = problem.project(name, variables[name])
         _require(
             _alike(point(once), point(problem.project(name, once))),
@@ -103,7 +101,7 @@ def check_gradients(problem, variables, generator, rtol=1e-5):
             f"{tuple(point(block).shape)}",
         )
         # Rounding may spoil a direction in which the slopes cancel, but not several.
-        for _ in range(_N_DIRECTIONS):
+        for _ in range(3):
             step = shares(point(block), 1e-5, generator)
             ends = [
                 problem.objective({**variables, name: with_point(block, point(block) + s * step)})
@@ -127,10 +125,7 @@ def check_block_minimisers(problem, variables, generator, size=1e-3):
         new = problem.minimize_block(variables, name)
         least, value = problem.objective({**variables, name: new}), point(new)
         slack = 1e-9 * (before.abs() + least.abs())
-        _require(
-            least <= before + slack,
-            f"minimize_block raises the objective of block {name!r}",
-        )
+        _require(least <= before + slack, f"minimize_block raises the objective of block {name!r}")
         _check_feasible(problem, name, new)
         spread = size * (value.abs().mean() if value.any() else 1.0)
         nearby = neighbours(problem, name, new, spread, size, generator)
@@ -160,12 +155,12 @@ def _check_slopes(problem, variables, there, name, spread, rounding, rtol=1e-5):
 
 def _answers(problem, variables) -> dict:
     """What a problem says at some variables: F, its minimisers and features, by name."""
-    found = {"objective": problem.objective(variables)}
+    answers = {"objective": problem.objective(variables)}
     for name in closed_blocks(problem, variables):
-        found[f"minimize_block of {name!r}"] = problem.minimize_block(variables, name)
+        answers[f"minimize_block of {name!r}"] = problem.minimize_block(variables, name)
     for name in problem.moved_names if has_role(problem, "row_features") else ():
-        found[f"row_features of {name!r}"] = problem.row_features(variables, name)
-    return found
+        answers[f"row_features of {name!r}"] = problem.row_features(variables, name)
+    return answers
 
 
 def check_independent_tasks(problem, variables):
@@ -265,24 +260,20 @@ def check_problem(problem: Problem, variables=None, generator=None) -> None:
     AssertionError
         Naming the problem, the block and what is wrong with it.
     """
-    generator = generator or torch.Generator().manual_seed(0)
+    generator = generator or new_generator(0)
     try:
-        _check(problem, variables, generator)
+        check_members(problem, generator)
+        if variables is None:
+            variables = problem.init(generator)
+            for name in closed_blocks(problem, variables):
+                variables[name] = problem.minimize_block(variables, name)
+        # At a minimiser gradients are rounding; besides, a pull to the iterate must be felt.
+        variables = disturbed(problem, variables, generator)
+        check_features(problem, variables)
+        check_independent_tasks(problem, variables)
+        check_parts(problem, variables, generator)
+        check_gradients(problem, variables, generator)
+        check_block_minimisers(problem, variables, generator)
+        check_neutral_controls(problem, variables)
     except AssertionError as error:
         raise AssertionError(f"{type(problem).__name__}: {error}") from error
-
-
-def _check(problem, variables, generator):
-    check_members(problem, generator)
-    if variables is None:
-        variables = problem.init(generator)
-        for name in closed_blocks(problem, variables):
-            variables[name] = problem.minimize_block(variables, name)
-    # At a minimiser gradients are rounding; besides, a pull to the iterate must be felt.
-    variables = disturbed(problem, variables, generator)
-    check_features(problem, variables)
-    check_independent_tasks(problem, variables)
-    check_parts(problem, variables, generator)
-    check_gradients(problem, variables, generator)
-    check_block_minimisers(problem, variables, generator)
-    check_neutral_controls(problem, variables)

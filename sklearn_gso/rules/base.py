@@ -97,6 +97,10 @@ def damped(old: Tensor, target: Tensor, relaxation, previous_step, momentum) -> 
 _REGISTERED: dict[str, type] = {}
 
 
+def _place(rule: type) -> tuple[str, str]:
+    return rule.__module__, rule.__qualname__
+
+
 def register_rule(rule: type) -> type:
     """Make a rule known by its class name, so that optimizers made of it can be loaded.
 
@@ -113,11 +117,8 @@ def register_rule(rule: type) -> type:
     ValueError
         If another rule bears this name.
     """
-    known = _REGISTERED.get(rule.__name__)
-    if known is not None and (known.__module__, known.__qualname__) != (
-        rule.__module__,
-        rule.__qualname__,
-    ):
+    known = _REGISTERED.get(rule.__name__, rule)
+    if _place(known) != _place(rule):
         raise ValueError(f"a rule {rule.__name__!r} of {known.__module__} is registered already")
     _REGISTERED[rule.__name__] = rule
     return rule
@@ -149,7 +150,7 @@ def registered_rule(name: str, module: str | None = None) -> type:
 def check_registered(rule: type) -> None:
     """Raise a ValueError unless an optimizer made of this rule is loaded as this rule."""
     known = registered_rule(rule.__name__)
-    if (known.__module__, known.__qualname__) != (rule.__module__, rule.__qualname__):
+    if _place(known) != _place(rule):
         raise ValueError(
             f"the rule {rule.__name__!r} of {rule.__module__} is not registered (register_rule); "
             f"one of {known.__module__} bears this name"
@@ -157,15 +158,7 @@ def check_registered(rule: type) -> None:
 
 
 def check_rules(rules, problem: Problem | None = None) -> None:
-    """Raise unless there is one rule for every block, of a problem if it is known.
-
-    Raises
-    ------
-    TypeError
-        If it is no dict of rules.
-    ValueError
-        Naming blocks that lack a rule or do not exist.
-    """
+    """Raise a TypeError unless it is a dict, a ValueError unless of one rule for each block."""
     if not isinstance(rules, Mapping):
         raise TypeError(
             f"rules must be a dict with one rule for each block, got {type(rules).__name__}; "

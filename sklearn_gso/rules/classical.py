@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..problems.base import point, with_point
+from ..problems.base import point, where_tasks, with_point
 from .base import Clock, UpdateRule, bent_minimiser
 
 
@@ -85,8 +85,8 @@ class GradientDescent(UpdateRule):
             rises = ~(problem.objective(moved) <= before)
             if not rises.any():
                 return move
-            move = torch.where(rises.reshape(-1, *[1] * (move.ndim - 1)), move / 4, move)
-        return torch.where(rises.reshape(-1, *[1] * (move.ndim - 1)), 0.0, move)
+            move = where_tasks(rises, move / 4, move)
+        return where_tasks(rises, torch.zeros_like(move), move)
 
 
 def _against(problem, variables, name, move):

@@ -11,20 +11,11 @@ from .learned import Network
 
 
 class Rounds(NamedTuple):
-    """What the rounds since the last gain brought, for each task and move, (T, moves).
-
-    Attributes
-    ----------
-    tried : Tensor of bool
-    gain : Tensor
-        Fall of the objective by a short run after the move; 0 where it was not tried.
-    number : int
-        Rounds since the last gain of each task, (T, 1).
-    """
+    """What the rounds since the last gain brought, for each task and move, (T, moves)."""
 
     tried: Tensor
-    gain: Tensor
-    number: Tensor
+    gain: Tensor  # fall of the objective by a short run after the move; 0 where it was not tried
+    number: Tensor  # of rounds of each task, (T, 1)
 
     @classmethod
     def none(cls, n_tasks: int, n_moves: int) -> "Rounds":
@@ -35,10 +26,9 @@ class Rounds(NamedTuple):
 class Judge:
     """Orders the moves of each task.
 
-    ``n_tried`` moves are tried in a round (None: all), ``n_fruitless`` rounds without a
-    gain end the search of a task. Where moves are so few that one round tries them all,
-    ``n_repeated`` rounds do so: moves have a random part. With ``race`` most runs of a
-    round are given up early.
+    ``n_tried`` moves are tried in a round (None: all), ``n_fruitless`` rounds without a gain end
+    the search of a task. Where moves are so few that one round tries them all, ``n_repeated``
+    rounds do so: moves have a random part. With ``race`` most runs of a round are given up early.
     """
 
     n_tried: int | None = 8

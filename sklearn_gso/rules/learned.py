@@ -189,10 +189,9 @@ def _lengths(rows: Tensor) -> Tensor:
 class LSTMControl(Network, UpdateRule):
     """Ours: a row-wise LSTM that bends the closed-form step of each row.
 
-    It reads the problem's row features, their mean over the task and how the row
-    moved last, and emits the problem's controls, a relaxation and a momentum.
-    With zero output it is `ClosedForm`. Meta-gradients flow through the
-    closed-form solve; features enter detached.
+    It reads the problem's row features, their mean over the task and how the row moved last, and
+    emits the problem's controls, a relaxation and a momentum. With zero output it is `ClosedForm`.
+    Meta-gradients flow through the closed-form solve; features enter detached.
 
     Parameters
     ----------

@@ -1,65 +1,42 @@
 """How a learned rule is built, trained and run where the user says nothing."""
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from .accepts import FLAG, NONE, POSITIVE, Accepts, check, choice, integer
 from .judges import LSTMJudge
 from .learned import LSTMControl, LSTMStep, Network
 
 LOSSES = ("heldout", "global")
 
 
-def is_flag(value) -> bool:
-    return isinstance(value, bool | np.bool_)
-
-
-def is_size(value) -> bool:
-    return isinstance(value, numbers.Integral) and not is_flag(value) and int(value) >= 1
-
-
-def is_positive(value) -> bool:
-    is_number = isinstance(value, numbers.Real) and not is_flag(value)
-    return is_number and 0 < float(value) < math.inf
-
-
-def are_names(value) -> bool:
+def _are_names(value) -> bool:
     fits = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
     return fits and len(set(value)) == len(value)
 
 
+NAMES = Accepts("different names", _are_names)
 # What the arguments of the package's networks may be, in recipes and in files.
 ARGUMENTS = {
-    "hidden_size": (is_size, "an integer >= 1"),
-    "n_layers": (is_size, "an integer >= 1"),
-    "n_features": (is_size, "an integer >= 1"),
-    "control_names": (are_names, "different names"),
-    "scale": (is_positive, "a positive number"),
-    "restart_iterate": (is_flag, "True or False"),
-    "reset_state": (is_flag, "True or False"),
+    "hidden_size": integer(),
+    "n_layers": integer(),
+    "n_features": integer(),
+    "control_names": NAMES,
+    "scale": POSITIVE,
+    "restart_iterate": FLAG,
+    "reset_state": FLAG,
 }
 # The same for the other fields of a recipe.
 _FIELDS = {
-    "shared": (is_flag, "True or False"),
-    "max_iter": (is_size, "an integer >= 1"),
-    "t_u": (lambda value: value is None or is_size(value), "None or an integer >= 1"),
-    "loss": (lambda value: value in LOSSES, f"one of {LOSSES}"),
-    "learning_rate": (is_positive, "a positive number"),
-    "anneal": (is_flag, "True or False"),
+    "shared": FLAG,
+    "max_iter": integer(),
+    "t_u": NONE | integer(),
+    "loss": Accepts(f"one of {LOSSES}", choice(*LOSSES).fits),
+    "learning_rate": POSITIVE,
+    "anneal": FLAG,
 }
-
-
-def check_arguments(arguments: Mapping[str, Any], table: Mapping = ARGUMENTS) -> None:
-    """Raise a ValueError that names the first argument that no network could take."""
-    for name, value in arguments.items():
-        fits, wanted = table.get(name, (None, ""))
-        if fits and not fits(value):
-            raise ValueError(f"{name} of a rule must be {wanted}, got {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -96,8 +73,8 @@ class Recipe:
     anneal: bool = True
 
     def __post_init__(self):
-        check_arguments(self.arguments)
-        check_arguments({name: getattr(self, name) for name in _FIELDS}, _FIELDS)
+        check(self.arguments, ARGUMENTS, "a rule")
+        check(vars(self), _FIELDS, "a rule")
 
     def new(self, problem, generator) -> Network:
         """A new network for a problem."""

@@ -2,7 +2,7 @@
 
 from .checkpoints import Checkpoint, Draws
 from .episodes import EpisodeSettings, TaskEpisodes
-from .judges import Gathering, Table, gather, hit_rate, table_loss, train_judge
+from .judges import Gathering, Table, gather, table_loss, train_judge
 from .rules import Episode, make_episode, meta_train, validate
 from .trainer import History
 
@@ -16,7 +16,6 @@ __all__ = [
     "Table",
     "TaskEpisodes",
     "gather",
-    "hit_rate",
     "make_episode",
     "meta_train",
     "table_loss",

@@ -46,15 +46,11 @@ class Draws:
         self.generator = generator
 
     def state_dict(self):
-        if isinstance(self.generator, torch.Generator):
-            return self.generator.get_state()
-        return list(self.generator.get_state())
+        return self.generator.get_state()
 
     def load_state_dict(self, state):
-        if isinstance(self.generator, torch.Generator):
-            self.generator.set_state(torch.as_tensor(state))
-        else:
-            self.generator.set_state(tuple(state))
+        is_torch = isinstance(self.generator, torch.Generator)
+        self.generator.set_state(torch.as_tensor(state) if is_torch else tuple(state))
 
 
 class Checkpoint:
@@ -97,9 +93,9 @@ class Checkpoint:
             settings, states = dict(said["settings"]), dict(_unpacked(said["states"], arrays))
         except Exception as error:  # a file of arrays, but none of ours
             raise unreadable(self.path, _WHAT, error) from error
-        names = sorted({*settings, *self.settings})
         # As texts, in which NaN equals itself.
-        other = [n for n in names if _text(settings, n) != _text(self.settings, n)]
+        old, new = ({k: json.dumps(v) for k, v in s.items()} for s in (settings, self.settings))
+        other = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
         if other:
             raise ValueError(
                 f"{self.path} is the checkpoint of another training: it differs in "
@@ -135,10 +131,6 @@ class Checkpoint:
         self._written = time.monotonic()
 
 
-def _text(settings, name) -> str | None:
-    return json.dumps(settings[name], sort_keys=True) if name in settings else None
-
-
 def _packed(state, name, arrays):
     """JSON for a state, whose arrays are put aside by name."""
     if isinstance(state, torch.Tensor):
@@ -170,7 +162,7 @@ def data_digest(arrays: Iterable) -> str:
         is_sparse = sparse.issparse(array)
         sha.update(f"{array is None}{is_sparse and array.shape}".encode())
         for part in (array.indptr, array.indices, array.data) if is_sparse else (array,):
-            found = np.asarray(() if part is None else part)
-            sha.update(f"{found.shape}{found.dtype.str}".encode())
-            sha.update(found.tobytes())
+            values = np.asarray(() if part is None else part)
+            sha.update(f"{values.shape}{values.dtype.str}".encode())
+            sha.update(values.tobytes())
     return sha.hexdigest()

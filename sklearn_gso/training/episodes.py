@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..problems.base import Problem, new_generator
+from ..rules.base import Rules
 from ..solvers.alternating import rules_for
 from .checkpoints import Draws
 from .rules import Episode, make_episode
@@ -42,6 +43,7 @@ class EpisodeSettings:
     validation_fraction: float = 0.1
 
 
+@dataclass(eq=False)
 class TaskEpisodes:
     """Source of episodes for `meta_train`, from numbered tasks.
 
@@ -62,20 +64,17 @@ class TaskEpisodes:
     seed : int
     """
 
-    def __init__(
-        self,
-        kinds: Sequence[Hashable],
-        sizes: Sequence[int],
-        make_problem: Callable[[Sequence[int]], Problem],
-        make_judge: Callable[[Problem, Sequence[int]], Problem] | None,
-        rules,
-        settings: EpisodeSettings,
-        seed: int,
-    ):
-        self.kinds, self.sizes, self.rules, self.settings = kinds, sizes, rules, settings
-        self.make_problem, self.make_judge = make_problem, make_judge
-        self.generator, self.rng = new_generator(seed), np.random.RandomState(seed)
-        n_tasks, share = len(kinds), settings.validation_fraction
+    kinds: Sequence[Hashable]
+    sizes: Sequence[int]
+    make_problem: Callable[[Sequence[int]], Problem]
+    make_judge: Callable[[Problem, Sequence[int]], Problem] | None
+    rules: Rules
+    settings: EpisodeSettings
+    seed: int
+
+    def __post_init__(self):
+        self.generator, self.rng = new_generator(self.seed), np.random.RandomState(self.seed)
+        n_tasks, share = len(self.kinds), self.settings.validation_fraction
         order = self.rng.permutation(n_tasks)
         n_validation = min(n_tasks - 1, max(1, round(share * n_tasks))) if share else 0
         if n_tasks < MIN_TO_SPLIT:
@@ -93,34 +92,25 @@ class TaskEpisodes:
 
     def episode(self, numbers) -> Episode:
         """A run on some tasks of one kind, from a random start."""
-        problem, judge = self.make_problem(numbers), None
+        problem, judge, s = self.make_problem(numbers), None, self.settings
         if self.make_judge is not None:
             judge = self.make_judge(problem, numbers)
-        elif self.settings.loss == "heldout":
+        elif s.loss == "heldout":
             problem, judge = problem.split(_HELDOUT_FRACTION, self.generator)
-        return make_episode(
-            problem,
-            rules_for(problem, self.rules),
-            self.generator,
-            self.settings.max_iter,
-            judge=judge,
-            t_l=self.settings.t_l,
-        )
+        rules = rules_for(problem, self.rules)
+        return make_episode(problem, rules, self.generator, s.max_iter, judge=judge, t_l=s.t_l)
 
     def _batches(self, numbers) -> list[list[int]]:
         groups: dict[Hashable, list] = {}
         for i in self.rng.permutation(numbers):
             groups.setdefault(self.kinds[i], []).append(i)
-        found = []
+        batches, s = [], self.settings
+        steps = min(s.t_u, s.max_iter) * s.t_l
         for group in groups.values():
-            size = self._batch_size(max(self.sizes[i] for i in group))
-            found += [group[i : i + size] for i in range(0, len(group), size)]
-        return [found[i] for i in self.rng.permutation(len(found))]
-
-    def _batch_size(self, entries) -> int:
-        s = self.settings
-        needed = _DOUBLES_PER_ENTRY * entries * min(s.t_u, s.max_iter) * s.t_l
-        return min(s.batch_size, max(1, int(_MAX_GRAPH // needed)))
+            graph = _DOUBLES_PER_ENTRY * steps * max(self.sizes[i] for i in group)
+            size = min(s.batch_size, max(1, int(_MAX_GRAPH // graph)))
+            batches += [group[i : i + size] for i in range(0, len(group), size)]
+        return [batches[i] for i in self.rng.permutation(len(batches))]
 
     def state_dict(self):
         draws = [Draws(self.generator).state_dict(), Draws(self.rng).state_dict()]

@@ -1,6 +1,5 @@
 """Learning which non-local moves are worth a short run, from what such runs brought."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,16 +7,14 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from ..problems.base import Problem, take_tasks
-from ..rules.base import Rules
 from ..rules.classical import ClosedForm
-from ..rules.judges import Judge, LSTMJudge, Rounds
+from ..rules.judges import LSTMJudge, Rounds
 from ..solvers.alternating import alternate, rules_for
 from ..solvers.local_search import MIN_GAIN, SHORT_RUN, gains_of, try_moves
 from ..solvers.run import minimize
 from .checkpoints import Checkpoint, Draws
 from .trainer import History, Trainer
 
-_ROUNDS = 4
 _TRAINING = {"learning_rate": 3e-3, "anneal": True, "averaging": 0.98, "validate_every": 25}
 # With so many tasks one pass finds enough local optima.
 _ENOUGH_TASKS = 50
@@ -40,14 +37,7 @@ class Table(NamedTuple):
 
 
 def gather(
-    problem: Problem,
-    rules: Rules,
-    generator: torch.Generator,
-    n_optima: int = 3,
-    *,
-    max_iter: int = 500,
-    tol: float = 1e-7,
-    max_moves: int = 64,
+    problem, rules, generator, n_optima=3, *, max_iter=500, tol=1e-7, max_moves=64
 ) -> list[Table]:
     """Tables of a chain of local optima: from a random start, on by random gains.
 
@@ -71,8 +61,8 @@ def gather(
         run = minimize(problem, rules, start, max_iter, tol=tol, safeguard="none")
         order = torch.rand(problem.n_tasks, problem.n_moves, generator=generator).argsort(1)
         moves = order[:, :max_moves]
-        found, reached = try_moves(problem, rules, run.variables, moves, generator)
-        gain = gains_of(problem, run, found, reached)
+        moved, reached = try_moves(problem, rules, run.variables, moves, generator)
+        gain = gains_of(problem, run, moved, reached)
         gains = torch.full_like(order, torch.nan, dtype=gain.dtype).scatter(1, moves, gain)
         tables.append(Table(problem.move_features(run.variables), gains))
         # Any gain will do to go on from: the best one alone would skip the harder optima.
@@ -82,19 +72,18 @@ def gather(
         if not len(going):
             break
         problem = problem.take(going)
-        start = take_tasks(found, going * moves.shape[1] + which[going])
+        start = take_tasks(moved, going * moves.shape[1] + which[going])
     return tables
 
 
-def table_loss(judge: LSTMJudge, table: Table, generator: torch.Generator, n_rounds=_ROUNDS):
+def table_loss(judge: LSTMJudge, table: Table, generator: torch.Generator, n_rounds=4):
     """Loss of a judge over simulated rounds, until a gain is found.
 
     In each round the cross-entropy of the scores to the softmax of the gains among the
     moves not tried yet, and that of the log-odds to whether there is a gain.
     """
     features, gains = table.features, table.gains.nan_to_num(nan=0.0)
-    known = ~table.gains.isnan()
-    n_tasks, n_moves = gains.shape
+    known, (n_tasks, n_moves) = ~table.gains.isnan(), gains.shape
     rounds, state = Rounds.none(n_tasks, n_moves), judge.init_state(n_tasks, n_moves)
     going = torch.ones(n_tasks, dtype=torch.bool)
     losses: list[Tensor] = []
@@ -119,29 +108,22 @@ def table_loss(judge: LSTMJudge, table: Table, generator: torch.Generator, n_rou
 
 def _round_loss(scores, odds, gains, open_moves) -> Tensor:
     """Of one round, for each task."""
-    largest = gains.masked_fill(~open_moves, -torch.inf).amax(1, keepdim=True)
-    hope = (largest > MIN_GAIN)[:, 0]
-    target = torch.softmax(
-        (gains / (_TEMPERATURE * largest.clamp(min=MIN_GAIN))).masked_fill(~open_moves, -torch.inf),
-        dim=1,
-    )
-    logs = log_softmax(scores.masked_fill(~open_moves, -torch.inf), dim=1)
-    ranking = -(target * logs.masked_fill(~open_moves, 0.0)).sum(1)
+
+    def among_open(values):
+        return values.masked_fill(~open_moves, -torch.inf)
+
+    largest = among_open(gains).amax(1, keepdim=True)
+    units = gains / (_TEMPERATURE * largest.clamp(min=MIN_GAIN))
+    target = torch.softmax(among_open(units), dim=1)
+    logs = log_softmax(among_open(scores), dim=1).masked_fill(~open_moves, 0.0)
+    ranking = torch.where((largest > MIN_GAIN)[:, 0], -(target * logs).sum(1), 0.0)
     label = (gains > MIN_GAIN).to(odds.dtype)
     binary = binary_cross_entropy_with_logits(odds, label, reduction="none")
-    n_open = open_moves.sum(1).clamp(min=1)
-    return torch.where(hope, ranking, 0.0) + (binary * open_moves).sum(1) / n_open
+    return ranking + (binary * open_moves).sum(1) / open_moves.sum(1).clamp(min=1)
 
 
 def train_judge(
-    judge: LSTMJudge,
-    tables: list[Table],
-    n_steps: int,
-    generator: torch.Generator,
-    *,
-    validation: Sequence[Table] = (),
-    n_together: int = 6,
-    **training,
+    judge, tables, n_steps, generator, *, validation=(), n_together=6, **training
 ) -> History:
     """Train a judge in place; it ends with the averaged weights that validated best.
 
@@ -149,15 +131,14 @@ def train_judge(
     ----------
     judge : LSTMJudge
     tables : list of Table
-        Each step adds up the losses of ``n_together`` of them, in a new random order in
-        every pass.
+        Each step adds up the losses of ``n_together`` of them, in a new random order in every pass.
     n_steps : int
     generator : torch.Generator
     validation : sequence of Table
     n_together : int, default=6
     **training
-        As for `training.trainer.Trainer`; by default a rate of 3e-3 that falls along a cosine,
-        averaging .98, validation every 25 steps.
+        As for `meta_train`; by default a rate of 3e-3 that falls along a cosine, averaging .98,
+        validation every 25 steps.
     """
     trainer = Trainer([judge], **{**_TRAINING, **training})
     seed = int(torch.randint(2**31, (1,), generator=generator))
@@ -167,8 +148,7 @@ def train_judge(
 
     def step(_):
         picked = order.next(n_together)
-        terms = (table_loss(judge, tables[i], generator) / len(picked) for i in picked)
-        loss = trainer.update(terms)
+        loss = trainer.update(table_loss(judge, tables[i], generator) / len(picked) for i in picked)
         return [] if loss is None else [loss]
 
     def validate():
@@ -255,18 +235,3 @@ class Gathering:
         self.n_done, self.drawn = state["n_done"], state["draws"]
         self.tables = [Table(*map(torch.tensor, table)) for table in state["tables"]]
         Draws(self.generator).load_state_dict(self.drawn)
-
-
-def hit_rate(judge: Judge, tables: list[Table]) -> float:
-    """Share of the optima with a gain at hand where the first round finds one."""
-    n_hits = n_hopeful = 0
-    for features, gains in tables:
-        known = ~gains.isnan()
-        gained = gains.nan_to_num(nan=-1.0) > MIN_GAIN
-        n_tasks, n_moves = gains.shape
-        rounds, state = Rounds.none(n_tasks, n_moves), judge.init_state(n_tasks, n_moves)
-        scores = judge.judge(features, rounds, state)[0].masked_fill(~known, -torch.inf)
-        tried = scores.topk(min(judge.n_tried or n_moves, n_moves), dim=1).indices
-        n_hits += int(gained.gather(1, tried).any(1).sum())
-        n_hopeful += int(gained.any(1).sum())
-    return n_hits / max(1, n_hopeful)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..problems.base import Problem, Variables, map_tensors
-from ..rules.base import Rules, check_rules
+from ..rules.base import check_rules
 from ..solvers.alternating import alternate, init_states
 from ..solvers.safeguard import fallbacks
 from .trainer import History, Trainer
@@ -50,15 +50,12 @@ def make_episode(problem, rules, generator, max_iter, *, judge=None, t_l=None) -
         return Episode(problem, None, variables, max_iter)
     check_rules(rules, problem)
     errors: list[Tensor] = []
+
+    def note(current):
+        errors.append(_root_of_error(judge, current))
+
     with torch.no_grad():
-        alternate(
-            problem,
-            fallbacks(rules),
-            variables,
-            max_iter,
-            t_l,
-            on_sweep=lambda v: errors.append(_root_of_error(judge, v)),
-        )
+        alternate(problem, fallbacks(rules), variables, max_iter, t_l, on_sweep=note)
     return Episode(problem, judge, variables, max_iter, torch.stack(errors))
 
 
@@ -76,11 +73,10 @@ def _root_of_error(judge: Problem, variables: Variables, floor: float = 0.0) -> 
 def sweep_loss(episode: Episode, variables: Variables, sweep: int, weights=None) -> Tensor:
     """One summand of the meta-loss, the mean over the tasks of the batch.
 
-    Without a judge it is equation (9)'s ω_t F(W_t, X_t), ω = 1 by default. With
-    one it is the root of the error relative to the classical rule's after as many
-    sweeps (without the root above 1, at most 5), ω growing with the square of the
-    sweep: noiseless tasks, whose errors span ten decades, and noisy ones, whose
-    errors hardly change, then count alike.
+    Without a judge it is equation (9)'s ω_t F(W_t, X_t), ω = 1 by default. With one it is the root
+    of the error relative to the classical rule's after as many sweeps (without the root above 1, at
+    most 5), ω growing with the square of the sweep: noiseless tasks, whose errors span ten decades,
+    and noisy ones, whose errors hardly change, then count alike.
     """
     if episode.judge is None:
         weight = 1.0 if weights is None else weights[sweep]
@@ -103,20 +99,12 @@ def run_window(episode, rules, run, t_l, t_u, weights):
     n_steps = min(t_u or episode.max_iter, episode.max_iter - start)
     losses: list[Tensor] = []
 
-    def record(current):
-        sweep = start + len(losses)
-        losses.append(sweep_loss(episode, current, sweep, weights))
+    def note(current):
+        losses.append(sweep_loss(episode, current, start + len(losses), weights))
 
+    when: dict = {"states": states, "start": start, "n_total": episode.max_iter}
     variables, states = alternate(
-        episode.problem,
-        rules,
-        variables,
-        n_steps,
-        t_l,
-        states=states,
-        start=start,
-        n_total=episode.max_iter,
-        on_sweep=record,
+        episode.problem, rules, variables, n_steps, t_l, on_sweep=note, **when
     )
     total = torch.stack(losses).sum()
     if episode.judge is None:
@@ -130,22 +118,11 @@ def validate(episodes, rules, t_l=None) -> float:
     values = []
     with torch.no_grad():
         for episode in episodes:
-            variables, _ = alternate(
-                episode.problem, rules, episode.variables, episode.max_iter, t_l
-            )
-            if episode.judge is None:
-                loss = episode.problem.objective(variables).mean()
-            else:
-                unit = torch.ones(episode.max_iter)
-                loss = sweep_loss(episode, variables, episode.max_iter - 1, unit)
+            n = episode.max_iter
+            variables, _ = alternate(episode.problem, rules, episode.variables, n, t_l)
+            loss = sweep_loss(episode, variables, n - 1, weights=torch.ones(n))
             values.append(episode.weight * float(loss))
     return sum(values) / sum(episode.weight for episode in episodes)
-
-
-def learned_modules(rules: Rules) -> list[nn.Module]:
-    """The distinct trainable rules, in the order of the blocks."""
-    check_rules(rules)
-    return list(dict.fromkeys(r for r in rules.values() if isinstance(r, nn.Module)))
 
 
 def meta_step(trainer, rules, episodes, t_l, t_u, weights) -> list[float]:
@@ -170,22 +147,13 @@ def meta_step(trainer, rules, episodes, t_l, t_u, weights) -> list[float]:
 
 
 def meta_train(
-    source,
-    rules: Rules,
-    n_steps: int,
-    *,
-    validation=(),
-    t_l: int | None = None,
-    t_u: int | None = None,
-    weights=None,
-    **training,
+    source, rules, n_steps, *, validation=(), t_l=None, t_u=None, weights=None, **training
 ) -> History:
     """Train the learned ones among the rules on the global loss, Algorithm 2.
 
-    The rules end with the weights that did best on the validation episodes, or
-    with the last ones if there are none. Ctrl-C ends training early in the same
-    way. A step whose loss or gradient is not finite changes nothing and is
-    counted in ``history.n_skipped``.
+    The rules end with the weights that did best on the validation episodes, or with the last ones
+    if there are none. Ctrl-C ends training early in the same way. A step whose loss or gradient is
+    not finite changes nothing and is counted in ``history.n_skipped``.
 
     Parameters
     ----------
@@ -203,14 +171,20 @@ def meta_train(
     weights : sequence of float, optional
         ω_t for each outer step of a run, equation (9).
     **training
-        ``learning_rate``, ``anneal``, ``averaging``, ``clip``, ``validate_every``, ``verbose``,
-        ``checkpoint``, ``on_step``: as for `training.trainer.Trainer`.
+        ``learning_rate`` of Adam, equation (10), which ``anneal`` lets fall to zero along a
+        cosine; ``averaging``, the decay of the average of the weights that is validated and kept;
+        ``clip``, the largest norm of a gradient; ``validate_every``, in steps; ``verbose``;
+        ``checkpoint``, a `Checkpoint` from which a training that was killed goes on; ``on_step``,
+        called with the record of each step, where True ends the training.
 
     Returns
     -------
     history : History
     """
-    trainer = Trainer(learned_modules(rules), **training)
+    check_rules(rules)
+    # Blocks may share a rule.
+    learned = list(dict.fromkeys(r for r in rules.values() if isinstance(r, nn.Module)))
+    trainer = Trainer(learned, **training)
     return trainer.run(
         n_steps,
         lambda step: meta_step(trainer, rules, source(step), t_l, t_u, weights),

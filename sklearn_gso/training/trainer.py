@@ -3,6 +3,9 @@
 import copy
 import math
 import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,91 +39,51 @@ class History(list):
         return next((r["validation"] for r in self if r["step"] < 0), None)
 
     @property
-    def after(self) -> float | None:
-        """Validation of what was kept, the best; None where nothing was validated."""
-        return _lowest(r["validation"] for r in self if "validation" in r)
-
-    @property
     def best_trained(self) -> float | None:
         """The best validation after a step; None where nothing was validated."""
-        return _lowest(r["validation"] for r in self if "validation" in r and r["step"] >= 0)
+        values = [r["validation"] for r in self if "validation" in r and r["step"] >= 0]
+        return min(values, key=_nan_last, default=None)
+
+    @property
+    def after(self) -> float | None:
+        """Validation of what was kept, the best; None where nothing was validated."""
+        values = [value for value in (self.before, self.best_trained) if value is not None]
+        return min(values, key=_nan_last, default=None)
 
     @property
     def kept_the_start(self) -> bool:
         """Whether no checkpoint validated better than the start."""
         if self.before is None or self.best_trained is None:
             return False
-        return not self.best_trained < (math.inf if math.isnan(self.before) else self.before)
+        return not self.best_trained < _nan_last(self.before)
 
 
-def _lowest(values) -> float | None:
-    """The lowest of some numbers, NaN only where there is nothing else; None of none."""
-    return min(values, key=lambda value: math.inf if math.isnan(value) else value, default=None)
+def _nan_last(value: float) -> float:
+    return math.inf if math.isnan(value) else value
 
 
-class _Average:
-    """Exponential average of the weights of modules."""
-
-    def __init__(self, modules, decay):
-        self.modules, self.decay = modules, decay
-        self.average = [copy.deepcopy(m.state_dict()) for m in modules]
-        self.n_updates = 0
-
-    def update(self):
-        self.n_updates += 1
-        # Young averages forget faster, or they would remember the first weights.
-        decay = min(self.decay, self.n_updates / (self.n_updates + 10))
-        for module, average in zip(self.modules, self.average, strict=True):
-            for key, value in module.state_dict().items():
-                average[key].lerp_(value, 1 - decay)
-
-
+@dataclass(eq=False)
 class Trainer:
-    """A training run: Adam, equation (10), with clipping, averaging and the best checkpoint.
+    """A training run: Adam, equation (10), with clipping, averaging and the best checkpoint."""
 
-    Parameters
-    ----------
-    modules : list of nn.Module
-        Trained in place.
-    learning_rate : float, default=1e-3
-    anneal : bool, default=False
-        Let it fall to zero along a cosine.
-    averaging : float, default=0.0
-        Decay of the exponential average of the weights that is validated and kept.
-    clip : float, default=1.0
-        Largest norm of a gradient.
-    validate_every : int, default=10
-        Steps.
-    verbose : bool, default=False
-        Show a bar.
-    checkpoint : Checkpoint, optional
-        Where the training goes on if it was killed: written every few seconds and at the end.
-        Its parts must hold all that the steps draw from or change.
-    on_step : callable, optional
-        Called with the record of each step; training ends where it returns True.
-    """
+    modules: list[nn.Module]  # trained in place
+    learning_rate: float = 1e-3
+    anneal: bool = False  # whether the rate falls to zero along a cosine
+    averaging: float = 0.0  # decay of the average of the weights that is validated and kept
+    clip: float = 1.0  # largest norm of a gradient
+    validate_every: int = 10  # steps
+    verbose: bool = False  # whether a bar is shown
+    # Written every few seconds and at the end. Its parts must hold all that the steps draw from
+    # or change.
+    checkpoint: Checkpoint | None = None
+    on_step: Callable[[dict], Any] | None = None  # training ends where it returns True
 
-    def __init__(
-        self,
-        modules,
-        learning_rate=1e-3,
-        anneal=False,
-        averaging=0.0,
-        clip=1.0,
-        validate_every=10,
-        verbose=False,
-        checkpoint: Checkpoint | None = None,
-        on_step=None,
-    ):
-        self.modules, self.clip, self.learning_rate = modules, clip, learning_rate
-        self.anneal, self.validate_every, self.verbose = anneal, validate_every, verbose
-        self.checkpoint, self.on_step = checkpoint, on_step
-        self.parameters = [p for m in modules for p in m.parameters()]
-        self.adam = torch.optim.Adam(self.parameters, lr=learning_rate)
-        self.average = _Average(modules, averaging)
-        self.best, self.best_value = self.snapshot(), math.inf
-        self.history = History()
-        self.n_done = 0
+    def __post_init__(self):
+        self.parameters = [p for m in self.modules for p in m.parameters()]
+        self.adam = torch.optim.Adam(self.parameters, lr=self.learning_rate)
+        self.average, self.n_averaged = self.weights(), 0
+        self.best, self.best_value = self.weights(), math.inf
+        self.history, self.n_done = History(), 0
 
     def state_dict(self) -> dict:
         """All that changes from step to step, for a `Checkpoint`."""
@@ -128,8 +91,8 @@ class Trainer:
         return {
             "n_done": self.n_done,
             "modules": [m.state_dict() for m in self.modules],
-            "average": self.average.average,
-            "n_averaged": self.average.n_updates,
+            "average": self.average,
+            "n_averaged": self.n_averaged,
             "best": self.best,
             "best_value": self.best_value,
             "adam": [moments.get(i, {}) for i in range(len(self.parameters))],
@@ -139,8 +102,7 @@ class Trainer:
 
     def load_state_dict(self, state) -> None:
         self.restore(_tensors(state["modules"]))
-        self.average.average = _tensors(state["average"])
-        self.average.n_updates = state["n_averaged"]
+        self.average, self.n_averaged = _tensors(state["average"]), state["n_averaged"]
         self.best, self.best_value = _tensors(state["best"]), state["best_value"]
         moments = {i: one for i, one in enumerate(_tensors(state["adam"])) if one}
         self.adam.load_state_dict({**self.adam.state_dict(), "state": moments})
@@ -148,8 +110,9 @@ class Trainer:
         self.history.n_skipped = operator.index(state["n_skipped"])
         self.n_done = operator.index(state["n_done"])
 
-    def snapshot(self):
-        return copy.deepcopy(self.average.average)
+    def weights(self) -> list[dict]:
+        """Copies of the modules' weights."""
+        return [copy.deepcopy(module.state_dict()) for module in self.modules]
 
     def restore(self, weights):
         for module, state in zip(self.modules, weights, strict=True):
@@ -170,17 +133,22 @@ class Trainer:
             self.history.n_skipped += 1
             return None
         self.adam.step()
-        self.average.update()
+        self.n_averaged += 1
+        # Young averages forget faster, or they would remember the first weights.
+        decay = min(self.averaging, self.n_averaged / (self.n_averaged + 10))
+        for module, average in zip(self.modules, self.average, strict=True):
+            for key, value in module.state_dict().items():
+                average[key].lerp_(value, 1 - decay)
         return total
 
     def check(self, validate) -> float:
         """Validate the averaged weights and keep them if they are the best."""
-        trained = [copy.deepcopy(m.state_dict()) for m in self.modules]
-        self.restore(self.average.average)
+        trained = self.weights()
+        self.restore(self.average)
         value = validate()
         self.restore(trained)
         if value < self.best_value:
-            self.best, self.best_value = self.snapshot(), value
+            self.best, self.best_value = copy.deepcopy(self.average), value
         return value
 
     def run(self, n_steps, step, validate=None, what="") -> History:
@@ -192,14 +160,8 @@ class Trainer:
         if self.checkpoint:
             self.checkpoint.parts["training"] = self
             self.checkpoint.restore_all()
-        bar = tqdm(
-            range(self.n_done, n_steps),
-            disable=not self.verbose,
-            desc=what,
-            unit="step",
-            initial=self.n_done,
-            total=n_steps,
-        )
+        shown = {"disable": not self.verbose, "desc": what, "unit": "step"}
+        bar = tqdm(range(self.n_done, n_steps), initial=self.n_done, total=n_steps, **shown)
         try:
             if validate and not self.history:
                 self.history.append({"step": -1, "validation": self.check(validate)})
@@ -210,7 +172,7 @@ class Trainer:
                     break
         except KeyboardInterrupt:
             tqdm.write(f"{what} interrupted; keeping the best weights so far")
-        self.restore(self.best if validate else self.snapshot())
+        self.restore(self.best if validate else self.average)
         return self.history
 
     def _record(self, i, n_steps, step, validate) -> dict:

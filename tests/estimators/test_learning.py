@@ -235,7 +235,7 @@ def test_training_that_brings_nothing_keeps_the_start_and_says_so(
         estimator = GSOMatrixCompleter(2, max_iter=4, n_epochs=2, random_state=0)
         X = easy_tasks[0]
     else:
-        estimator, X = judge(n_epochs=2), points
+        estimator, X = judge(n_epochs=2, rule="moves"), points
     estimator.set_params(optimizer=optimizer, training=TOO_FAST)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

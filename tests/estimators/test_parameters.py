@@ -200,7 +200,7 @@ def test_there_are_few_enough_to_read():
         (GradientDescent(1e-4), None, MatrixCompletion),
         (recipe("step", hidden_size=2), None, MatrixCompletion),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None) or type(value).__name__ + str(value)[:7],
 )
 def test_rule_and_alpha_say_what_is_minimised(rule, alpha, expected, easy_tasks):
     """Gradients minimise equation (11), with 1e-3 where nothing is said, as the text has it."""

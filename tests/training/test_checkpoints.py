@@ -87,6 +87,8 @@ def test_ctrl_c_before_the_training_keeps_the_judge(optimizer, tmp_path, monkeyp
     """And what was gathered, for the next time."""
     monkeypatch.setattr(checkpoints, "_SECONDS", 0.0)
     make = functools.partial(judge, optimizer=optimizer)
+    if optimizer:
+        make = functools.partial(make, rule="moves")
     original, calls, X = judge_training.gather, [], data(judge())
 
     def stopped(*args):
@@ -111,7 +113,7 @@ OTHERS = [
     (control, {"max_iter": 7}, "max_iter"),
     (control, {"training": {"learning_rate": 0.5}, "t_u": 2}, "learning_rate, t_u"),
     (control, {"random_state": 1}, "random_state"),
-    (control, {"optimizer": "pretrained"}, "optimizer"),
+    (control, {"optimizer": "pretrained", "rule": "control"}, "optimizer, rule"),
     (control, {"training": {"loss_weights": np.ones(4)}}, "loss_weights"),
     (control, {"training": {"loss": "global"}}, "loss"),
     (control, {"alpha": 0.1}, "alpha"),

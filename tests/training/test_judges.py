@@ -3,12 +3,13 @@
 import pytest
 import torch
 
+from pretraining.mixture import hit_rate
 from sklearn_gso import LearnedOptimizer
 from sklearn_gso.rules import ClosedForm, Judge, LSTMJudge, RandomJudge
 from sklearn_gso.rules.judges import Rounds
 from sklearn_gso.solvers import rules_for
 from sklearn_gso.solvers.local_search import MIN_GAIN
-from sklearn_gso.training import Gathering, Table, gather, hit_rate, table_loss, train_judge
+from sklearn_gso.training import Gathering, Table, gather, table_loss, train_judge
 
 from ..problems.planted import mixture
 

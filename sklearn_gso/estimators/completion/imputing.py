@@ -6,9 +6,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.impute import MissingIndicator
 
-from ...rules.recipes import is_flag
+from ...rules.accepts import FLAG, Accepts, is_flag
 from ..matrices import line_counts, observed_entries, stored, without
-from ..parameters import FLAG, Accepts
 from ..tasks import unmask
 
 

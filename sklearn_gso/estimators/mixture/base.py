@@ -16,29 +16,13 @@ from ..parallel import in_chunks
 from ..parameters import NONE, NOT_NEGATIVE, Accepts, choice, integer
 from ..reporting import with_callbacks
 from ..tasks import batches, check_collection, draw_seed, unmask
-from .data import (
-    COVARIANCE_NDIM,
-    as_task,
-    check_covariances,
-    check_means,
-    check_sample_weight,
-    check_weights,
-    cholesky_of_precisions,
-    invert,
-    per_task,
-)
+from . import data
 from .initialisation import STARTS
 from .predictions import CHECKS, MixturePredictions
-from .solving import MixturePlan, Solved
-from .soundness import ILL_DEFINED, check_finite, warn_about
+from .solving import ILL_DEFINED, MixturePlan, Solved, check_sound
 
 # scikit-learn's names of starts that are called otherwise here.
 _ALIASES = {"random_from_data": "random", "kmeans": "matched"}
-_VALUES = {
-    "weights": "weights_init",
-    "means": "means_init",
-    "covariances": "covariances or precisions_init",
-}
 _PER_TASK = "per task"
 
 
@@ -71,18 +55,19 @@ class BaseMixture(
         "max_iter": integer(),
         "tol": NOT_NEGATIVE,
         "reg_covar": NOT_NEGATIVE,
-        "covariance_type": choice(*COVARIANCE_NDIM),
+        "covariance_type": choice(*data.COVARIANCE_AXES),
         "init_params": NONE | choice(*STARTS, *_ALIASES),
         "fixed": Accepts(f"names among {PARAMETERS}", _are_parameters),
     }
+
+    # What a fit on one data set tells, beside the parameters.
+    _told: tuple[str, ...] = ("lower_bound", "n_iter", "converged")
 
     @property
     def transform(self):
         raise AttributeError(f"{type(self).__name__} transforms nothing")
 
-    @property
-    def fit_transform(self):
-        raise AttributeError(f"{type(self).__name__} transforms nothing")
+    fit_transform = transform
 
     def _mixture_plan(self, optimizer=None, **more) -> MixturePlan:
         """What data sets are solved with."""
@@ -103,29 +88,29 @@ class BaseMixture(
 
     def _given(self, n_features, covariances) -> tuple[dict, tuple]:
         """Parameters that are known or to start at, and the names of the known ones."""
-        k, kind = self.n_components, self.covariance_type
-        given = {}
+        given, kind, sizes = {}, self.covariance_type, (self.n_components, n_features)
         if self.weights_init is not None:
-            given["weights"] = check_weights(self.weights_init, k)
+            given["weights"] = data.check_weights(self.weights_init, sizes)
         if self.means_init is not None:
-            given["means"] = check_means(self.means_init, k, n_features)
+            given["means"] = data.check_means(self.means_init, sizes)
         if covariances is not None:
             if self.precisions_init is not None:
                 raise ValueError("Give covariances or precisions_init, not both.")
-            given["covariances"] = check_covariances(covariances, kind, k, n_features)
+            given["covariances"] = data.check_covariances(covariances, kind, sizes)
         elif self.precisions_init is not None:
-            precisions = check_covariances(
-                self.precisions_init, kind, k, n_features, name="precisions_init"
-            )
-            given["covariances"] = invert(precisions, kind)
+            name = "precisions_init"
+            precisions = data.check_covariances(self.precisions_init, kind, sizes, name)
+            given["covariances"] = data.invert(precisions, kind)
         held = set(self.fixed) | ({"covariances"} if covariances is not None else set())
         for name in sorted(held - given.keys()):
-            raise ValueError(f"{name!r} is fixed, but {_VALUES[name]} gives no value.")
+            source = "covariances or precisions" if name == "covariances" else name
+            raise ValueError(f"{name!r} is fixed, but {source}_init gives no value.")
         return given, tuple(name for name in PARAMETERS if name in held)
 
-    def _task(self, array, weights, covariances):
+    def _task(self, array, sample_weight, covariances) -> data.Task:
+        weights = data.check_sample_weight(sample_weight, array)
         given, held = self._given(array.shape[1], covariances)
-        return as_task(array, weights, self.n_components, given, held)
+        return data.as_task(array, weights, self.n_components, given, held)
 
     # Fitting ------------------------------------------------------------------------
 
@@ -166,8 +151,8 @@ class BaseMixture(
 
     def _fit_one(self, X, y, progress, covariances=None, sample_weight=None):
         array = check_array(unmask(X), estimator=self, input_name="X", **CHECKS)
-        weights = check_sample_weight(sample_weight, array)
-        task = self._task(array, weights, self.covariances if covariances is None else covariances)
+        known = self.covariances if covariances is None else covariances
+        task = self._task(array, sample_weight, known)
         if self.warm_start and hasattr(self, "means_"):
             known = {name: task.given[name] for name in task.held}
             task = task._replace(given={**task.given, **self._last(task), **known})
@@ -175,8 +160,7 @@ class BaseMixture(
         learned = self._prepare(task, seed, progress)
         optimizer = learned.get("learned_optimizer_")
         (solved,) = self._mixture_plan(optimizer).solve([task], seed, progress)
-        check_finite([solved])
-        warn_about([solved], [task], self.n_components)
+        check_sound([solved], [task], self.n_components)
         if self.verbose:
             print(
                 f"{type(self).__name__}: lower bound {solved.lower_bound:.6f} after "
@@ -188,11 +172,11 @@ class BaseMixture(
 
     def _fit_collection(self, tasks, y, progress, covariances=None, sample_weight=None):
         arrays = check_collection(tasks, self, **CHECKS)
-        tasks = self._new_tasks(arrays, covariances, sample_weight, self.covariances)
+        known = self.covariances if covariances is None else covariances
+        tasks = self._new_tasks(arrays, known, sample_weight)
         seed = draw_seed(self.random_state)
         learned = self._learn_from(tasks, seed, progress)
-        ndim = COVARIANCE_NDIM[self.covariance_type]
-        shared = all(c is covariances for c in per_task(covariances, len(arrays), ndim, ""))
+        shared = all(one is covariances for one in self._per_task(covariances, len(arrays)))
         kept = np.array(covariances) if shared and covariances is not None else None
         fitted = FittedMixture(
             seed,
@@ -215,76 +199,64 @@ class BaseMixture(
         return {name: getattr(self, name + "_") for name in PARAMETERS}
 
     def _attributes(self, solved: Solved) -> dict:
-        """What a fit on one data set tells."""
-        kind, (weights, means, covariances) = self.covariance_type, solved[:3]
+        """Public attributes after a fit on one data set."""
+        covariances, kind = solved.covariances, self.covariance_type
         try:
             with np.errstate(over="ignore", divide="ignore"):
-                factors = cholesky_of_precisions(covariances, kind)
-                precisions = invert(covariances, kind)
+                factors = data.cholesky_of_precisions(covariances, kind)
+                precisions = data.invert(covariances, kind)
         except np.linalg.LinAlgError as error:
             raise ValueError(ILL_DEFINED) from error
         if not np.isfinite(precisions).all():
             raise ValueError(ILL_DEFINED)
-        return {
-            "weights_": weights,
-            "means_": means,
-            "covariances_": covariances,
-            "precisions_cholesky_": factors,
-            "precisions_": precisions,
-            "lower_bound_": solved.lower_bound,
-            "n_iter_": solved.n_iter,
-            "converged_": solved.converged,
-        }
+        told = {f"{name}_": getattr(solved, name) for name in (*PARAMETERS, *self._told)}
+        return {**told, "precisions_cholesky_": factors, "precisions_": precisions}
 
-    def _new_tasks(self, arrays, covariances, sample_weight, default):
+    def _per_task(self, covariances, n_tasks) -> list:
+        ndim = len(data.COVARIANCE_AXES[self.covariance_type])
+        return data.per_task(covariances, n_tasks, ndim, "covariances")
+
+    def _new_tasks(self, arrays, covariances, sample_weight):
         """Tasks of a collection; errors name them."""
-        ndim = COVARIANCE_NDIM[self.covariance_type]
-        known = default if covariances is None else covariances
-        known = per_task(known, len(arrays), ndim, "covariances")
-        weights = per_task(sample_weight, len(arrays), 1, "sample_weight")
+        known = self._per_task(covariances, len(arrays))
+        weights = data.per_task(sample_weight, len(arrays), 1, "sample_weight")
         if sample_weight is not None and any(w is sample_weight for w in weights):
             raise ValueError("sample_weight must hold one array for each task of the collection.")
         tasks = []
         for i, array in enumerate(arrays):
             try:
-                tasks.append(self._task(array, check_sample_weight(weights[i], array), known[i]))
+                tasks.append(self._task(array, weights[i], known[i]))
             except ValueError as error:
                 raise ValueError(f"Task {i} of the collection: {error}") from error
         return tasks
 
     def _chunks(self, tasks) -> list[list[int]]:
         """Numbers of tasks of equal shape, in chunks that fit the memory bound."""
+        n_each = int(self.n_init) * int(self.n_components)
 
         def cost(task):
-            n_samples, n_features = task.points.shape
-            return int(self.n_init) * int(self.n_components) * n_samples * (n_features + 4)
+            return n_each * (task.points.size + 4 * len(task.points))
 
-        return batches(tasks, _kind, cost)
+        return batches(tasks, lambda task: task.points.shape, cost)
 
     def _solve_anew(self, arrays, covariances, sample_weight, single) -> list[Solved]:
-        if covariances is None and isinstance(self._fitted.covariances, str):
+        kept = self._fitted.covariances
+        if covariances is None and isinstance(kept, str):
             raise ValueError(
                 "The collection was fitted with covariances for each task: give those of the "
                 "new ones as covariances."
             )
-        known = self._fitted.covariances
-        default = self.covariances if known is None else known
+        if covariances is None:
+            covariances = self.covariances if kept is None else kept
         if single:
-            known = default if covariances is None else covariances
-            weights = check_sample_weight(sample_weight, arrays[0])
-            tasks = [self._task(arrays[0], weights, known)]
+            tasks = [self._task(arrays[0], sample_weight, covariances)]
         else:
-            tasks = self._new_tasks(arrays, covariances, sample_weight, default)
+            tasks = self._new_tasks(arrays, covariances, sample_weight)
         chunks, seed = self._chunks(tasks), self._fitted.seed
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
         if len(tasks) == 1:
             seeds = [seed]  # as a fit on one data set
         plan = self._mixture_plan(self._fitted.optimizer)
         solved = in_chunks(plan, tasks, chunks, seeds, self.n_jobs, self.verbose)
-        check_finite(solved)
-        warn_about(solved, tasks, self.n_components)
+        check_sound(solved, tasks, self.n_components)
         return solved
-
-
-def _kind(task):
-    return task.points.shape

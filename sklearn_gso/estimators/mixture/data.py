@@ -5,33 +5,25 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array
 
-# Dimensions of the covariances of one mixture, by type.
-COVARIANCE_NDIM = {"full": 3, "tied": 2, "diag": 2, "spherical": 1}
+# What the axes of the covariances of one mixture count, by type.
+COVARIANCE_AXES = {
+    "full": ("n_components", "n_features", "n_features"),
+    "tied": ("n_features", "n_features"),
+    "diag": ("n_components", "n_features"),
+    "spherical": ("n_components",),
+}
 _SYMMETRY = 1e-8
 _NORMALISED = 1e-6
 
 
 class Task(NamedTuple):
-    """One data set to be described by a mixture.
+    """One data set to be described by a mixture."""
 
-    Attributes
-    ----------
-    points : ndarray of shape (n_distinct, n_features)
-        Distinct samples in lexical order, centred.
-    weights : ndarray of shape (n_distinct,)
-        Of mean 1.
-    centre : ndarray of shape (n_features,)
-    given : dict of str to ndarray
-        Parameters that are known, or to start at, as the user gave them.
-    held : tuple of str
-        Those of them that are not to be estimated.
-    """
-
-    points: np.ndarray
-    weights: np.ndarray
+    points: np.ndarray  # distinct samples in lexical order, centred, (n_distinct, n_features)
+    weights: np.ndarray  # of mean 1
     centre: np.ndarray
-    given: dict
-    held: tuple[str, ...]
+    given: dict  # parameters that are known, or to start at, as the user gave them
+    held: tuple[str, ...]  # those that are not to be estimated
 
 
 def as_task(X, sample_weight, n_components, given, held) -> Task:
@@ -39,11 +31,6 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
 
     Whatever is drawn from them then depends neither on the order of the samples nor on
     whether equal ones are repeated or weighted.
-
-    Raises
-    ------
-    ValueError
-        If there are less samples of positive weight than components.
     """
     X = np.asarray(X, dtype=np.float64)
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
@@ -84,14 +71,7 @@ def check_sample_weight(sample_weight, X):
     """Finite, non-negative weights that are not all zero, or None."""
     if sample_weight is None:
         return None
-    weights = check_array(
-        sample_weight,
-        dtype=np.float64,
-        ensure_2d=False,
-        ensure_min_samples=0,
-        copy=True,
-        input_name="sample_weight",
-    )
+    weights = _finite(sample_weight, "sample_weight")
     if weights.ndim == 0:
         weights = np.full(len(X), float(weights))
     if weights.shape != (len(X),):
@@ -106,8 +86,7 @@ def check_sample_weight(sample_weight, X):
 def per_task(values, n_tasks, ndim, name) -> list:
     """One entry for each task, of a value for all or of a collection of values.
 
-    A collection is a list or tuple of arrays with ``ndim`` dimensions, or one array with
-    one more.
+    A collection is a list or tuple of arrays with ``ndim`` axes, or one array with one more.
     """
     if values is None:
         return [None] * n_tasks
@@ -127,40 +106,26 @@ def per_task(values, n_tasks, ndim, name) -> list:
     return list(values)
 
 
-def check_weights(weights, n_components, name="weights_init") -> np.ndarray:
-    """Non-negative numbers that sum to 1."""
-    weights = _as_array(weights, name, (n_components,), "(n_components,)")
+def check_weights(weights, sizes) -> np.ndarray:
+    """Non-negative numbers that sum to 1; ``sizes`` are n_components and n_features."""
+    weights = _of_shape(weights, "weights_init", ("n_components",), sizes)
     if (weights < 0).any() or not abs(weights.sum() - 1) < _NORMALISED:
         raise ValueError(
-            f"{name} must be non-negative and sum to 1, got min {weights.min():.5f} "
+            f"weights_init must be non-negative and sum to 1, got min {weights.min():.5f} "
             f"and sum {weights.sum():.5f}."
         )
     return weights
 
 
-def check_means(means, n_components, n_features, name="means_init") -> np.ndarray:
-    shape = (n_components, n_features)
-    return _as_array(means, name, shape, "(n_components, n_features)")
+def check_means(means, sizes) -> np.ndarray:
+    return _of_shape(means, "means_init", ("n_components", "n_features"), sizes)
 
 
-def check_covariances(values, kind, n_components, n_features, name="covariances") -> np.ndarray:
-    """Symmetric and positive-definite matrices, or positive variances.
-
-    Raises
-    ------
-    ValueError
-        Naming the component.
-    """
-    k, d = n_components, n_features
-    shapes = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
-    words = {
-        "full": "(n_components, n_features, n_features)",
-        "tied": "(n_features, n_features)",
-        "diag": "(n_components, n_features)",
-        "spherical": "(n_components,)",
-    }
-    found = _as_array(values, name, shapes[kind], words[kind] + f" of covariance_type={kind!r}")
-    for j, one in enumerate(found[None] if kind == "tied" else found):
+def check_covariances(values, kind, sizes, name="covariances") -> np.ndarray:
+    """Symmetric and positive-definite matrices, or positive variances."""
+    of = f" of covariance_type={kind!r}"
+    covariances = _of_shape(values, name, COVARIANCE_AXES[kind], sizes, of)
+    for j, one in enumerate(covariances[None] if kind == "tied" else covariances):
         where = name if kind == "tied" else f"{name} of component {j}"
         if kind in ("diag", "spherical"):
             if (one <= 0).any():
@@ -168,33 +133,27 @@ def check_covariances(values, kind, n_components, n_features, name="covariances"
             continue
         if not np.allclose(one, one.T, rtol=_SYMMETRY, atol=_SYMMETRY * np.abs(one).max()):
             raise ValueError(f"{where} must be symmetric.")
-        if not _is_positive_definite(one):
-            raise ValueError(f"{where} must be positive-definite.")
-    return found
+        try:
+            np.linalg.cholesky((one + one.T) / 2)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(f"{where} must be positive-definite.") from error
+    return covariances
 
 
-def _is_positive_definite(matrix) -> bool:
-    try:
-        np.linalg.cholesky((matrix + matrix.T) / 2)
-    except np.linalg.LinAlgError:
-        return False
-    return True
-
-
-def _as_array(values, name, shape, words) -> np.ndarray:
-    """A finite double-precision copy of the right shape."""
-    array = check_array(
-        values,
-        dtype=np.float64,
-        ensure_2d=False,
-        allow_nd=True,
-        ensure_min_samples=0,
-        copy=True,
-        input_name=name,
-    )
+def _of_shape(values, name, axes, sizes, of="") -> np.ndarray:
+    """A finite copy of the shape that its axes have."""
+    size_of = dict(zip(("n_components", "n_features"), sizes, strict=True))
+    array, shape = _finite(values, name), tuple(size_of[axis] for axis in axes)
     if array.shape != shape:
+        words = str(axes).replace("'", "") + of
         raise ValueError(f"{name} must have shape {words} = {shape}, got {array.shape}.")
     return array
+
+
+def _finite(values, name) -> np.ndarray:
+    """A finite double-precision copy."""
+    free = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0}
+    return check_array(values, dtype=np.float64, copy=True, input_name=name, **free)
 
 
 def invert(values, kind) -> np.ndarray:

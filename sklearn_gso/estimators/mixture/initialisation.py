@@ -15,7 +15,7 @@ from ...solvers.alternating import alternate, rules_for
 _CLUSTER_VARIANCE = 1e-2
 _CLUSTER_SWEEPS = 10
 _MAX_TEMPERATURE = 20.0
-TEMPERED_SWEEPS = 40
+_TEMPERED_SWEEPS = 40
 # What is added to the pooled covariance, which may be singular: shares of each feature's
 # own variance and of the mean variance.
 _OWN_FLOOR, _COMMON_FLOOR = 1e-6, 1e-12
@@ -23,105 +23,57 @@ _OWN_FLOOR, _COMMON_FLOOR = 1e-6, 1e-12
 _MIN_VARIANCE = 1e-290
 
 
-def _begin(problem, given, means, weights=None, covariances=None) -> Variables:
-    found = {"means": means, "weights": weights, "covariances": covariances}
-    return problem.start_from(**{**found, **(given or {})})
-
-
-def _known_means(problem, given) -> Tensor | None:
-    return problem.fixed.get("means", (given or {}).get("means"))
+def _begin(problem, given, draw) -> Variables:
+    """The variables at known means, else at parameters that are drawn; ``given`` comes first."""
+    given = given or {}
+    known = problem.fixed.get("means", given.get("means"))
+    drawn = draw() if known is None else {"means": known}
+    return problem.start_from(**{**drawn, **given})
 
 
 def random(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
-    """Distinct random samples as centres.
-
-    Parameters
-    ----------
-    problem : MixtureFreeEnergy
-    generator : torch.Generator
-    given : dict of str to Tensor, optional
-        Values that some of the parameters start at, whatever the samples say.
-
-    Returns
-    -------
-    variables : dict
-    """
-    means = _known_means(problem, given)
-    if means is None:
-        means = problem.sampled_means(generator)
-    return _begin(problem, given, means)
+    """Distinct random samples as centres; some parameters may be given values to start at."""
+    return _begin(problem, given, lambda: {"means": problem.sampled_means(generator)})
 
 
 def kmeans_plusplus(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
-    """Samples as centres, each drawn by its squared distance from those before.
-
-    Distances are in the pooled metric; parameters as for `random`.
-    """
-    means = _known_means(problem, given)
-    if means is None:
-        means = _distant_means(problem, generator)
-    return _begin(problem, given, means)
+    """Samples as centres, drawn by squared distance, in the pooled metric, from those before."""
+    return _begin(problem, given, lambda: {"means": _distant_means(problem, generator)})
 
 
 def matched(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
-    r"""Clusters, assigned to the given covariances.
-
-    The clusters are those of EM with one small covariance for all, from `kmeans_plusplus`.
-    With counts :math:`n_k` and scatters :math:`S_k` they go to the components of covariance
-    :math:`\Sigma_j` and weight :math:`\pi_j` that minimise the sum of
-
-    .. math::
-        n_k (\operatorname{tr}(\Sigma_j^{-1} S_k) + \log|\Sigma_j| - 2\log\pi_j)
+    """Clusters from `kmeans_plusplus`, each assigned to the given covariance that fits it.
 
     Where covariances are not given each component takes those of its cluster, to which one
-    sample of the common covariance is added. Parameters as for `random`.
+    sample of the common covariance is added.
     """
-    known = _known_means(problem, given)
-    if known is not None:
-        return _begin(problem, given, known)
-    means, shares = _clusters(problem, generator)
-    counts = shares.sum(2)
-    order = best_assignment(problem, means, shares)
-    means = means.take_along_dim(order[..., None], 1)
-    shares = shares.take_along_dim(order[..., None], 1)
-    counts = counts.take_along_dim(order, 1)
-    covariances = None
-    if "covariances" not in problem.fixed:
-        covariances = _cluster_covariances(problem, means, shares, counts)
-    return _begin(problem, given, means, torch.log(counts + 1)[..., None], covariances)
+    return _begin(problem, given, lambda: _assigned_clusters(problem, generator))
 
 
 def tempered(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
-    """Deterministic annealing from a random start; parameters as for `random`.
+    """Deterministic annealing from a random start.
 
     Covariances that are not given stand still meanwhile, so small that the components
     begin to part at the highest temperature: if they could grow, hot components would
     coincide and never part again.
     """
     start = random(problem, generator, given)
-    if _known_means(problem, given) is not None:
+    if "means" in problem.fixed or "means" in (given or {}):
         return start
-    schedule = GeometricContinuation(_MAX_TEMPERATURE, 1.0, control="temperature")
-    annealed, begin = problem, start
-    if "covariances" in start:
+    annealed, covariances = problem, start.get("covariances")
+    if covariances is not None:
         volume = problem.n_components ** (2 / problem.n_features)
         small = problem.common_covariances() * (volume / _MAX_TEMPERATURE)
         annealed = problem.with_fixed({**problem.fixed, "covariances": small})
-        begin = annealed.start_from(*(problem.parameter(start, n) for n in ("means", "weights")))
+    weights, means, _ = problem.parameters(start)
+    schedule = GeometricContinuation(_MAX_TEMPERATURE, 1.0, control="temperature")
     rules = rules_for(annealed, ClosedForm(schedule))
-    found, _ = alternate(annealed, rules, begin, TEMPERED_SWEEPS)
-    if annealed is problem:
-        return found
-    means, weights = (annealed.parameter(found, name) for name in ("means", "weights"))
-    return problem.start_from(means, weights, start["covariances"])
+    end, _ = alternate(annealed, rules, annealed.start_from(means, weights), _TEMPERED_SWEEPS)
+    weights, means, _ = annealed.parameters(end)
+    return problem.start_from(means, weights, covariances)
 
 
-STARTS = {
-    "random": random,
-    "k-means++": kmeans_plusplus,
-    "matched": matched,
-    "tempered": tempered,
-}
+STARTS = {"random": random, "k-means++": kmeans_plusplus, "matched": matched, "tempered": tempered}
 
 
 def pooled_covariance(problem: MixtureFreeEnergy) -> Tensor:
@@ -155,22 +107,32 @@ def _distant_means(problem, generator) -> Tensor:
     return problem.points.mT.take_along_dim(torch.cat(chosen, 1)[..., None], 1)
 
 
+def _assigned_clusters(problem, generator) -> dict[str, Tensor | None]:
+    """Parameters of nearly hard clusters, in the order of the components."""
+    means, shares = _clusters(problem, generator)
+    order = best_assignment(problem, means, shares)
+    task = torch.arange(problem.n_tasks)[:, None]
+    means, shares = means[task, order], shares[task, order]
+    counts, covariances = shares.sum(2), None
+    if "covariances" not in problem.fixed:
+        covariances = _cluster_covariances(problem, means, shares, counts)
+    return {"means": means, "weights": (counts + 1).log()[..., None], "covariances": covariances}
+
+
 def _clusters(problem, generator) -> tuple[Tensor, Tensor]:
     """Means (T, K, D) and weighted responsibilities (T, K, G) of nearly hard clusters."""
     equal = torch.zeros(problem.n_tasks, problem.n_components, 1, dtype=problem.points.dtype)
     fixed = {"weights": equal, "covariances": _CLUSTER_VARIANCE * pooled_covariance(problem)}
     clusters = problem.with_fixed(fixed, covariance_type="tied")
     start = clusters.start_from(_distant_means(problem, generator))
-    found, _ = alternate(clusters, rules_for(clusters, ClosedForm()), start, _CLUSTER_SWEEPS)
-    return point(found["means"]), problem.sample_weight * clusters.responsibilities(found)
+    end, _ = alternate(clusters, rules_for(clusters, ClosedForm()), start, _CLUSTER_SWEEPS)
+    return point(end["means"]), problem.sample_weight * clusters.responsibilities(end)
 
 
 def _cluster_covariances(problem, means, shares, counts) -> Tensor:
     """A cluster of few samples has no covariance of its own."""
-    kind = problem.covariance_type
-    found = fit_covariances(
-        kind, problem.points, means, shares, problem.reg_covar, counts.clamp(min=1e-9)
-    )
+    kind, floored = problem.covariance_type, counts.clamp(min=1e-9)
+    own = fit_covariances(kind, problem.points, means, shares, problem.reg_covar, floored)
     n = counts.sum(1, keepdim=True) if kind == "tied" else counts
-    n = n.reshape(*n.shape, *[1] * (found.ndim - 2))
-    return (n * found + problem.common_covariances()) / (n + 1)
+    n = n.reshape(*n.shape, *[1] * (own.ndim - 2))
+    return (n * own + problem.common_covariances()) / (n + 1)

@@ -10,9 +10,8 @@ from .base import BaseMixture
 class EMGaussianMixture(BaseMixture):
     """Gaussian mixture by expectation maximisation.
 
-    `sklearn.mixture.GaussianMixture` (equal to it from equal starts), and besides:
-    covariances may be known, parameters may be held, samples weighted, and many data sets
-    solved at once.
+    Equal to `sklearn.mixture.GaussianMixture` from equal starts; besides, covariances may be
+    known, parameters held, samples weighted, and many data sets solved at once.
 
     Parameters
     ----------
@@ -31,11 +30,10 @@ class EMGaussianMixture(BaseMixture):
     n_init : int, default=1
         Starts; the best is kept. With given means all starts are the same, so one is made.
     init_params : {"random", "k-means++", "matched", "tempered"}, default=None
-        "random": distinct samples as centres. "k-means++": samples far from each other.
-        "matched": clusters, assigned to the known covariances (or weights), or with
-        covariances of their own. "tempered": deterministic annealing from "random". By
-        default "random" where covariances are known, "matched" where they are estimated.
-        scikit-learn's "random_from_data" and "kmeans" stand for "random" and "matched".
+        "random": distinct samples as centres. "k-means++": samples far from each other. "matched":
+        clusters, assigned to the known covariances (or weights), or with their own. "tempered":
+        deterministic annealing from "random". By default "random" where covariances are known, else
+        "matched". scikit-learn's "random_from_data" and "kmeans" stand for "random" and "matched".
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None
@@ -46,8 +44,7 @@ class EMGaussianMixture(BaseMixture):
     n_jobs : int or None, default=None
         Processes for collections.
     verbose : int, default=0
-        1 shows a bar while solving, with the objective, and prints how a fit on one data
-        set ended.
+        1 shows a bar while solving and prints how a fit on one data set ended.
 
     Attributes
     ----------
@@ -56,16 +53,15 @@ class EMGaussianMixture(BaseMixture):
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Of shape (n_components, n_features, n_features), (n_features, n_features),
         (n_components, n_features) or (n_components,), by ``covariance_type``.
-    converged_ : bool
-    n_iter_ : int
-        Iterations of the run kept.
+    converged_, n_iter_ : bool, int
+        Of the run kept.
     lower_bound_ : float
         Mean log-likelihood of the samples at its end.
     n_features_in_ : int
         All of these after a fit on one data set.
     n_tasks_in_ : int
-        After a fit on a collection, from which nothing is learned here: each data set that
-        is then predicted is solved as a new one.
+        After a fit on a collection, which learns nothing: each data set that is then
+        predicted is solved as a new one.
 
     See Also
     --------
@@ -118,9 +114,8 @@ class GSOGaussianMixture(BaseMixture):
     EM runs to a local optimum. From there a component may be placed elsewhere, or two may
     change places; a judge, trained on many data sets, says which of these moves are worth
     a short run, and what gains is kept, unless a component has collapsed on it. Where
-    covariances are known, all components may change places at once. ``fit`` of one data set
-    solves it; ``fit`` of a collection trains the judge, and ``predict`` then solves every
-    data set it is given.
+    covariances are known, all components may change places at once. ``fit`` of a collection
+    trains the judge, and ``predict`` then solves every data set it is given.
 
     Parameters
     ----------
@@ -130,8 +125,7 @@ class GSOGaussianMixture(BaseMixture):
         for the one that comes with the package. None: moves are tried in random order,
         with the same budget; ``fit`` of a collection trains a new judge.
     rule : "moves" or Recipe, default="moves"
-        Of the judge: ``recipe("moves", hidden_size=32)`` changes the size of a new one; an
-        optimizer brings its own.
+        ``recipe("moves", hidden_size=32)`` changes the size of a new judge.
     n_epochs : int, default=50
         Passes of training over the local optima that are gathered from a collection; 0 uses
         the optimizer as it is.
@@ -146,13 +140,11 @@ class GSOGaussianMixture(BaseMixture):
         Starts; the best after a short run goes on. Where the judge, at the end, still
         expects a gain after a short search, as many are made again, three times at most.
         With ``n_init=1`` for both the result is never worse than that of
-        `EMGaussianMixture` of the same ``random_state``, ``init_params``, ``tol`` and
-        ``max_iter``.
+        `EMGaussianMixture` with the same parameters.
     weights_init, means_init, precisions_init, warm_start, random_state, n_jobs
         As for `EMGaussianMixture`.
     verbose : int, default=0
-        1 shows bars while training and solving, with the loss, and prints how a fit on one
-        data set ended.
+        1 shows bars while training and solving and prints how a fit on one data set ended.
 
     Attributes
     ----------
@@ -160,10 +152,8 @@ class GSOGaussianMixture(BaseMixture):
         As for `EMGaussianMixture`.
     converged_, n_iter_, lower_bound_
         Of the last run to convergence.
-    n_rounds_ : int
-        Rounds of moves that were tried.
-    n_gains_ : int
-        Rounds that brought a gain.
+    n_rounds_, n_gains_ : int
+        Rounds of moves that were tried, and those that brought a gain.
     learned_optimizer_ : LearnedOptimizer or None
         The judge: pass it on as ``optimizer``.
     history_ : History
@@ -192,10 +182,8 @@ class GSOGaussianMixture(BaseMixture):
 
     pretrained = "mixture"
     rule_kind = Judge
-    accepts = {
-        "n_epochs": integer(0),
-        "training": NONE | instance(MetaTraining),
-    }
+    _told = (*BaseMixture._told, "n_rounds", "n_gains")
+    accepts = {"n_epochs": integer(0), "training": NONE | instance(MetaTraining)}
 
     def __init__(
         self,
@@ -249,7 +237,3 @@ class GSOGaussianMixture(BaseMixture):
         optimizer, history = learner.learn(problems, seed, start, checkpoint, progress)
         warn_about(history)
         return {"learned_optimizer_": optimizer, "history_": history}
-
-    def _attributes(self, solved):
-        about = {"n_rounds_": solved.n_rounds, "n_gains_": solved.n_gains}
-        return super()._attributes(solved) | about

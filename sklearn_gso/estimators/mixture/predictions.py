@@ -42,16 +42,12 @@ class MixturePredictions:
         solved = self._solve_anew(arrays, covariances, sample_weight, collection is None)
         return [log_joint(a, *s[:3], kind) for a, s in zip(arrays, solved, strict=True)]
 
-    def _each(self, function, X, **known):
-        """A function of the log joint of each data set, in the container of X."""
-        return packed(X, map(function, self._joints(X, **known)))
-
     def predict(self, X, *, covariances=None):
         """The most probable component of each sample.
 
-        After a fit on one data set every row is judged by itself. After a fit on a
-        collection every data set is solved as a new one, from random starts that depend
-        on ``random_state`` and on the batch it is solved in.
+        After a fit on one data set every row is judged by itself. After a fit on a collection
+        every data set is solved as a new one, from random starts that depend on
+        ``random_state`` and on the batch it is solved in.
 
         Parameters
         ----------
@@ -65,7 +61,7 @@ class MixturePredictions:
         labels : ndarray of shape (n_samples,) or collection
             In the container of X; a list for a tuple.
         """
-        return self._each(_labels, X, covariances=covariances)
+        return packed(X, [joint.argmax(axis=1) for joint in self._joints(X, covariances)])
 
     def fit_predict(self, X, y=None, *, covariances=None, sample_weight=None):
         """`fit`, then `predict` of the same data.
@@ -79,10 +75,10 @@ class MixturePredictions:
         -------
         labels : ndarray of shape (n_samples,) or collection
         """
-        self.fit(X, covariances=covariances, sample_weight=sample_weight)
-        if not hasattr(self, "n_tasks_in_"):
-            return self._each(_labels, X)
-        return self._each(_labels, X, covariances=covariances, sample_weight=sample_weight)
+        known = {"covariances": covariances, "sample_weight": sample_weight}
+        self.fit(X, **known)
+        joints = self._joints(X, **known) if hasattr(self, "n_tasks_in_") else self._joints(X)
+        return packed(X, [joint.argmax(axis=1) for joint in joints])
 
     def predict_proba(self, X, *, covariances=None):
         """Probability of each component for each sample.
@@ -96,7 +92,7 @@ class MixturePredictions:
         -------
         responsibilities : ndarray of shape (n_samples, n_components) or collection
         """
-        return self._each(_responsibilities, X, covariances=covariances)
+        return packed(X, [softmax(joint, axis=1) for joint in self._joints(X, covariances)])
 
     def score_samples(self, X, *, covariances=None):
         """Log-likelihood of each sample.
@@ -110,7 +106,7 @@ class MixturePredictions:
         -------
         log_likelihood : ndarray of shape (n_samples,) or collection
         """
-        return self._each(_log_likelihood, X, covariances=covariances)
+        return packed(X, [logsumexp(joint, axis=1) for joint in self._joints(X, covariances)])
 
     def score(self, X, y=None, *, covariances=None):
         """Mean log-likelihood of the samples; of a collection, the mean over its data sets.
@@ -126,7 +122,7 @@ class MixturePredictions:
         score : float
         """
         joints = self._joints(X, covariances)
-        return float(np.mean([_log_likelihood(joint).mean() for joint in joints]))
+        return float(np.mean([logsumexp(joint, axis=1).mean() for joint in joints]))
 
     def sample(self, n_samples=1):
         """Draw samples from the fitted mixture.
@@ -147,16 +143,13 @@ class MixturePredictions:
             raise ValueError(f"n_samples must be an integer >= 1, got {n_samples!r}.")
         rng = check_random_state(self.random_state)
         counts = rng.multinomial(n_samples, self.weights_ / self.weights_.sum())
-        covariances = self.covariances_
-        if self.covariance_type == "tied":
-            covariances = [covariances] * len(counts)
-        drawn = []
+        is_tied, drawn = self.covariance_type == "tied", []
+        covariances = [self.covariances_] * len(counts) if is_tied else self.covariances_
         for mean, covariance, count in zip(self.means_, covariances, counts, strict=True):
             if np.ndim(covariance) == 2:
                 drawn.append(rng.multivariate_normal(mean, covariance, int(count)))
             else:
-                noise = rng.standard_normal(size=(count, len(mean)))
-                drawn.append(mean + noise * np.sqrt(covariance))
+                drawn.append(mean + rng.randn(count, len(mean)) * np.sqrt(covariance))
         return np.vstack(drawn), np.repeat(np.arange(len(counts)), counts)
 
     def trace(self, X, means_init=None):
@@ -178,7 +171,7 @@ class MixturePredictions:
         known = self.covariances_ if "covariances" in self._fitted.held else None
         task = self._task(array, None, known)
         if means_init is not None:
-            means = check_means(means_init, self.n_components, array.shape[1])
+            means = check_means(means_init, (self.n_components, array.shape[1]))
             task = task._replace(given={**task.given, "means": means})
         return self._mixture_plan().trace(task, self._fitted.seed)
 
@@ -209,7 +202,7 @@ class MixturePredictions:
         return self._criterion(X, np.log)
 
     def aic(self, X):
-        """Akaike information criterion on one data set; parameters held are not counted.
+        """Akaike information criterion on one data set, as `bic`.
 
         Parameters
         ----------
@@ -218,37 +211,16 @@ class MixturePredictions:
         Returns
         -------
         aic : float
-            The lower the better.
         """
         return self._criterion(X, lambda n: 2.0)
 
     def _criterion(self, X, price):
         if as_tasks(X) is not None:
             raise ValueError("Information criteria are of one data set, not of a collection.")
-        joint = self._joints(X)[0]
+        (joint,), d = self._joints(X), np.shape(X)[1]
         n_samples, k = joint.shape
-        d = np.shape(X)[1]
-        free = {
-            "weights": k - 1,
-            "means": k * d,
-            "covariances": {
-                "full": k * d * (d + 1) // 2,
-                "tied": d * (d + 1) // 2,
-                "diag": k * d,
-                "spherical": k,
-            }[self.covariance_type],
-        }
+        matrix = d * (d + 1) // 2
+        covariances = {"full": k * matrix, "tied": matrix, "diag": k * d, "spherical": k}
+        free = {"weights": k - 1, "means": k * d, "covariances": covariances[self.covariance_type]}
         n_free = sum(count for name, count in free.items() if name not in self._fitted.held)
-        return float(-2 * _log_likelihood(joint).sum() + n_free * price(n_samples))
-
-
-def _labels(joint):
-    return joint.argmax(axis=1)
-
-
-def _log_likelihood(joint):
-    return logsumexp(joint, axis=1)
-
-
-def _responsibilities(joint):
-    return softmax(joint, axis=1)
+        return float(-2 * logsumexp(joint, axis=1).sum() + n_free * price(n_samples))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from ...learned_optimizers import LearnedOptimizer
 from ...problems import MixtureFreeEnergy, MixtureLikelihood, map_tensors, new_generator, take_tasks
@@ -15,9 +16,9 @@ from ...solvers import Answer, Monitor, Run, explore, minimize, rules_for
 from ...solvers.local_search import SHORT_RUN, Explored
 from ...solvers.multistart import best_of_starts
 from ..parallel import share_of_threads
-from ..reporting import Progress
+from ..reporting import Progress, warn
 from ..tasks import MEMORY_BOUND, to_tensor
-from .data import Task, from_engine, to_engine
+from .data import Task, from_engine, n_distinct, to_engine
 from .initialisation import STARTS
 
 # Samples; a component of less is called empty.
@@ -29,6 +30,11 @@ _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
 # Estimated covariances adapt to most optima: a round costs more and brings less.
 _MIN_HOPE_ESTIMATED = 0.05
+ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical "
+    "covariance (for instance caused by singleton or collapsed samples). Try to decrease the "
+    "number of components, increase reg_covar, or scale the input data."
+)
 
 
 class Solved(NamedTuple):
@@ -84,9 +90,8 @@ class MixturePlan:
         # How many steps there will be nobody knows: runs converge, moves begin new ones.
         with torch.no_grad(), progress.phase("solving", None, "step") as step:
             problem, generator = self.problem(tasks), new_generator(seed)
-            explored = self._best_known(
-                problem, self._given(tasks), generator, step and Monitor(step)
-            )
+            monitor = step and Monitor(step)
+            explored = self._best_known(problem, self._given(tasks), generator, monitor)
             return self._solved(problem, tasks, explored)
 
     def __call__(self, tasks, seed, progress):
@@ -97,13 +102,14 @@ class MixturePlan:
     def trace(self, task: Task, seed) -> Answer:
         """EM from one start, sweep by sweep."""
         problem = self.problem([task])
-        rules = rules_for(problem, ClosedForm())
         with torch.no_grad():
             start = self._start(problem, self._given([task]), new_generator(seed))
-            run = minimize(
-                problem, rules, start, self.max_iter, tol=self.tol, safeguard="none", trace=True
-            )
+            run = self._converged(problem, start, trace=True)
         return Answer(problem, [run], torch.ones(1, 1, dtype=torch.float64))
+
+    def _converged(self, problem, variables, **more) -> Run:
+        rules, n = rules_for(problem, ClosedForm()), self.max_iter
+        return minimize(problem, rules, variables, n, tol=self.tol, safeguard="none", **more)
 
     def _start(self, problem, given, generator):
         kind = self.init_params
@@ -129,11 +135,9 @@ class MixturePlan:
             other = attempt(problem.take(unsure), {n: v[unsure] for n, v in given.items()})
             better = (other.run.objective < best.run.objective[unsure]).nonzero()[:, 0]
             n_rounds = best.n_rounds.index_add(0, unsure, other.n_rounds)
-            map_tensors(
-                lambda old, new, u=unsure, b=better: old.index_copy_(0, u[b], new[b]),
-                best,
-                other,
-            )
+            where = unsure[better]
+            news = take_tasks(other, better)
+            map_tensors(lambda old, new, i=where: old.index_copy_(0, i, new), best, news)
             best = best._replace(n_rounds=n_rounds)
         return best
 
@@ -143,22 +147,14 @@ class MixturePlan:
         n_starts = 1 if "means" in given else self.n_init
         many = problem.repeat(n_starts) if n_starts > 1 else problem
         repeated = {n: v.repeat(n_starts, *[1] * (v.ndim - 1)) for n, v in given.items()}
-        rules = rules_for(problem, ClosedForm())
         variables = self._start(many, repeated, generator)
         if n_starts > 1 and self.screens:
+            rules = rules_for(many, ClosedForm())
             short = minimize(many, rules, variables, SHORT_RUN, safeguard="none")
             collapsed = many.n_collapsed(short.variables)
             chosen = best_of_starts(short.objective, n_starts, collapsed)
             variables, many, n_starts = take_tasks(short.variables, chosen), problem, 1
-        run = minimize(
-            many,
-            rules,
-            variables,
-            self.max_iter,
-            tol=self.tol,
-            safeguard="none",
-            monitor=monitor,
-        )
+        run = self._converged(many, variables, monitor=monitor)
         if n_starts == 1:
             return run
         return take_tasks(run, best_of_starts(run.objective, n_starts))
@@ -202,6 +198,34 @@ def _built(optimizer, estimated):
     if estimated:
         judge.min_hope = _MIN_HOPE_ESTIMATED
     return judge
+
+
+def check_sound(solved: list[Solved], tasks, n_components: int) -> None:
+    """Raise unless all is finite; warn of each other thing that may have gone wrong."""
+    for i, one in enumerate(solved):
+        if not all(np.isfinite(value).all() for value in one[:4]):
+            where = f"Task {i} of the collection: " if len(solved) > 1 else ""
+            raise ValueError(where + ILL_DEFINED)
+
+    def warn_where(flags, message):
+        if any(flags):
+            which = f" (tasks {np.flatnonzero(flags).tolist()})" if len(tasks) > 1 else ""
+            warn(message + which, ConvergenceWarning)
+
+    warn_where(
+        [not one.converged for one in solved],
+        "Best performing initialization did not converge. Try different init parameters, or "
+        "increase max_iter, tol, or check for degenerate data.",
+    )
+    warn_where(
+        [one.n_empty > 0 for one in solved],
+        "A component ended without samples: n_components may be too large.",
+    )
+    warn_where(
+        [n_distinct(task) < n_components for task in tasks],
+        f"There are less distinct samples than n_components={n_components}: possibly due to "
+        "duplicate points in X.",
+    )
 
 
 @share_of_threads()
