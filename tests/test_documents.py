@@ -35,7 +35,14 @@ def run(page: str):
         )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+LONG = ("README.md", "quick_start.md")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=pytest.mark.slow if p.name in LONG else ()) for p in PAGES],
+    ids=lambda path: path.name,
+)
 def test_pages_run_as_they_are_written(page, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     run(page.read_text())

@@ -17,7 +17,10 @@ from sklearn_gso.training.trainer import Trainer
 from .trainings import assert_same, control, data, judge, outcome, step, uninterrupted
 
 # Trainings this short rarely bring anything.
-pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved on its start")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Training has not improved on its start"),
+]
 
 PATIENCE = 120  # seconds, of which a few are needed
 
