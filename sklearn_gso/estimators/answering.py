@@ -80,7 +80,7 @@ class Answering(TransformerMixin):
             raise ValueError("One data set can be traced at a time, got a collection.")
         (array,), fitted = self._validated(X), self._fitted
         array = self._as_fitted(array)
-        plan, options = self._plan(fitted.optimizer), self.problem_options(array)
+        plan, options = self._plan(fitted.optimizer), self._options(array, fitted.shared)
         return plan.solve([array], options, fitted.seed, Progress(), trace=True)
 
     def _as_fitted(self, array):
@@ -107,7 +107,7 @@ class Answering(TransformerMixin):
             pairs = zip(arrays, wanted, strict=True)
             return [fitted.rows.read(read, array, own) for array, own in pairs]
         items = [
-            Item(array, self.problem_options(array), own)
+            Item(array, self._options(array, fitted.shared), own)
             for array, own in zip(arrays, wanted, strict=True)
         ]
         chunks = batches(items, kind_of, self._cost)

@@ -1,6 +1,6 @@
 """The fit of one data set or of a collection, and what it leaves behind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -33,6 +33,7 @@ class Fitted:
     seed: int  # what is solved later starts from it, too
     optimizer: LearnedOptimizer | None = None
     rows: Any = None  # FittedRows, what new rows need; None after a fit on a collection
+    shared: dict = field(default_factory=dict)  # options of all problems, decided from the data
 
 
 def fitted_on_one(estimator) -> bool:
@@ -50,6 +51,14 @@ class Fitting(CallbackSupportMixin):
     def problem_options(self, array) -> dict:
         """What the problem of one data set is made with, beside its values."""
         return {}
+
+    def _shared_options(self, arrays) -> dict:
+        """What the problems of all data sets of a fit are made with, decided from these."""
+        return {}
+
+    def _options(self, array, shared: dict) -> dict:
+        """What one problem is made with where others share something with it."""
+        return self.problem_options(array)
 
     def _check_parameters(self):
         """Raise for parameters that no data could excuse."""
@@ -133,11 +142,14 @@ class Fitting(CallbackSupportMixin):
     def _fit_one(self, X, y, progress):
         """What a fit on one data set leaves behind, and public attributes."""
         array = self._checked_matrix(X)
-        seed, options = draw_seed(self.random_state), self.problem_options(array)
-        learned = self._prepare(array, seed, progress)
+        seed, shared = draw_seed(self.random_state), self._shared_options([array])
+        learned, options = (
+            self._prepare(array, shared, seed, progress),
+            self._options(array, shared),
+        )
         optimizer = learned.get("learned_optimizer_")
         answer = self._plan(optimizer).solve([array], options, seed, progress)
-        fitted = Fitted(seed, optimizer, FittedRows.of(answer, options))
+        fitted = Fitted(seed, optimizer, FittedRows.of(answer, options), shared)
         return fitted, {**column_names(X), **learned, **about_run(answer)}
 
     def _fit_collection(self, tasks, y, progress):
@@ -145,8 +157,9 @@ class Fitting(CallbackSupportMixin):
         arrays = self._checked_tasks(tasks)
         truths = self._unseen_truths(arrays, y)
         seed = draw_seed(self.random_state)
-        learned = self._learn(arrays, truths, seed, progress)
-        fitted = Fitted(seed, learned.get("learned_optimizer_"))
+        shared = self._shared_options(arrays)
+        learned = self._learn(arrays, truths, shared, seed, progress)
+        fitted = Fitted(seed, learned.get("learned_optimizer_"), shared=shared)
         return fitted, {"n_tasks_in_": len(arrays), **learned}
 
     def _become(self, fitted, attributes):
@@ -162,17 +175,17 @@ class Fitting(CallbackSupportMixin):
 
     # Learning -------------------------------------------------------------------------
 
-    def _prepare(self, array, seed, progress) -> dict:
+    def _prepare(self, array, shared, seed, progress) -> dict:
         """What is learned before one data set is solved."""
         known = self._recipe()
         if known is None:
             return {}
         found = self._resolved()
         if found is None and known.network.untrained() is None:
-            return self._learn([array], None, seed, progress)
+            return self._learn([array], None, shared, seed, progress)
         return {"learned_optimizer_": found}
 
-    def _learn(self, arrays, truths, seed, progress) -> dict:
+    def _learn(self, arrays, truths, shared, seed, progress) -> dict:
         """What is learned from a collection."""
         known, training = self._recipe(), self._training()
         if known is None:
@@ -192,7 +205,7 @@ class Fitting(CallbackSupportMixin):
         )
         data = [*arrays, *(truths or ())]
         checkpoint = self._open_checkpoint(data, seed, start, y=truths is not None)
-        items = [Item(array, self.problem_options(array)) for array in arrays]
+        items = [Item(array, self._options(array, shared)) for array in arrays]
         optimizer, history = learner.learn(items, truths, seed, start, checkpoint, progress)
         warn_about(history)
         return {"learned_optimizer_": optimizer, "history_": history}

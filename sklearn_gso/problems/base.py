@@ -99,6 +99,7 @@ class Problem(ABC):
     feasible sets     `project`
     non-local moves   `n_moves`, `move_features`, `moved`, `rearranged`, `n_collapsed`
     weighing of runs  ``weighs_runs``, `unexplained`, `difference`
+    end of a run      `stands_still`
     ================= ======================================================================
 
     Attributes
@@ -210,6 +211,13 @@ class Problem(ABC):
     @optional("estimates of the data")
     def reconstruct(self, variables: Variables) -> Tensor:
         """Estimates of the data in their own units, (T, rows, columns)."""
+
+    def stands_still(self, before: Variables, after: Variables, change: Tensor, tol: float):
+        """Whether an outer step changed nothing that counts, (T,).
+
+        By default whether the objective's ``change`` is below ``tol``.
+        """
+        return change.abs() < tol
 
     def settled(self, variables: Variables) -> Variables:
         """The variables as a run leaves them, made whole; by default as they are."""

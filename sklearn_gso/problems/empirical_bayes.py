@@ -9,7 +9,7 @@ from torch import Tensor
 from ._linalg import counted, inner, log_determinant, outer, pack, solve_and_invert, unpack
 from ._observations import OTHER
 from .base import Problem, Variables, point
-from .matrix_completion import MatrixCompletion, _row_control
+from .matrix_completion import MatrixCompletion, _lines, _row_control
 
 # In units of the data's mean square. The bias that it leaves in the factors is
 # of its own order, not of its root.
@@ -191,6 +191,12 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         other.by_column = self.by_column[index]
         return other
 
+    def of_columns(self, variables, columns):
+        mean, covariance = variables["V"]
+        right = Posterior(mean[:, columns], covariance[..., columns])
+        noise = _lines({"noise": variables["noise"]}, columns)
+        return _lines(self.units, columns), {**variables, "V": right, **noise}
+
     def project(self, name, block):
         """Matrices of one noise have the same in every column."""
         if name != "noise" or self.by_column.all():
@@ -256,7 +262,15 @@ class EmpiricalBayesCompletion(MatrixCompletion):
 
     def unexplained(self, variables):
         variance = (self.row_counts["V"] / variables["noise"][:, 0]).sum(1)
-        return variance / self.n_observed.clamp(min=1)
+        return (variance / self.n_observed.clamp(min=1)).clamp(min=_MIN_NOISE)
+
+    def stands_still(self, before, after, change, tol):
+        """Whether predictions changed by less than a share of what is unexplained.
+
+        In squares. The free energy goes on falling long after, on tables, and hardly does
+        where a learned rule is about to find what a matrix of low rank is made of.
+        """
+        return self.difference(after, before).square() < tol * self.unexplained(after)
 
     def predictive_variance(self, variables) -> Tensor:
         """Variances of all entries, were they measured, in the units of the data, (T, p, q).

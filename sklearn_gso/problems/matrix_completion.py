@@ -8,7 +8,7 @@ from torch import Tensor
 from ._linalg import outer, pack, solve_and_invert
 from ._observations import OTHER, Observations
 from ._sparse_observations import meet, observe
-from .base import Problem, point, with_point
+from .base import Problem, Variables, point, with_point
 
 
 class MatrixCompletion(Problem):
@@ -33,7 +33,7 @@ class MatrixCompletion(Problem):
     scale : {"rms", "columns"} or Tensor of shape (T, 1, 1) or (T, 1, q), optional
         Units of the entries, divided out: by default 1; "rms" takes the root mean
         square of each matrix's observed entries, "columns" centres and scales every
-        column (`column_units`). A column of scale 0 is its centre.
+        column (`matrix_units`, `column_units`). A column of scale 0 is its centre.
     centre : Tensor of shape (T, 1, 1) or (T, 1, q), optional
         Subtracted before; by default 0, or that of ``scale="columns"``.
     init_scale : float, default=1.0
@@ -56,7 +56,7 @@ class MatrixCompletion(Problem):
         if isinstance(scale, str) and scale == "columns":
             centre, scale = column_units(observed)
         elif isinstance(scale, str):
-            scale = observed.root_mean_square()
+            centre, scale = matrix_units(observed, centre)
         self.n_components, self.alpha, self.init_scale = n_components, alpha, init_scale
         self.centre = 0 * one if centre is None else centre
         self.scale = one if scale is None else scale
@@ -183,6 +183,10 @@ class MatrixCompletion(Problem):
         other.centre, other.scale = self.centre[index], self.scale[index]
         return other
 
+    def of_columns(self, variables, columns: Tensor) -> tuple[dict, Variables]:
+        """The units and the blocks that rows observed in these columns alone depend on."""
+        return _lines(self.units, columns), {**variables, "V": variables["V"][:, columns]}
+
     def reconstruct(self, variables) -> Tensor:
         """The completed matrices ``U Vᵀ`` in the units of the data, (T, p, q)."""
         estimates = point(variables["U"]) @ point(variables["V"]).mT
@@ -214,6 +218,24 @@ _MIN_ENTRIES = 3
 _CONSTANT = 1e-12
 
 
+def matrix_units(observed: Observations, centre=None) -> tuple[Tensor | None, Tensor]:
+    """A centre, None for 0, and the root mean square of the entries less the centre.
+
+    A column without entries says nothing of the rows: its scale is 0, its centre the mean of
+    all entries.
+    """
+    if centre is not None:
+        observed = observed.standardised(centre, torch.ones_like(centre))
+    scale = observed.root_mean_square()
+    count = observed.counts["V"][:, None]
+    empty = count == 0
+    if not empty.any():
+        return centre, scale
+    mean = observed.column_sums().sum(2, keepdim=True) / count.sum(2, keepdim=True).clamp(min=1)
+    own = torch.where(empty, mean, 0.0)
+    return own if centre is None else own + centre, torch.where(empty, 0.0, scale)
+
+
 def column_units(observed: Observations) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each column's observed entries, (T, 1, q) each.
 
@@ -226,6 +248,11 @@ def column_units(observed: Observations) -> tuple[Tensor, Tensor]:
     square = spread.squares(spread.entries())["V"][:, None] / count.clamp(min=1)
     varies = (count >= _MIN_ENTRIES) & (square > (_CONSTANT * centre).square())
     return centre, torch.where(varies, square.sqrt(), 0.0)
+
+
+def _lines(blocks: dict, columns: Tensor) -> dict:
+    """Those of some columns, of blocks (T, 1, q) or (T, 1, 1)."""
+    return {n: b[..., columns] if b.shape[2] > 1 else b for n, b in blocks.items()}
 
 
 def _row_control(controls, name):

@@ -1,6 +1,6 @@
 """Runs from several random starts: how many, and what each of them weighs in the answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,11 +11,14 @@ from ..problems.base import Problem, Variables, map_tensors, take_tasks, where_t
 from ..rules.base import Rules
 from .run import Monitor, Run, in_batches, minimize
 from .safeguard import fallbacks
-from .weighting import by_unexplained, lowest_objective, weighted_average, with_companion
+from .weighting import by_unexplained, companion_weight, lowest_objective, weighted_average
 
 # Two runs agree if what they predict differs by less than this share: where luck does not
 # matter starts differ by .01 at most, where it does by .05 and more (benchmarks/LOG.md).
 _SAME = 0.02
+# ... or by less than this share of the standard deviation of what the best run leaves
+# unexplained: an average of both could gain a sixteenth of that variance at most.
+_MINOR = 0.5
 # Variance in units of the data, just above the least one that models estimate: such a run
 # has recovered its task, and other starts could only find the same.
 _EXPLAINED = 2e-10
@@ -32,21 +35,26 @@ class Fixed:
 
     n: int = 1
 
-    def first(self, problem: Problem) -> int:
-        """How many starts are drawn at once."""
+    @property
+    def at_once(self) -> int:
+        """How many runs of a task are made together at most."""
+        return self.n
+
+    def first(self, companion: bool) -> int:
+        """How many runs of the rules are made in any case."""
         return self.n
 
     def most(self, problem: Problem) -> int:
-        """How many runs there are at most."""
+        """How many runs there are at most, a companion not counted."""
         return self.n
 
 
 @dataclass(frozen=True)
 class UntilAgree:
-    """Some starts, and more for tasks whose best run no other run confirms.
+    """Two runs, and more for tasks whose best run no other run confirms.
 
-    Where the runs of a problem are not averaged nothing tells whether two agree: the first
-    starts are then all.
+    One of the two is the companion, where there is one. Where the runs of a problem are not
+    averaged nothing tells whether two agree: the first ones are then all.
 
     Parameters
     ----------
@@ -55,19 +63,24 @@ class UntilAgree:
     step : int
         How many are added at a time.
     stop : int
-        How many are made at most.
+        How many are made at most, a companion not counted.
     """
 
-    start: int = 4
+    start: int = 2
     step: int = 4
     stop: int = 20
 
-    def first(self, problem: Problem) -> int:
-        """How many starts are drawn at once."""
-        return self.start
+    @property
+    def at_once(self) -> int:
+        """How many runs of a task are made together at most."""
+        return max(self.start, self.step)
+
+    def first(self, companion: bool) -> int:
+        """How many runs of the rules are made in any case."""
+        return max(1, self.start - companion)
 
     def most(self, problem: Problem) -> int:
-        """How many runs there are at most."""
+        """How many runs there are at most, a companion not counted."""
         return self.stop if problem.weighs_runs else self.start
 
 
@@ -82,8 +95,8 @@ class Answer(NamedTuple):
     problem : Problem
         Of T tasks.
     runs : list of Run
-        One for each start, the first one's for tasks that needed no other, and at last the
-        classical run where there is one.
+        One for each start, the first one's for tasks that needed no other, the classical one
+        among them where there is one.
     weights : Tensor of shape (len(runs), T)
         Of each run in the answer to its task; they sum to 1 over the runs.
     """
@@ -115,8 +128,8 @@ class Multistart:
     max_iter, t_l, tol, safeguard
         As in `minimize`.
     companion : bool, default=False
-        Whether the classical rules run from the first start, too, beside learned ones from
-        several starts. Only where runs are averaged, and with ``safeguard="step"``.
+        Whether the classical rules run from a start, too, beside learned ones from several.
+        Only where runs are averaged, and with ``safeguard="step"``.
     """
 
     policy: Policy = field(default_factory=Fixed)
@@ -147,19 +160,17 @@ class Multistart:
         generator : torch.Generator
             Draws the starts.
         """
-        runs = _Runs(problem, self, monitor, trace)
-        n_first, n_tasks = self.policy.first(problem), problem.n_tasks
-        start = (problem.repeat(n_first) if n_first > 1 else problem).init(generator)
-        # Slices are views: a start takes no memory before its turn.
-        parts = [slice(i * n_tasks, (i + 1) * n_tasks) for i in range(n_first)]
-        runs.add(rules, [take_tasks(start, parts[0])], torch.arange(n_tasks))
+        runs, everyone = _Runs(problem, self, monitor, trace), torch.arange(problem.n_tasks)
+        runs.add(rules, _starts(problem, everyone, 1, generator), everyone)
         tasks = runs.unexplained_tasks()
         if self.policy.most(problem) > 1 and len(tasks):
-            others = (take_tasks(take_tasks(start, part), tasks) for part in parts[1:])
-            runs.add(rules, others, tasks)
+            companion = self._has_companion(problem, rules)
+            n_more = self.policy.first(companion) - 1
+            runs.add(rules, _starts(problem, tasks, n_more, generator), tasks)
+            if companion:
+                alone = _starts(problem, tasks, 1, generator)
+                runs.add(fallbacks(rules), alone, tasks, companion=True)
             self._until_agreed(runs, rules, tasks, generator)
-            if self._has_companion(problem, rules):
-                runs.add(fallbacks(rules), [take_tasks(start, tasks)], tasks, companion=True)
         return Answer(problem, runs.runs, runs.weights())
 
     def _until_agreed(self, runs, rules, tasks, generator):
@@ -167,14 +178,12 @@ class Multistart:
         problem, policy = runs.problem, self.policy
         if not isinstance(policy, UntilAgree):
             return
-        while len(runs.runs) < policy.most(problem) and not runs.stopped:
+        while runs.n_own < policy.most(problem) and not runs.stopped:
             tasks = tasks[~runs.agree()[tasks]]
             if not len(tasks):
                 return
-            n_more = min(policy.step, policy.most(problem) - len(runs.runs))
-            fresh = problem.take(tasks.repeat(n_more)).init(generator)
-            parts = torch.arange(len(tasks) * n_more).split(len(tasks))
-            runs.add(rules, (take_tasks(fresh, part) for part in parts), tasks)
+            n_more = min(policy.step, policy.most(problem) - runs.n_own)
+            runs.add(rules, _starts(problem, tasks, n_more, generator), tasks)
 
     def _has_companion(self, problem, rules) -> bool:
         learned = fallbacks(rules) != rules
@@ -182,24 +191,30 @@ class Multistart:
 
     def max_sweeps(self, problem: Problem, rules: Rules) -> int:
         """How often `solve` calls its monitor at most."""
-        together = self._together(problem)
-        n_calls = sum(len(in_batches(problem, torch.arange(problem.n_tasks * n))) for n in together)
+        numbers = self._together(problem, rules)
+        n_calls = sum(len(in_batches(problem, torch.arange(problem.n_tasks * n))) for n in numbers)
         if self.safeguard == "run" and fallbacks(rules) != rules:
             n_calls *= 2
-        if self.policy.most(problem) > 1 and self._has_companion(problem, rules):
-            n_calls += len(in_batches(problem, torch.arange(problem.n_tasks)))
         return self.max_iter * n_calls
 
-    def _together(self, problem: Problem) -> list[int]:
+    def _together(self, problem: Problem, rules: Rules) -> list[int]:
         """Numbers of starts that run together, if all are made that there may be."""
-        first, most = self.policy.first(problem), self.policy.most(problem)
-        numbers = [1, first - 1]
+        most = self.policy.most(problem)
+        companion = most > 1 and self._has_companion(problem, rules)
+        first = self.policy.first(companion)
+        numbers = [1, first - 1, int(companion)]
         if isinstance(self.policy, UntilAgree):
             n_whole, rest = divmod(max(0, most - first), self.policy.step)
             numbers += [self.policy.step] * n_whole + [rest]
         if problem.one_start_at_a_time:
             return [1] * sum(numbers)
         return [n for n in numbers if n]
+
+
+def _starts(problem: Problem, tasks: Tensor, n: int, generator) -> Iterator[Variables]:
+    """Random starts of some tasks, each drawn, and taking memory, when its turn comes."""
+    own = problem if len(tasks) == problem.n_tasks else problem.take(tasks)
+    return (own.init(generator) for _ in range(n))
 
 
 class _Runs:
@@ -210,7 +225,12 @@ class _Runs:
         self.monitor, self.trace = monitor, trace
         self.runs: list[Run] = []
         self.made: list[Tensor] = []  # whether a run is one of a task, (T,)
-        self.companion = False  # whether the last run is the classical one
+        self.companion: int | None = None  # which run is the classical one
+
+    @property
+    def n_own(self) -> int:
+        """How many there are beside the companion."""
+        return len(self.runs) - (self.companion is not None)
 
     @property
     def stopped(self) -> bool:
@@ -223,7 +243,7 @@ class _Runs:
             whole = len(tasks) == self.problem.n_tasks
             self.runs.append(run if whole else _placed(run, tasks, self.runs[0]))
             self.made.append(mask)
-            self.companion = companion
+            self.companion = len(self.runs) - 1 if companion else self.companion
 
     def _batch(self, rules, starts, tasks) -> list[Run]:
         problem = self.problem
@@ -257,28 +277,35 @@ class _Runs:
         return torch.stack([self.problem.unexplained(run.variables) for run in self.runs])
 
     def agree(self) -> Tensor:
-        """Whether another run predicts what a task's best one does, (T,)."""
-        made = torch.stack(self.made)
-        best = torch.where(made, self._unexplained(), torch.inf).argmin(0)
+        """Whether another run predicts what a task's best one does, (T,).
+
+        Where the classical run is the best one luck does not matter, either.
+        """
+        made, unexplained = torch.stack(self.made), self._unexplained()
+        least, best = torch.where(made, unexplained, torch.inf).min(0)
         answer = self.runs[0].variables
         for i, run in enumerate(self.runs[1:], start=1):
             answer = where_tasks(best == i, run.variables, answer)
         distances = [self.problem.difference(run.variables, answer) for run in self.runs]
+        near = (_MINOR * least.sqrt()).clamp(min=_SAME)
         # The best run agrees with itself.
-        return ((torch.stack(distances) < _SAME) & made).sum(0) > 1
+        confirmed = ((torch.stack(distances) < near) & made).sum(0) > 1
+        return confirmed | (best == (-1 if self.companion is None else self.companion))
 
     def weights(self) -> Tensor:
         """What each run weighs, (n_runs, T)."""
         if not self.problem.weighs_runs:
             return lowest_objective(self.runs)
         made, unexplained = torch.stack(self.made), self._unexplained()
-        n = len(self.runs) - self.companion
+        own = [i for i in range(len(self.runs)) if i != self.companion]
         weights, least = by_unexplained(
-            self.runs[:n], unexplained[:n], made[:n], self.settings.max_iter
+            [self.runs[i] for i in own], unexplained[own], made[own], self.settings.max_iter
         )
-        if self.companion:
-            weights = with_companion(weights, least, unexplained[n], made[n])
-        return weights
+        if self.companion is None:
+            return weights
+        weight = companion_weight(least, unexplained[self.companion], made[self.companion])
+        parts = weights.split([self.companion, len(own) - self.companion])
+        return torch.cat([parts[0], weight[None], parts[1]]) / (1 + weight)
 
 
 def _untraced(run: Run) -> Run:

@@ -72,7 +72,7 @@ class Run(NamedTuple):
 
     @property
     def converged(self) -> Tensor:
-        """Whether the objective stood still before the last outer step, (T,)."""
+        """Whether the task stood still before the last outer step, (T,)."""
         return self.status == Status.CONVERGED
 
 
@@ -123,8 +123,8 @@ def minimize(
     problem, rules, variables, max_iter, t_l
         As in `alternate`. ``max_iter=0`` returns the start.
     tol : float, optional
-        The outer step after the first change of a task's objective below ``tol`` is its last,
-        as in scikit-learn. Tasks that have finished leave the batch.
+        The outer step after the first in which a task `stands still <Problem.stands_still>`
+        is its last, as in scikit-learn. Tasks that have finished leave the batch.
     safeguard : {"step", "run", "none"}, default="step"
         "step": an outer step that ends in a non-finite objective, or gives back more
         than a tenth of the descent from the start to the best objective so far, is
@@ -194,7 +194,7 @@ class _Loop:
         active = ~still
         n_tasks, sweep, status = self.problem.n_tasks, -1, Status.MAX_ITER
         for sweep in range(self.max_iter):
-            before = self.value
+            before, value = self.variables, self.value
             self._advance(sweep)
             stopped = self.monitor is not None and self.monitor(self._objective)
             if self.tol is None:
@@ -210,7 +210,8 @@ class _Loop:
                 active = active & ~finished
             if not active.any():
                 break
-            still = (before - self.value).abs() < self.tol
+            change = self.value - value
+            still = self.problem.stands_still(before, self.variables, change, self.tol)
             if not self.trace and active.sum() <= (1 - _SHARE_TO_DROP) * len(active):
                 still, active = self._drop(active, still)
         if self.end is not None:

@@ -51,12 +51,11 @@ def by_unexplained(runs, unexplained, made, max_iter) -> tuple[Tensor, Tensor]:
     return weights / weights.sum(0), least
 
 
-def with_companion(weights, least, unexplained, made) -> Tensor:
-    """The weights with that of a classical run, (n_runs + 1, T).
+def companion_weight(least, unexplained, made) -> Tensor:
+    """Weight of a classical run beside that of all others together, which is 1, (T,).
 
-    Half of all where it leaves no more unexplained than the others do: on tables whose rank
-    is high a learned rule may trust the data too little. Where it leaves more its weight
-    soon vanishes, as with matrices that only the learned rule recovers.
+    1 where it leaves no more unexplained than they do: on tables whose rank is high a
+    learned rule may trust the data too little. Where it leaves more its weight soon
+    vanishes, as with matrices that only the learned rule recovers.
     """
-    weight = torch.where(made, (least / unexplained).clamp(max=1.0) ** _COMPANION_POWER, 0.0)
-    return torch.cat([weights, weight[None]]) / (1 + weight)
+    return torch.where(made, (least / unexplained).clamp(max=1.0) ** _COMPANION_POWER, 0.0)

@@ -132,8 +132,9 @@ def test_unknown_truths_do_not_count(easy_tasks):
 
 def test_after_a_fit_to_a_collection(easy_tasks):
     X, truth = easy_tasks
-    trained = GSOMatrixCompleter(2, n_epochs=0, max_iter=4, random_state=0).fit(X[:3])
-    alone = GSOMatrixCompleter(2, max_iter=4, random_state=0).fit(X[4])
+    settings = {"scaling": "matrix", "max_iter": 4, "random_state": 0}
+    trained = GSOMatrixCompleter(2, n_epochs=0, **settings).fit(X[:3])
+    alone = GSOMatrixCompleter(2, **settings).fit(X[4])
     found, expected = (curves(one, X[4], truth[4]) for one in (trained, alone))
     assert len(found[0]) == 5
     np.testing.assert_array_equal(found, expected)

@@ -49,7 +49,7 @@ def test_several_starts_name_what_they_miss(generator):
     rules = rules_for(problem, GradientDescent(1e-2))
     assert Multistart(Fixed(1), 3).solve(problem, rules, generator).weights.tolist() == [[1, 1]]
     with pytest.raises(NotImplementedError, match="Bare has no take, which several starts"):
-        Multistart(Fixed(2), 3).solve(problem, rules, generator)
+        Multistart(Fixed(3), 3).solve(problem, rules, generator)
 
 
 def test_members_that_a_user_declares_optional():

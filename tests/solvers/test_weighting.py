@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sklearn_gso.solvers import Run, Status, weighted_average
-from sklearn_gso.solvers.weighting import by_unexplained, lowest_objective, with_companion
+from sklearn_gso.solvers.weighting import by_unexplained, companion_weight, lowest_objective
 
 
 def run_of(objective, n_guarded=0):
@@ -47,18 +47,15 @@ def test_where_no_run_is_finite_the_first_stands():
 
 
 def test_a_classical_run_counts_as_one_opinion_and_only_where_it_explains_as_much():
-    weights, made = torch.full((3, 1), 1 / 3), torch.ones(1, dtype=torch.bool)
+    made = torch.ones(1, dtype=torch.bool)
 
-    def share(unexplained):
-        joined = with_companion(weights, torch.tensor([0.5]), torch.tensor([unexplained]), made)
-        torch.testing.assert_close(joined.sum(0), torch.ones(1))
-        assert joined[0] == joined[2]
-        return float(joined[3])
+    def weight(unexplained):
+        return float(companion_weight(torch.tensor([0.5]), torch.tensor([unexplained]), made))
 
-    assert share(0.01) == share(0.5) == 0.5
-    assert 0.5 > share(0.51) > share(0.55) > share(1.0) > 0
-    assert share(1.0) < 1e-4
-    assert float(with_companion(weights, torch.ones(1), torch.ones(1), ~made)[3]) == 0
+    assert weight(0.01) == weight(0.5) == 1
+    assert 1 > weight(0.51) > weight(0.55) > weight(1.0) > 0
+    assert weight(1.0) < 1e-4
+    assert float(companion_weight(torch.ones(1), torch.ones(1), ~made)) == 0
 
 
 def test_all_weight_for_the_lowest_objective():

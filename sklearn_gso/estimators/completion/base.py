@@ -12,11 +12,12 @@ from ..answering import packed
 from ..base import AlternatingEstimator
 from ..fitting import Fitted, about_run, column_names, fitted_on_one
 from ..matrices import hide_share, line_counts, observed_entries, thinned, unseen
-from ..parameters import NONE, integer
+from ..parameters import NONE, choice, integer
 from ..reporting import with_callbacks
 from ..tasks import as_tasks, check_collection, check_observed, check_truths, draw_seed, warn_empty
 from .imputing import Imputing
 from .predictions import FittedMatrix, PredictsEntries, completions, deviations, some_entries
+from .scaling import SCALINGS, choose_for_all, name_of
 
 _DEFAULT_COMPONENTS = 10
 _SCORED_FRACTION = 0.1
@@ -32,7 +33,13 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
     """Fit and transform of one matrix or of a collection of them."""
 
     allow_nan = True
-    accepts = {"n_components": NONE | integer()}
+    accepts = {"n_components": NONE | integer(), "scaling": choice(*SCALINGS)}
+
+    def problem_options(self, array):
+        return self._options(array, self._shared_options([array]))
+
+    def _shared_options(self, arrays):
+        return choose_for_all(arrays, self._n_components, self.scaling)
 
     # What comes in ------------------------------------------------------------------
 
@@ -118,17 +125,19 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         narrow = array if columns is None else array[:, columns]
         self._check_components([narrow.shape])
         warn_empty([array], dropped=columns is not None)
-        learned = self._prepare(narrow, seed, progress)
-        optimizer, options = learned.get("learned_optimizer_"), self.problem_options(narrow)
+        shared = self._shared_options([narrow])
+        learned = self._prepare(narrow, shared, seed, progress)
+        optimizer, options = learned.get("learned_optimizer_"), self._options(narrow, shared)
         answer = self._plan(optimizer).solve([thinned(narrow)], options, seed, progress)
         rows = FittedMatrix.of(answer, options, columns=columns)
         right = rows.components()
-        return Fitted(seed, optimizer, rows), {
+        return Fitted(seed, optimizer, rows, shared), {
             **column_names(X),
             **learned,
             **about_run(answer),
             "components_": right,
             "n_components_": len(right),
+            "scaling_": name_of(shared["scale"]),
             "indicator_": self._indicator_of(array),
         }
 
@@ -145,9 +154,11 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         warn_empty(arrays)
         seed = draw_seed(self.random_state)
         truths = self._unseen_truths(arrays, y)
-        learned = self._learn(arrays, truths, seed, progress)
-        fitted = Fitted(seed, learned.get("learned_optimizer_"))
-        return fitted, {"n_tasks_in_": len(arrays), **learned}
+        shared = self._shared_options(arrays)
+        learned = self._learn(arrays, truths, shared, seed, progress)
+        fitted = Fitted(seed, learned.get("learned_optimizer_"), shared=shared)
+        scaling = name_of(shared["scale"])
+        return fitted, {"n_tasks_in_": len(arrays), "scaling_": scaling, **learned}
 
     # Using what was fitted --------------------------------------------------------------
 
@@ -284,8 +295,7 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         if sparse.issparse(item.array):
             return np.inf
         (p, q), k = item.array.shape, item.options["n_components"]
-        n_starts = self._policy().first(None)
-        return n_starts * (4 * p * q + 3 * (p + q) * (k + 1) ** 2)
+        return self._policy().at_once * (4 * p * q + 3 * (p + q) * (k + 1) ** 2)
 
     @available_if(fitted_on_one)
     def get_feature_names_out(self, input_features=None):

@@ -9,7 +9,7 @@ from .base import BaseCompleter
 
 
 class _ClassicalCompleter(BaseCompleter):
-    """Algorithm 1 on equation (11), in the units of the data."""
+    """Algorithm 1 on equation (11)."""
 
     problem_class = MatrixCompletion
     optimizer = training = tol = t_l = t_u = None
@@ -17,8 +17,13 @@ class _ClassicalCompleter(BaseCompleter):
     safeguard = "step"
     accepts = {"alpha": POSITIVE, "max_iter": integer()}
 
-    def problem_options(self, array):
-        return {"n_components": self._n_components(array), "alpha": float(self.alpha)}
+    def _shared_options(self, arrays):
+        scale = super()._shared_options(arrays)["scale"]
+        # λ counts in the units of the data, unless these differ from column to column.
+        return {"scale": None if scale == "rms" and self.scaling == "auto" else scale}
+
+    def _options(self, array, shared):
+        return {"n_components": self._n_components(array), "alpha": float(self.alpha), **shared}
 
 
 class ALSMatrixCompleter(_ClassicalCompleter):
@@ -33,10 +38,12 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         Columns of the factors, the paper's k_m. By default 10, or less for smaller
         matrices.
     alpha : float, default=1e-3
-        λ, in the units of the data.
+        λ, in the units that ``scaling`` sets.
     alpha_start : float, default=None
         Continuation: λ falls geometrically from here to ``alpha`` over the first
         70 % of the outer steps. 10 is a far stronger baseline than none.
+    scaling : {"auto", "columns", "matrix", "none"}, default="auto"
+        As in `GSOMatrixCompleter`, but "auto" is "columns" or "none".
     max_iter : int, default=100
         Outer steps, the paper's T.
     n_init : int, default=1
@@ -80,6 +87,7 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         *,
         alpha=1e-3,
         alpha_start=None,
+        scaling="auto",
         max_iter=100,
         n_init=1,
         random_state=None,
@@ -118,13 +126,15 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         Columns of the factors, the paper's k_m. By default 10, or less for smaller
         matrices.
     alpha : float, default=1e-3
-        λ of equation (11), in the units of the data.
+        λ of equation (11), in the units that ``scaling`` sets.
     learning_rate : float, default=1e-3
         The paper's. Large data need less: a run that diverges returns its best
         iterate.
     batch_fraction : float, default=None
         Share of the observed entries in a mini-batch, in (0, 1]. By default the
         full gradient, which is what the paper's "SGD" does.
+    scaling : {"auto", "columns", "matrix", "none"}, default="auto"
+        As in `GSOMatrixCompleter`, but "auto" is "columns" or "none".
     max_iter : int, default=100
         Outer steps, the paper's T.
     t_l : int, default=10
@@ -173,6 +183,7 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         alpha=1e-3,
         learning_rate=1e-3,
         batch_fraction=None,
+        scaling="auto",
         max_iter=100,
         t_l=10,
         n_init=1,

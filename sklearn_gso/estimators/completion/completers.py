@@ -45,10 +45,18 @@ class GSOMatrixCompleter(BaseCompleter):
         default nothing has to be chosen: rules that use closed forms minimise the free
         energy of `EmpiricalBayesCompletion`, whose noise and priors are estimated with the
         factors; rules that use gradients, as "step", minimise equation (11) with 1e-3.
+    scaling : {"auto", "columns", "matrix", "none"}, default="auto"
+        Units in which a matrix is solved; all that comes out is in those of X. "columns": every
+        column is centred and scaled, as in a table, and, where there are entries enough to
+        tell, has a noise of its own. "matrix": one scale for all, which costs a matrix of low
+        rank nothing. "auto" is one of these: "columns" where their spreads, or entries that
+        were left out, say so. "none": as it is.
     max_iter : int, default=None
-        Outer steps, the paper's T. By default 40 for "control", 100 for "step".
-    tol : float, default=None
-        A run ends when its objective changes by less. By default it makes all its steps.
+        Outer steps, the paper's T, at most. By default 40 for "control", 100 for "step".
+    tol : float or None, default=1e-3
+        The outer step after the first that changes nothing that counts is a run's last: that
+        changes the squared predictions, without ``alpha``, by less than this share of the
+        variance they leave unexplained; with it, the objective by less. None: all are made.
     t_l : int, default=None
         Inner steps of each block within an outer step. By default 1 for "control",
         10 for "step". Acts in training and in solving.
@@ -60,11 +68,11 @@ class GSOMatrixCompleter(BaseCompleter):
     training : MetaTraining, default=None
         Further settings of training: loss, batches, learning rate, validation, checkpoint.
     n_init : int or "auto", default="auto"
-        Random starts of each instance; "auto" is 4. The run of the lowest objective is kept,
-        but without ``alpha`` the runs' estimates are averaged, weighted by the fourth power
-        of the noise precision that each estimates: a run that recovers the matrix takes all,
-        runs that explain a table equally well share. Then "auto" adds four at a time, up to
-        20, to matrices whose best run no other one confirms (to 2 % of what it predicts).
+        Random starts of each instance; "auto" begins with two runs. The run of the lowest
+        objective is kept, but without ``alpha`` the runs' estimates are averaged, weighted by
+        the fourth power of the noise precision that each estimates: a run that recovers the
+        matrix takes all, runs that explain a table equally well share. Then "auto" adds four
+        at a time, up to 20, where no other run confirms the best (to 2 % of what it predicts).
         With more than one start and ``safeguard="step"`` a general optimizer
         (`LearnedOptimizer.is_general`: the one that comes with the package, not one that was
         trained on your tasks) also has one classical run beside them: it weighs half of the
@@ -109,6 +117,8 @@ class GSOMatrixCompleter(BaseCompleter):
         Components used, k.
     objective_ : float
         Objective of that run, in units of the scaled data.
+    scaling_ : {"columns", "matrix", "none"}
+        Units that were chosen; for all tasks of a collection the same.
     n_iter_ : int
         Outer steps of that run.
     n_guarded_ : int
@@ -129,8 +139,8 @@ class GSOMatrixCompleter(BaseCompleter):
 
     Notes
     -----
-    Columns of very different units should be standardised first: the smallest noise
-    that is told apart is 1e-5 times the root mean square of the whole matrix.
+    The smallest noise that is told apart is 1e-5 times the units: the root mean square of
+    the whole matrix, or the standard deviation of a column.
 
     See Also
     --------
@@ -162,8 +172,9 @@ class GSOMatrixCompleter(BaseCompleter):
         optimizer="pretrained",
         rule="control",
         alpha=None,
+        scaling="auto",
         max_iter=None,
-        tol=None,
+        tol=1e-3,
         t_l=None,
         t_u=None,
         n_epochs=10,
@@ -190,13 +201,15 @@ class GSOMatrixCompleter(BaseCompleter):
         estimates_priors = self.alpha is None and isinstance(rule, ClosedForm)
         return EmpiricalBayesCompletion if estimates_priors else MatrixCompletion
 
-    def problem_options(self, array):
+    def _options(self, array, shared):
         k = self._n_components(array)
         if self.problem_class is EmpiricalBayesCompletion:
-            return {"n_components": identifiable_components(count_observed(array), array.shape, k)}
+            k = identifiable_components(count_observed(array), array.shape, k)
+            return {"n_components": k, **shared}
         alpha = _DEFAULT_ALPHA if self.alpha is None else float(self.alpha)
         # A start whose product has the size of the scaled data.
-        return {"n_components": k, "alpha": alpha, "scale": "rms", "init_scale": k**-0.25}
+        init = {"init_scale": k**-0.25}
+        return {"n_components": k, "alpha": alpha, "scale": shared["scale"], **init}
 
     def _policy(self):
         return UntilAgree() if self.n_init == "auto" else super()._policy()

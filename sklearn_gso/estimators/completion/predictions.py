@@ -78,7 +78,7 @@ class FittedMatrix(FittedRows):
     def components(self) -> np.ndarray:
         """Vᵀ of the run that weighs most, in the units of the data, (k, n_columns)."""
         scale, right = self.options["scale"], point(self.runs[0]["V"])
-        return (scale[0] * right[0]).T.copy()
+        return (scale[0].T * right[0]).T.copy()
 
     def narrowed(self, array):
         """Without the columns that the fit dropped."""
@@ -97,9 +97,8 @@ class FittedMatrix(FittedRows):
         # In one batch: of few rows, the calls cost more than the arithmetic.
         many = map_tensors(lambda *a: torch.from_numpy(np.concatenate(a)), *self.runs)
         seen = (problem.row_counts["V"][0] > 0).nonzero()[:, 0]
-        right = {**many, "V": _of_columns(many["V"], seen)}
-        options = {**self.options, **problem.units}
-        few = self.problem(to_values([array[:, seen.numpy()]]), **options)
+        units, right = problem.of_columns(many, seen)
+        few = self.problem(to_values([array[:, seen.numpy()]]), **{**self.options, **units})
         many["U"] = few.repeat(len(self.runs)).minimize_block(right, "U")
         for i in range(len(self.runs)):
             yield map_tensors(lambda tensor, i=i: tensor[i : i + 1], many)
@@ -115,15 +114,6 @@ class FittedMatrix(FittedRows):
             for kept, left in zip(self.runs, self.row_means, strict=True)
         )
         return some_entries(problem, weights, runs, [(rows, columns)])[0]
-
-
-def _of_columns(block, columns):
-    """The part of the right factor that rows observed in these columns depend on."""
-    if columns.numel() == point(block).shape[1]:
-        return block
-    if isinstance(block, torch.Tensor):
-        return block[:, columns]
-    return block._replace(mean=block.mean[:, columns], covariance=block.covariance[..., columns])
 
 
 class PredictsEntries:

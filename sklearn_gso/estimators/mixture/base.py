@@ -157,7 +157,7 @@ class BaseMixture(
             known = {name: task.given[name] for name in task.held}
             task = task._replace(given={**task.given, **self._last(task), **known})
         seed = draw_seed(self.random_state)
-        learned = self._prepare(task, seed, progress)
+        learned = self._prepare(task, {}, seed, progress)
         optimizer = learned.get("learned_optimizer_")
         (solved,) = self._mixture_plan(optimizer).solve([task], seed, progress)
         check_sound([solved], [task], self.n_components)

@@ -17,14 +17,14 @@ from sklearn_gso.solvers import Multistart
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved")
 
-STEP = {"rule": "step", "max_iter": 3, "n_epochs": 1, "n_init": 2}
+STEP = {"rule": "step", "scaling": "matrix", "max_iter": 3, "n_epochs": 1, "n_init": 2}
 RIDGE = {
-    "als": ALSMatrixCompleter(2, max_iter=5),
-    "sgd": SGDMatrixCompleter(2, max_iter=3),
-    "batches": SGDMatrixCompleter(2, max_iter=3, batch_fraction=0.5),
+    "als": ALSMatrixCompleter(2, scaling="matrix", max_iter=5),
+    "sgd": SGDMatrixCompleter(2, scaling="matrix", max_iter=3),
+    "batches": SGDMatrixCompleter(2, scaling="matrix", max_iter=3, batch_fraction=0.5),
     "step": GSOMatrixCompleter(2, **STEP),
     "unguarded": GSOMatrixCompleter(2, safeguard="none", **STEP),
-    "ridge": GSOMatrixCompleter(2, alpha=1e-3, max_iter=3, n_epochs=0),
+    "ridge": GSOMatrixCompleter(2, alpha=1e-3, scaling="matrix", max_iter=3, n_epochs=0),
 }
 
 
@@ -40,12 +40,14 @@ def holes(easy_tasks):
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", RIDGE)
 def test_rows_without_data_come_from_the_prior(name, seed, holes):
-    """Zero under equation (11), whatever the random start was."""
+    """Zero under equation (11), whatever the random start was; columns are the mean of all."""
     completer = RIDGE[name].set_params(random_state=seed)
     one = completer.fit(holes[0]).transform(holes[0])
     many = completer.fit(holes).transform(holes)
-    for filled in (one, *many):
-        assert (filled[4] == 0).all() and (filled[:, 3] == 0).all()
+    others = np.arange(holes.shape[2]) != 3
+    for X, filled in zip([holes[0], *holes], [one, *many], strict=True):
+        assert (filled[4, others] == 0).all()
+        np.testing.assert_allclose(filled[:, 3], np.nanmean(X), rtol=1e-12)
         assert (filled[:4, 4:] != 0).all()
 
 
@@ -63,10 +65,12 @@ def test_objective_is_that_of_what_is_returned(holes):
 def test_empirical_bayes_fills_with_its_prior_mean(holes):
     completer = GSOMatrixCompleter(2, max_iter=8, n_init=1, random_state=0).fit(holes[0])
     variables = completer.trace(holes[0]).best.variables
-    prior = variables["prior_V"].mean[0, 0]
-    np.testing.assert_allclose(variables["V"].mean[0, 3], prior, rtol=1e-9)
-    expected = completer.trace(holes[0]).problem.scale[0, 0, 0] * prior
-    np.testing.assert_allclose(completer.components_[:, 3], expected, rtol=1e-9)
+    prior = variables["prior_U"].mean[0, 0]
+    np.testing.assert_allclose(variables["U"].mean[0, 4], prior, rtol=1e-9)
+    filled = completer.transform(holes[0])
+    others = np.arange(holes.shape[2]) != 3
+    np.testing.assert_allclose(filled[4, others], (prior @ completer.components_)[others])
+    np.testing.assert_allclose(filled[:, 3], np.nanmean(holes[0]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", ["one", "many"])

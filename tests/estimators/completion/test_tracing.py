@@ -109,12 +109,11 @@ def test_refused_sweeps_are_not_in_the_trace(easy_tasks):
 
 def test_the_classical_companion_is_traced_too(noisy_values):
     X = noisy_values[0].numpy()
-    gso = GSOMatrixCompleter(2, max_iter=6, n_init=3, random_state=0).fit(X)
+    gso = GSOMatrixCompleter(2, max_iter=6, tol=None, n_init=3, random_state=0).fit(X)
     answer = gso.trace(X)
     ways = [run.trace.variables for run in answer.runs]
     assert len(ways) == 4 and {len(way) for way in ways} == {7}
     problem, companion = answer.problem, ways[3]
-    torch.testing.assert_close(companion[0], ways[0][0])  # from the first start
     descent = np.diff([float(problem.objective(v)[0]) for v in companion])
     assert (descent < 0).all()
     # What was noted and where the run ended are one way.
@@ -183,8 +182,8 @@ def test_containers_are_traced_alike(easy_tasks):
 
 def test_a_new_matrix_is_traced_after_a_fit_to_a_collection(easy_tasks):
     X = easy_tasks[0]
-    trained = GSOMatrixCompleter(2, n_epochs=0, n_init=1, **COMMON).fit(X[:3])
-    alone = GSOMatrixCompleter(2, n_init=1, **COMMON).fit(X[4])
+    trained = GSOMatrixCompleter(2, n_epochs=0, n_init=1, scaling="matrix", **COMMON).fit(X[:3])
+    alone = GSOMatrixCompleter(2, n_init=1, scaling="matrix", **COMMON).fit(X[4])
     assert objectives(best(trained.trace(X[4])))[-1] == alone.objective_
 
 
