@@ -6,6 +6,8 @@ from scipy import sparse
 # Entries, and the observed share, from where on stored entries alone are faster.
 _LARGE, _LITTLE = 250_000, 0.05
 # Entries looked at at once.
+# Entries of each column of a large table that a fit needs.
+_ENOUGH = 5000
 _BLOCK = 1 << 17
 
 
@@ -37,6 +39,25 @@ def thinned(X):
         return X
     rows, columns, values = observed_entries(X)
     return sparse.csr_array((values, (rows, columns)), shape=X.shape)
+
+
+def telling_rows(X, seed):
+    """A large dense table's random rows, as many as tell its columns' part; else all of it.
+
+    What one more entry of a column adds falls with their number. Columns of few entries keep
+    all of them.
+    """
+    if sparse.issparse(X) or X.shape[0] < 2 * _ENOUGH:
+        return X
+    counts = line_counts(X)[1]
+    share = _ENOUGH / max(1.0, float(np.median(counts)))
+    if share > 0.5:
+        return X
+    chosen = np.random.RandomState(seed).rand(X.shape[0]) < share
+    scarce = counts * share < min(_ENOUGH, counts.max()) / 2
+    if scarce.any():
+        chosen |= ~np.isnan(X[:, scarce]).all(1)
+    return X[chosen] if chosen.mean() < 0.5 else X
 
 
 def densify(X) -> np.ndarray:

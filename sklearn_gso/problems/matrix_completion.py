@@ -11,6 +11,10 @@ from ._sparse_observations import meet, observe
 from .base import Problem, Variables, point, with_point
 
 
+# Doubles in the moments of one start: calls then cost nothing beside the arithmetic.
+_LARGE = 100_000
+
+
 class MatrixCompletion(Problem):
     r"""Regularised least squares over the observed entries.
 
@@ -78,7 +82,9 @@ class MatrixCompletion(Problem):
 
     @property
     def one_start_at_a_time(self):  # type: ignore[override]
-        return self.observed.one_start_at_a_time
+        _, p, q = self.observed.shape
+        moments = (p + q) * self.n_components**2
+        return self.observed.one_start_at_a_time or moments > _LARGE
 
     @property
     def _dtype(self):

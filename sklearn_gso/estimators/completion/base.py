@@ -11,7 +11,14 @@ from ...problems import EmpiricalBayesCompletion
 from ..answering import packed
 from ..base import AlternatingEstimator
 from ..fitting import Fitted, about_run, column_names, fitted_on_one
-from ..matrices import hide_share, line_counts, observed_entries, thinned, unseen
+from ..matrices import (
+    hide_share,
+    line_counts,
+    observed_entries,
+    telling_rows,
+    thinned,
+    unseen,
+)
 from ..parameters import NONE, choice, integer
 from ..reporting import with_callbacks
 from ..tasks import as_tasks, check_collection, check_observed, check_truths, draw_seed, warn_empty
@@ -125,11 +132,12 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         narrow = array if columns is None else array[:, columns]
         self._check_components([narrow.shape])
         warn_empty([array], dropped=columns is not None)
-        shared = self._shared_options([narrow])
-        learned = self._prepare(narrow, shared, seed, progress)
-        optimizer, options = learned.get("learned_optimizer_"), self._options(narrow, shared)
-        answer = self._plan(optimizer).solve([thinned(narrow)], options, seed, progress)
-        rows = FittedMatrix.of(answer, options, columns=columns)
+        part = telling_rows(narrow, seed)
+        shared = self._shared_options([part])
+        learned = self._prepare(part, shared, seed, progress)
+        optimizer, options = learned.get("learned_optimizer_"), self._options(part, shared)
+        answer = self._plan(optimizer).solve([thinned(part)], options, seed, progress)
+        rows = FittedMatrix.of(answer, options, keep_rows=part is narrow, columns=columns)
         right = rows.components()
         return Fitted(seed, optimizer, rows, shared), {
             **column_names(X),

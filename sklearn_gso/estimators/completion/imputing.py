@@ -106,6 +106,10 @@ class Imputing:
 
     def _clipped(self, estimates, width, columns=slice(None)):
         """Estimates within the bounds of their columns, of a matrix of that width."""
+        if np.ndim(self.min_value) == np.ndim(self.max_value) == 0 and (
+            self.min_value == -np.inf and self.max_value == np.inf
+        ):
+            return estimates
         low, high = (self._narrowed(bound[None])[0][columns] for bound in self._bounds(width))
         return np.clip(estimates, low, high)
 
@@ -117,7 +121,7 @@ class Imputing:
             rows, columns, values = observed_entries(narrow)
             estimates[rows, columns] = values
         elif self.copy or not narrow.flags.writeable:
-            estimates = np.where(np.isnan(narrow), estimates, narrow)
+            np.copyto(estimates, narrow, where=~np.isnan(narrow))
         else:
             np.copyto(narrow, estimates, where=np.isnan(narrow))
             estimates = narrow

@@ -17,6 +17,8 @@ from ..solving import FittedRows, Mean, reconstruction, to_tensors
 from ..tasks import to_values
 
 completions = Mean(reconstruction)
+# Doubles in each of the arrays that a block of new rows is solved with.
+_BLOCK = 200_000
 
 
 def some_entries(problem, weights, runs, wanted) -> list[np.ndarray]:
@@ -58,11 +60,11 @@ def with_surprise(problem, variables):
 class FittedMatrix(FittedRows):
     """What a fit on one matrix keeps."""
 
-    row_means: list  # point estimates (n_rows, k) of the fitted rows in each run
+    row_means: list  # point estimates (n_rows, k) of the fitted rows in each run; may be empty
     columns: np.ndarray | None = None  # that the fit kept; None for all
 
     @classmethod
-    def of(cls, answer, options, **more):
+    def of(cls, answer, options, keep_rows=True, **more):
         problem, order = answer.problem, cls.order(answer)
         runs = []
         for i in order:
@@ -72,7 +74,7 @@ class FittedMatrix(FittedRows):
             variables = with_surprise(problem, {**run.variables, "U": left})
             runs.append(run._replace(variables=variables))
         answer = Answer(problem, runs, answer.weights[order])
-        row_means = [point(run.variables["U"])[0].numpy() for run in runs]
+        row_means = [point(run.variables["U"])[0].numpy() for run in runs if keep_rows]
         return super().of(answer, options, row_means=row_means, **more)
 
     def components(self) -> np.ndarray:
@@ -86,7 +88,29 @@ class FittedMatrix(FittedRows):
         return array if whole else array[:, self.columns]
 
     def read(self, read, array, wanted=None):
-        return super().read(read, self.narrowed(array), wanted)
+        """In blocks of rows: what becomes of one depends on no other, and memory stays small."""
+        array, n_rows = self.narrowed(array), array.shape[0]
+        size = max(1, _BLOCK // max(array.shape[1], self._row_size))
+        result = None
+        for start in range(0, n_rows, size):
+            rows = slice(start, min(start + size, n_rows))
+            own = wanted and _within(rows, wanted)
+            part = super().read(read, array[rows], own)
+            if rows.stop - rows.start == n_rows:
+                return part
+            if wanted:
+                result = [*(result or ()), part]
+                continue
+            if result is None:
+                result = np.empty((n_rows, *part.shape[1:]), part.dtype)
+            result[rows] = part
+        return np.concatenate(result) if wanted else result
+
+    @property
+    def _row_size(self) -> int:
+        """Doubles that the posteriors of one row take in all runs."""
+        k = point(self.runs[0]["V"]).shape[2]
+        return len(self.runs) * k * (k + 1) // 2
 
     def solved(self, problem, array):
         if problem.one_start_at_a_time:
@@ -116,6 +140,12 @@ class FittedMatrix(FittedRows):
         return some_entries(problem, weights, runs, [(rows, columns)])[0]
 
 
+def _within(rows: slice, wanted):
+    """Those of some entries, given row after row, that are in these rows, counted from there."""
+    first, last = np.searchsorted(wanted[0], (rows.start, rows.stop))
+    return wanted[0][first:last] - rows.start, wanted[1][first:last]
+
+
 class PredictsEntries:
     """Single entries of the matrix that a completer was fitted to."""
 
@@ -141,10 +171,15 @@ class PredictsEntries:
         Raises
         ------
         ValueError
-            If an index is no integer, or of no row or column of the fitted matrix.
+            If an index is no integer, or of no row or column of the fitted matrix; or if
+            this was a large table, of which only some rows were fitted.
         """
         check_is_fitted(self)
         fitted, width = self._fitted.rows, self.n_features_in_
+        if not fitted.row_means:
+            raise ValueError(
+                "The rows of large tables are not kept: complete them by transform or reconstruct."
+            )
         rows, columns = np.broadcast_arrays(
             _as_index(rows, len(fitted.row_means[0]), "rows"), _as_index(columns, width, "columns")
         )
