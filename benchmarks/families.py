@@ -131,7 +131,9 @@ def completers(cell, quick=False):
     epochs = 1 if quick else FINE_TUNING[cell.collection]
 
     def row(**options):
-        return GSOMatrixCompleter(N_COMPONENTS, max_iter=MAX_ITER, random_state=0, **options)
+        # All sweeps, in one scale, as the stored results.
+        fixed = {"max_iter": MAX_ITER, "tol": None, "scaling": "matrix", "random_state": 0}
+        return GSOMatrixCompleter(N_COMPONENTS, **fixed, **options)
 
     starts = (
         (row(optimizer=None, n_epochs=0), "untrained"),

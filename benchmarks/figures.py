@@ -31,7 +31,7 @@ PLAIN = f"tol={TOL:g}, max_iter={MAX_ITER}, one start"
 
 def curve_rows() -> dict:
     """Completers of figure 4 by name, with settings that tell their results from others'."""
-    ours = {"n_epochs": 0, "n_init": 1, "random_state": 0}
+    ours = {"n_epochs": 0, "n_init": 1, "tol": None, "scaling": "matrix", "random_state": 0}
     step = {"rule": "step", "safeguard": "none", "max_iter": T, **ours}
     return {
         "SGD": (SGDMatrixCompleter(5, max_iter=T, random_state=0), f"rate 1e-3, {T} x 10"),

@@ -24,6 +24,8 @@ RECIPE = {
     "training": MetaTraining(batch_size=2, learning_rate=1e-2, validation_fraction=0),
     "n_init": 1,
     "safeguard": "none",
+    "tol": None,
+    "scaling": "matrix",
     "random_state": 0,
 }
 VALUES, QUICK = tuple(range(1, 21)), (1, 4, 10, 20)

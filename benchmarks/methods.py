@@ -72,7 +72,11 @@ def _peer(name, function):
     )
 
 
-def _ours(about, optimizer=None, max_iter=None, **options):
+# What the estimator does by default; other rows make all their sweeps in one scale.
+DEFAULTS = {"tol": 1e-3, "scaling": "auto"}
+
+
+def _ours(about, optimizer=None, max_iter=None, tol=None, scaling="matrix", **options):
     """``optimizer`` may be a function of the cell, ``max_iter`` is by default the cell's."""
     trained = optimizer if callable(optimizer) else lambda cell: optimizer
 
@@ -82,6 +86,8 @@ def _ours(about, optimizer=None, max_iter=None, **options):
             optimizer=trained(cell),
             max_iter=max_iter or cell.max_iter,
             n_epochs=0,
+            tol=tol,
+            scaling=scaling,
             random_state=0,
             **options,
         )
@@ -121,13 +127,13 @@ def methods() -> dict[str, Method]:
             safeguard="none",
             n_init=1,
         ),
-        "closed form, untrained": _ours("weights untrained"),
+        "closed form, untrained": _ours("weights untrained, tol=1e-3", **DEFAULTS),
         "no features: a schedule": _ablation("schedule"),
         "no memory: an MLP": _ablation("no memory"),
         "LSTMControl, as short a training": _ablation("control"),
         "LSTMControl, one start": _ours(f"{weights}, n_init=1", "pretrained", n_init=1),
         "LSTMControl, two starts": _ours(f"{weights}, n_init=2{COMPANION}", "pretrained", n_init=2),
-        OURS: _ours(f"{weights}{COMPANION}", "pretrained"),
+        OURS: _ours(f"{weights}, tol=1e-3{COMPANION}", "pretrained", **DEFAULTS),
     }
 
 

@@ -11,8 +11,24 @@ _ENOUGH = 5000
 _BLOCK = 1 << 17
 
 
+def check_unique(X) -> None:
+    """Raise a ValueError that names a cell of a sparse matrix that has several entries."""
+    if not sparse.issparse(X) or getattr(X, "has_canonical_format", False):
+        return
+    coo = sparse.coo_array(X)
+    order = np.lexsort((coo.col, coo.row))
+    rows, columns = coo.row[order], coo.col[order]
+    same = np.flatnonzero((np.diff(rows) == 0) & (np.diff(columns) == 0))
+    if len(same):
+        cell = int(rows[same[0]]), int(columns[same[0]])
+        raise ValueError(
+            f"X has several entries in cell {cell}: keep one of them, as their mean; scipy would "
+            "add them up."
+        )
+
+
 def stored(X):
-    """A sparse matrix as CSR of sorted entries, added up where there are several; NaN is missing.
+    """A sparse matrix as CSR of sorted entries; NaN is missing.
 
     Anything else is handed back as it is.
     """

@@ -1,6 +1,6 @@
 """Work in this process or in several, each with its share of the cores."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import current_thread, main_thread
 
 import torch
@@ -19,12 +19,32 @@ def share_of_threads(n_workers: int | None = None):
     nor processes that had begun before.
     """
     if n_workers is None and current_thread() is main_thread():
-        yield
+        with _plain_torch():
+            yield
         return
     share = max(1, cpu_count() // n_workers) if n_workers else 1
     # Asking sets up torch in this thread, which would undo the limit later.
-    with threadpool_limits(min(torch.get_num_threads(), share), user_api="openmp"):
+    limit = min(torch.get_num_threads(), share)
+    with threadpool_limits(limit, user_api="openmp"), _plain_torch():
         yield
+
+
+@contextmanager
+def _plain_torch():
+    """Whatever defaults the caller has set in torch, results are the same."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    # As a mode a device slows every call down: only where another one is set.
+    elsewhere = torch.get_default_device().type != "cpu"
+    try:
+        with (
+            torch.device("cpu") if elsewhere else nullcontext(),
+            torch.autocast("cpu", enabled=False),
+            torch.enable_grad(),
+        ):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 def in_chunks(solve, items, chunks, seeds, n_jobs=None, verbose=False) -> list:

@@ -95,6 +95,7 @@ class Plan:
             )
         return "The run overflowed: the entries of X are too large; scale them."
 
+    @share_of_threads()
     def read(self, read, items: list[Item], seed, progress):
         """What a reader makes of each instance, and the mean of their objectives."""
         arrays, options, wanted = zip(*items, strict=True)

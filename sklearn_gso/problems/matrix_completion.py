@@ -10,7 +10,6 @@ from ._observations import OTHER, Observations
 from ._sparse_observations import meet, observe
 from .base import Problem, Variables, point, with_point
 
-
 # Doubles in the moments of one start: calls then cost nothing beside the arithmetic.
 _LARGE = 100_000
 
@@ -245,14 +244,16 @@ def matrix_units(observed: Observations, centre=None) -> tuple[Tensor | None, Te
 def column_units(observed: Observations) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each column's observed entries, (T, 1, q) each.
 
-    The scale of a column without entries, of fewer than three, or of equal ones is 0: it says
-    nothing of the rows, and is filled with its mean.
+    The scale of a column without entries, of fewer than three, of equal ones, or alone, is 0:
+    it says nothing of the rows, and is filled with its mean.
     """
     count = observed.counts["V"][:, None]
     centre = observed.column_sums() / count.clamp(min=1)
     spread = observed.standardised(centre, torch.ones_like(centre))
     square = spread.squares(spread.entries())["V"][:, None] / count.clamp(min=1)
-    varies = (count >= _MIN_ENTRIES) & (square > (_CONSTANT * centre).square())
+    varies = (
+        (count >= _MIN_ENTRIES) & (count.shape[2] > 1) & (square > (_CONSTANT * centre).square())
+    )
     return centre, torch.where(varies, square.sqrt(), 0.0)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ...metrics import relative_error
 from ...problems import EmpiricalBayesCompletion
@@ -20,7 +20,7 @@ from ..matrices import (
     unseen,
 )
 from ..parameters import NONE, choice, integer
-from ..reporting import with_callbacks
+from ..reporting import warn, with_callbacks
 from ..tasks import as_tasks, check_collection, check_observed, check_truths, draw_seed, warn_empty
 from .imputing import Imputing
 from .predictions import FittedMatrix, PredictsEntries, completions, deviations, some_entries
@@ -54,19 +54,25 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         """Components for a matrix."""
         if self.n_components is None:
             return min(_DEFAULT_COMPONENTS, *array.shape)
-        return int(self.n_components)
+        return min(int(self.n_components), *array.shape)
 
     def _check_components(self, shapes):
-        for i, shape in enumerate(shapes):
-            if self.n_components is not None and self.n_components > min(shape):
-                task = f" (task {i})" if len(shapes) > 1 else ""
-                raise ValueError(
-                    f"n_components={self.n_components} must be <= "
-                    f"min(n_samples, n_features)={min(shape)}{task}."
-                )
+        """``n_components`` is an upper bound: warn where it is out of reach."""
+        if self.n_components is None:
+            return
+        small = [
+            (i, min(shape)) for i, shape in enumerate(shapes) if self.n_components > min(shape)
+        ]
+        if small:
+            number, least = small[0]
+            task = f" of task {number}" if len(shapes) > 1 else ""
+            warn(
+                f"n_components={self.n_components} is more than min(n_samples, n_features)={least}"
+                f"{task}: as many are used."
+            )
 
     def _checked_matrix(self, X):
-        checks = self._checks(ensure_min_features=2)
+        checks = self._checks()
         checked = check_array(self._unmasked(X), estimator=self, input_name="X", **checks)
         array = self._marked(checked)
         check_observed(array)
@@ -79,7 +85,7 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         return array
 
     def _checked_tasks(self, tasks) -> list:
-        checks = self._checks(ensure_min_features=2)
+        checks = self._checks()
         unmasked = [self._unmasked(task) for task in tasks]
         arrays = check_collection(unmasked, self, self._marked, **checks)
         self._check_components([array.shape for array in arrays])
@@ -119,14 +125,13 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         Raises
         ------
         ValueError
-            If X is no such thing, has less than two features or no observed
-            entry, or ``n_components`` does not fit it. Nothing is changed then.
+            If X is no such thing or has no observed entry. Nothing is changed then.
         """
         return self._fit(X, y)
 
     def _fit_one(self, X, y, progress):
         array = self._checked_matrix(X)
-        self._bounds(array.shape[1])
+        self._bounds(array.shape[1], getattr(X, "columns", None))
         seed = draw_seed(self.random_state)
         columns = None if self.keep_empty_features else np.flatnonzero(line_counts(array)[1])
         narrow = array if columns is None else array[:, columns]
@@ -194,6 +199,32 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         """
         arrays = self._validated(X)
         return packed(X, map(self._filled, arrays, self._answers(arrays, completions)))
+
+    @available_if(fitted_on_one)
+    def inverse_transform(self, X):
+        """The way back of a pipeline: filled data as they are, in the columns of the fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            As `transform` returns them.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            Without indicators; NaN in columns that the fit dropped.
+        """
+        check_is_fitted(self)
+        names = self._names_out(np.arange(self.n_features_in_).astype(str).astype(object))
+        X = check_array(X, ensure_all_finite="allow-nan", dtype=[np.float64, np.float32], copy=True)
+        if X.shape[1] != len(names):
+            raise ValueError(f"X has {X.shape[1]} columns, but transform gives {len(names)}.")
+        rows = self._fitted.rows
+        if rows.columns is None:
+            return X[:, : self.n_features_in_]
+        whole = np.full((len(X), self.n_features_in_), np.nan, dtype=X.dtype)
+        whole[:, rows.columns] = X[:, : len(rows.columns)]
+        return whole
 
     def reconstruct(self, X):
         """Low-rank estimate of all entries, the observed ones included.

@@ -6,6 +6,11 @@ from ...problems import MatrixCompletion
 from ...rules import ClosedForm, GeometricContinuation, GradientDescent
 from ..parameters import NONE, POSITIVE, integer, keep, real
 from .base import BaseCompleter
+from .scaling import is_tall
+
+# λ by default: the paper's, and for tables, where most of a column is noise, one that keeps
+# errors below those of column means (benchmarks/LOG.md).
+_ALPHA, _TABLE_ALPHA = 1e-3, 3.0
 
 
 class _ClassicalCompleter(BaseCompleter):
@@ -15,15 +20,19 @@ class _ClassicalCompleter(BaseCompleter):
     optimizer = training = tol = t_l = t_u = None
     n_epochs = 0
     safeguard = "step"
-    accepts = {"alpha": POSITIVE, "max_iter": integer()}
+    accepts = {"alpha": NONE | POSITIVE, "max_iter": integer()}
 
     def _shared_options(self, arrays):
         scale = super()._shared_options(arrays)["scale"]
-        # λ counts in the units of the data, unless these differ from column to column.
-        return {"scale": None if scale == "rms" and self.scaling == "auto" else scale}
+        if scale == "rms" and self.scaling == "auto":
+            # λ counts in the units of the data, unless these are a table: one λ has to fit.
+            scale = "columns" if is_tall(arrays[0]) else None
+        return {"scale": scale}
 
     def _options(self, array, shared):
-        return {"n_components": self._n_components(array), "alpha": float(self.alpha), **shared}
+        default = _TABLE_ALPHA if shared["scale"] == "columns" else _ALPHA
+        alpha = default if self.alpha is None else float(self.alpha)
+        return {"n_components": self._n_components(array), "alpha": alpha, **shared}
 
 
 class ALSMatrixCompleter(_ClassicalCompleter):
@@ -37,8 +46,9 @@ class ALSMatrixCompleter(_ClassicalCompleter):
     n_components : int, default=None
         Columns of the factors, the paper's k_m. By default 10, or less for smaller
         matrices.
-    alpha : float, default=1e-3
-        λ, in the units that ``scaling`` sets.
+    alpha : float, default=None
+        λ, in the units that ``scaling`` sets. By default 3 where these are the columns', else
+        1e-3.
     alpha_start : float, default=None
         Continuation: λ falls geometrically from here to ``alpha`` over the first
         70 % of the outer steps. 10 is a far stronger baseline than none.
@@ -85,7 +95,7 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         self,
         n_components=None,
         *,
-        alpha=1e-3,
+        alpha=None,
         alpha_start=None,
         scaling="auto",
         max_iter=100,
@@ -107,13 +117,22 @@ class ALSMatrixCompleter(_ClassicalCompleter):
         """Closed forms, with continuation where ``alpha_start`` is given."""
         if self.alpha_start is None:
             return ClosedForm()
-        return ClosedForm(GeometricContinuation(self.alpha_start, self.alpha))
+        return ClosedForm(GeometricContinuation(self.alpha_start, self._least_alpha))
+
+    @property
+    def _least_alpha(self):
+        return _ALPHA if self.alpha is None else self.alpha
+
+    def _options(self, array, shared):
+        options = super()._options(array, shared)
+        return options if self.alpha_start is None else {**options, "alpha": self._least_alpha}
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.alpha_start is not None and self.alpha_start < self.alpha:
+        if self.alpha_start is not None and self.alpha_start < self._least_alpha:
             raise ValueError(
-                f"alpha_start must be at least alpha={self.alpha!r}, got {self.alpha_start!r}."
+                f"alpha_start must be at least alpha={self._least_alpha!r}, "
+                f"got {self.alpha_start!r}."
             )
 
 
@@ -125,8 +144,9 @@ class SGDMatrixCompleter(_ClassicalCompleter):
     n_components : int, default=None
         Columns of the factors, the paper's k_m. By default 10, or less for smaller
         matrices.
-    alpha : float, default=1e-3
-        λ of equation (11), in the units that ``scaling`` sets.
+    alpha : float, default=None
+        λ of equation (11), in the units that ``scaling`` sets. By default 3 where these are
+        the columns', else 1e-3.
     learning_rate : float, default=1e-3
         The paper's. Large data need less: a run that diverges returns its best
         iterate.
@@ -180,7 +200,7 @@ class SGDMatrixCompleter(_ClassicalCompleter):
         self,
         n_components=None,
         *,
-        alpha=1e-3,
+        alpha=None,
         learning_rate=1e-3,
         batch_fraction=None,
         scaling="auto",

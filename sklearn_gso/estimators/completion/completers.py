@@ -96,8 +96,8 @@ class GSOMatrixCompleter(BaseCompleter):
         What marks a missing entry. NaN, None and pandas.NA all stand for any of the three;
         with a number, NaN is refused. Of sparse matrices the entries that are not stored
         are missing, too.
-    min_value, max_value : float or array-like of shape (n_features,), default=-inf, inf
-        Bounds, for all columns or for each, of what is filled in and of `reconstruct`.
+    min_value, max_value : float, array-like of shape (n_features,), dict or None, default=-inf, inf
+        Bounds, for all columns, for each or by name, of what is filled in and of `reconstruct`.
         Observed entries stay as they are.
     keep_empty_features : bool, default=True
         Whether columns without an observed entry stay, filled from the prior. If not, a fit

@@ -1,13 +1,14 @@
 """What is expected of an imputer: markers of missing entries, bounds, columns, indicators."""
 
 import numbers
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import sparse
 from sklearn.impute import MissingIndicator
 
 from ...rules.accepts import FLAG, Accepts, is_flag
-from ..matrices import line_counts, observed_entries, stored, without
+from ..matrices import check_unique, line_counts, observed_entries, stored, without
 from ..tasks import unmask
 
 
@@ -21,6 +22,10 @@ def _is_null(value) -> bool:
 def _marks_missing(value) -> bool:
     is_number = isinstance(value, numbers.Real) and not is_flag(value)
     return _is_null(value) or (is_number and bool(np.isfinite(value)))
+
+
+def _is_free(bound, infinite) -> bool:
+    return bound is None or (np.ndim(bound) == 0 and bound == infinite)
 
 
 class Imputing:
@@ -47,6 +52,7 @@ class Imputing:
     def _unmasked(self, X):
         """NaN for masked entries and, among objects, for all kinds of null."""
         X = unmask(X)
+        check_unique(X)
         if not _is_null(self.missing_values):
             return X
         if hasattr(X, "notna") and any(getattr(t, "kind", "") == "O" for t in X.dtypes):
@@ -76,7 +82,21 @@ class Imputing:
 
     # What goes out ----------------------------------------------------------------
 
-    def _bounds(self, width) -> tuple[np.ndarray, np.ndarray]:
+    def _by_position(self, name, free, width, names):
+        """A bound that may be None, or a dict by the names of columns."""
+        value = getattr(self, name)
+        if value is None:
+            return free
+        if not isinstance(value, Mapping):
+            return value
+        names = getattr(self, "feature_names_in_", None) if names is None else names
+        names = list(names if names is not None else ())
+        unknown = [key for key in value if key not in names]
+        if unknown:
+            raise ValueError(f"{name} names columns that X does not have: {unknown}.")
+        return [value.get(column, free) for column in names]
+
+    def _bounds(self, width, names=None) -> tuple[np.ndarray, np.ndarray]:
         """Least and largest value of each column.
 
         Raises
@@ -85,16 +105,16 @@ class Imputing:
             If a bound is no number or none for each column, or they cross.
         """
         found = []
-        for name in ("min_value", "max_value"):
-            value = getattr(self, name)
+        for name, free in (("min_value", -np.inf), ("max_value", np.inf)):
+            value = self._by_position(name, free, width, names)
             try:
                 bound = np.asarray(value, dtype=np.float64)
             except (TypeError, ValueError):
                 bound = np.empty((0, 0))
             if bound.shape not in ((), (width,)) or np.isnan(bound).any():
                 raise ValueError(
-                    f"{name} must be a number or hold one for each of {width} columns, "
-                    f"got {value!r}."
+                    f"{name} must be None, a number, one for each of {width} columns or a dict "
+                    f"by their names, got {value!r}."
                 )
             found.append(np.broadcast_to(bound, width))
         crossed = np.flatnonzero(found[0] > found[1])
@@ -106,9 +126,7 @@ class Imputing:
 
     def _clipped(self, estimates, width, columns=slice(None)):
         """Estimates within the bounds of their columns, of a matrix of that width."""
-        if np.ndim(self.min_value) == np.ndim(self.max_value) == 0 and (
-            self.min_value == -np.inf and self.max_value == np.inf
-        ):
+        if _is_free(self.min_value, -np.inf) and _is_free(self.max_value, np.inf):
             return estimates
         low, high = (self._narrowed(bound[None])[0][columns] for bound in self._bounds(width))
         return np.clip(estimates, low, high)

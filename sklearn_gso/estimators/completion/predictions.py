@@ -89,22 +89,20 @@ class FittedMatrix(FittedRows):
 
     def read(self, read, array, wanted=None):
         """In blocks of rows: what becomes of one depends on no other, and memory stays small."""
-        array, n_rows = self.narrowed(array), array.shape[0]
-        size = max(1, _BLOCK // max(array.shape[1], self._row_size))
-        result = None
-        for start in range(0, n_rows, size):
-            rows = slice(start, min(start + size, n_rows))
-            own = wanted and _within(rows, wanted)
-            part = super().read(read, array[rows], own)
-            if rows.stop - rows.start == n_rows:
-                return part
-            if wanted:
-                result = [*(result or ()), part]
-                continue
-            if result is None:
-                result = np.empty((n_rows, *part.shape[1:]), part.dtype)
-            result[rows] = part
-        return np.concatenate(result) if wanted else result
+        array = self.narrowed(array)
+        n_rows, n_columns = array.shape
+        size = max(1, _BLOCK // max(n_columns, self._row_size))
+        blocks = [slice(start, start + size) for start in range(0, n_rows, size)]
+
+        def of(rows):
+            return FittedRows.read(self, read, array[rows], wanted and _within(rows, wanted))
+
+        if wanted or len(blocks) == 1:
+            return np.concatenate([of(rows) for rows in blocks])
+        result = np.empty((n_rows, n_columns))
+        for rows in blocks:
+            result[rows] = of(rows)
+        return result
 
     @property
     def _row_size(self) -> int:

@@ -26,6 +26,9 @@ _WELL_OBSERVED, _AT_LEAST = 5, 15
 _CLEARLY = 2.0
 # A share of a column's standard deviation: a matrix that is explained so well is of low rank.
 _EXPLAINED = 0.05
+# With few entries runs of low rank have not found it yet; where they have found nothing the
+# matrix is a table, if it has the shape of one.
+_UNEXPLAINED, _TALL = 0.7, 1.5
 # Of an entry that its own fit leaves to the others.
 _LEAST_SHARE = 0.1
 # Of the tasks of a collection.
@@ -67,6 +70,8 @@ def choose(array, n_components: int, scaling: str = "auto") -> tuple[str, str]:
         is unclear, left-out entries: the free energy's residuals with each entry left out in
         turn, to first order, of runs of the closed forms with either.
     """
+    if array.shape[1] == 1 and scaling == "auto":
+        return "columns", "matrix"
     counts = line_counts(array)[1]
     well = np.median(counts) >= max(_WELL_OBSERVED * n_components, _AT_LEAST)
     noises = "columns" if well else "matrix"
@@ -75,17 +80,19 @@ def choose(array, n_components: int, scaling: str = "auto") -> tuple[str, str]:
     excess = _excess(array, counts)
     if excess >= _SURELY:
         return "columns", noises
-    if not well:
-        return "matrix", "matrix"
-    if excess < _EQUALLY:
+    if excess < _EQUALLY or not (well or is_tall(array)):
         return "matrix", noises
     error, of_units, of_noise = _compare(_part(array), n_components)
-    if error < _EXPLAINED:
+    if error < (_EXPLAINED if well else _UNEXPLAINED):
         return "matrix", "matrix"
-    return (
-        "columns" if of_units > _CLEARLY else "matrix",
-        "columns" if of_noise > -_CLEARLY else "matrix",
-    )
+    units = "columns" if of_units > _CLEARLY else "matrix"
+    return units, noises if of_noise > -_CLEARLY else "matrix"
+
+
+def is_tall(array) -> bool:
+    """Whether a matrix has the shape of a table."""
+    counts = line_counts(array)[1]
+    return array.shape[0] >= _TALL * array.shape[1] and bool(np.median(counts) >= _AT_LEAST)
 
 
 def _excess(array, counts) -> float:

@@ -98,7 +98,7 @@ def test_a_stored_marker_is_missing(X):
         ({"add_indicator": 1}, "add_indicator of .* must be True or False"),
         ({"keep_empty_features": None}, "keep_empty_features of .* must be"),
         ({"copy": "yes"}, "copy of .* must be"),
-        ({"min_value": [0.0, 1.0]}, "min_value must be a number or hold one for each of 18"),
+        ({"min_value": [0.0, 1.0]}, "min_value must be None, a number, one for each of 18 columns"),
         ({"max_value": np.nan}, "max_value must be"),
         ({"max_value": "high"}, "max_value must be"),
         ({"min_value": 2.0, "max_value": [3.0] * 17 + [1.0]}, r"not in columns \[17\]"),
@@ -184,8 +184,9 @@ def test_one_column_left(X):
     with pytest.warns(UserWarning):
         fitted = completer(n_components=1, keep_empty_features=False).fit(X)
         assert fitted.transform(X).shape == (len(X), 1)
-    with pytest.raises(ValueError, match="n_components=2 must be <="):
-        completer(keep_empty_features=False).fit(X)
+    with pytest.warns(UserWarning, match="n_components=2 is more than"):
+        filled = completer(keep_empty_features=False).fit(X).transform(X)
+    np.testing.assert_allclose(filled[0, 0], np.nanmean(X[:, 4]))
 
 
 @pytest.mark.filterwarnings("ignore:.*have no observed entry")

@@ -1,0 +1,182 @@
+"""Inputs on which completers once failed, each one of a kind, with the right values."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from sklearn_gso.datasets import make_low_rank_tasks
+
+gso = GSOMatrixCompleter(random_state=0)
+
+
+def with_holes(X, rate, seed=0):
+    hidden = np.random.RandomState(seed).rand(*X.shape) < rate
+    return np.where(hidden, np.nan, X), hidden
+
+
+@pytest.mark.filterwarnings("ignore:Columns .* have no observed entry")
+@pytest.mark.parametrize("scaling", ["auto", "columns", "matrix"])
+def test_entries_of_a_column_never_seen_say_nothing(scaling):
+    a = np.arange(1.0, 31)
+    fitted = GSOMatrixCompleter(scaling=scaling, random_state=0).fit(
+        np.c_[a, 2 * a, 3 * a, np.full(30, np.nan)]
+    )
+    expected = fitted.transform([[np.nan, 10, 15, np.nan]])[0]
+    assert expected[0] == pytest.approx(5, abs=1e-4)
+    for value in (0, 7, 100, 1000):
+        filled = fitted.transform([[np.nan, 10, 15, value], [np.nan, 4, 6, np.nan]])
+        assert filled[0, 0] == expected[0] and filled[1, 3] == expected[3]
+
+
+def test_units_of_columns_do_not_matter(rng):
+    X, hidden = with_holes(rng.randn(80, 3) @ rng.randn(3, 6) + 0.3 * rng.randn(80, 6), 0.2)
+    scale, shift = 10.0 ** np.arange(-3, 3), 100 * rng.randn(6)
+    plain = GSOMatrixCompleter(scaling="columns", random_state=0)
+    filled = clone_fit(plain, X)
+    other = clone_fit(plain, X * scale + shift)
+    np.testing.assert_allclose((other - shift)[hidden], (filled * scale)[hidden], rtol=1e-3, atol=1)
+    assert gso.fit(X * scale + shift).scaling_ == "columns"
+
+
+def clone_fit(completer, X):
+    return completer.fit(X).transform(X)
+
+
+def test_columns_have_means(rng):
+    """Years beside incomes; noise around far means is filled with these."""
+    X, hidden = with_holes(np.c_[4000 + 800 * rng.randn(100), 2008 + rng.randint(-1, 2, 100)], 0.1)
+    years = gso.fit_transform(X)[hidden[:, 1], 1]
+    assert ((years > 2007) & (years < 2009)).all()
+    truth = rng.randn(200, 6) + [0, 5, 10, 20, 50, 100]
+    X, hidden = with_holes(truth, 0.2)
+    far = (gso.fit_transform(X) - truth)[hidden]
+    means = (np.broadcast_to(np.nanmean(X, 0), X.shape) - truth)[hidden]
+    assert np.square(far).mean() < 1.1 * np.square(means).mean()
+
+
+@pytest.mark.parametrize("completer", [gso, ALSMatrixCompleter(random_state=0)])
+def test_constant_columns_are_exact(completer, rng):
+    X, _ = with_holes(np.c_[rng.randn(100, 3), np.full(100, 365.0)], 0.2)
+    assert (completer.fit_transform(X)[:, 3] == 365).all()
+
+
+@pytest.mark.parametrize("completer", [gso, ALSMatrixCompleter(), SGDMatrixCompleter()])
+def test_one_column_is_filled_with_its_mean(completer):
+    frame = pd.DataFrame({"a": [1.0, np.nan, 3.0, 8.0], "b": [1.0, 2, 3, 4]})
+    filled = ColumnTransformer([("i", completer, ["a"])]).fit_transform(frame)
+    np.testing.assert_allclose(filled[:, 0], [1, 4, 3, 8])
+
+
+def test_runs_end_when_nothing_changes(rng):
+    X, hidden = with_holes(rng.randn(150, 4) @ rng.randn(4, 12) + rng.randn(150, 12), 0.2)
+    short, whole = (GSOMatrixCompleter(n_init=1, tol=t, random_state=0) for t in (1e-3, None))
+    estimates = [one.fit_transform(X)[hidden] for one in (short, whole)]
+    assert short.n_iter_ < 25 and whole.n_iter_ == 40
+    np.testing.assert_allclose(*estimates, atol=0.3)
+
+
+@pytest.mark.parametrize("completer", [ALSMatrixCompleter(random_state=0), SGDMatrixCompleter()])
+def test_baselines_know_units(completer, rng):
+    truth = (rng.randn(200, 2) @ rng.randn(2, 6) + rng.randn(200, 6)) * [1, 10, 100, 1, 9, 70]
+    truth += [0, 50, 2000, 3, 0, 1000]
+    X, hidden = with_holes(truth, 0.2)
+    error, mean = (
+        np.square(((filled - truth) / truth.std(0))[hidden]).mean()
+        for filled in (completer.fit_transform(X), np.broadcast_to(np.nanmean(X, 0), X.shape))
+    )
+    assert error < mean
+
+
+def test_pipelines_have_a_way_back(rng):
+    X, hidden = with_holes(5 + 3 * rng.randn(50, 4), 0.2)
+    pipeline = make_pipeline(StandardScaler(), GSOMatrixCompleter(add_indicator=True))
+    back = pipeline.inverse_transform(pipeline.fit_transform(X))
+    np.testing.assert_allclose(back[~hidden], X[~hidden])
+    with pytest.raises(ValueError, match="X has 3 columns, but transform gives 8"):
+        pipeline.inverse_transform(np.ones((2, 3)))
+
+
+@pytest.mark.filterwarnings("ignore:Columns .* have no observed entry")
+def test_columns_that_were_dropped_come_back_empty():
+    X = np.c_[np.arange(6.0), np.full(6, np.nan), np.arange(6.0) ** 2]
+    fitted = GSOMatrixCompleter(keep_empty_features=False, random_state=0).fit(X)
+    np.testing.assert_array_equal(fitted.inverse_transform(fitted.transform(X)), X)
+
+
+SETTINGS = {
+    "device": lambda: torch.device("meta"),
+    "no grad": torch.no_grad,
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Training has not improved")
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_what_the_caller_has_set_in_torch_does_not_matter(setting, easy_tasks):
+    X = easy_tasks[0][:4]
+    one = GSOMatrixCompleter(2, max_iter=4, random_state=0)
+    many = GSOMatrixCompleter(2, max_iter=3, n_epochs=1, random_state=0)
+    expected = one.fit_transform(X[0]), many.fit(X).transform(X)
+    with SETTINGS[setting]():
+        found = one.fit_transform(X[0]), many.fit(X).transform(X)
+    for left, right in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_cells_of_several_entries_are_named():
+    X = sparse.coo_array(([3.0, 5, 4, 1, 2], ([0, 0, 0, 1, 2], [1, 1, 1, 0, 2])), shape=(3, 3))
+    with pytest.raises(ValueError, match=r"several entries in cell \(0, 1\)"):
+        gso.fit(X)
+
+
+def test_components_are_an_upper_bound(easy_tasks):
+    X = easy_tasks[0][0]
+    with pytest.warns(UserWarning, match="n_components=40 is more than .*=18: as many are used"):
+        many = GSOMatrixCompleter(40, random_state=0).fit(X)
+    np.testing.assert_array_equal(
+        many.transform(X), GSOMatrixCompleter(18, random_state=0).fit_transform(X)
+    )
+
+
+def test_bounds_by_name_and_none(rng):
+    X, hidden = with_holes(rng.randn(60, 3), 0.3)
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    bounded = GSOMatrixCompleter(min_value={"b": 0.2}, max_value=None, random_state=0)
+    filled = bounded.fit_transform(frame)
+    assert (filled[hidden[:, 1], 1] >= 0.2).all() and (filled[hidden[:, 0], 0] < 0.2).any()
+    with pytest.raises(ValueError, match=r"min_value names columns .* not have: \['d'\]"):
+        GSOMatrixCompleter(min_value={"d": 0}).fit(frame)
+
+
+def test_large_tables_are_fitted_on_as_many_rows_as_tell(monkeypatch, rng):
+    monkeypatch.setattr("sklearn_gso.estimators.matrices._ENOUGH", 200)
+    truth = rng.randn(2000, 2) @ rng.randn(2, 6) + 0.1 * rng.randn(2000, 6)
+    X, hidden = with_holes(truth, 0.2)
+    fitted = GSOMatrixCompleter(random_state=0).fit(X)
+    assert np.square((fitted.transform(X) - truth)[hidden]).mean() < 0.1
+    with pytest.raises(ValueError, match="rows of large tables are not kept"):
+        fitted.predict_entries([0], [0])
+
+
+def test_blocks_of_rows_are_the_rows(monkeypatch):
+    X, _ = make_low_rank_tasks(1, shape=(50, 12), rank=2, rate=0.6, noise=0.1, random_state=0)
+    fitted = GSOMatrixCompleter(random_state=0).fit(X[0])
+    whole = fitted.transform(X[0]), fitted.transform_std(X[0]), fitted.score(X[0])
+    monkeypatch.setattr("sklearn_gso.estimators.completion.predictions._BLOCK", 500)
+    parts = fitted.transform(X[0]), fitted.transform_std(X[0]), fitted.score(X[0])
+    for left, right in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-9)
+
+
+def test_default_fits_warn_of_nothing(rng):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gso.fit(with_holes(rng.randn(60, 5), 0.2)[0])
