@@ -14,9 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Above this order one LAPACK call a matrix beats the vectorised elimination
+# Above this order, or for fewer matrices a task, LAPACK beats the vectorised elimination
 # (benchmarks/LOG.md).
-_MAX_VECTORISED = 12
+_MAX_VECTORISED, _MIN_VECTORISED = 12, 16
 # Doubles that are eliminated at once: they stay in cache.
 _PART = 1 << 16
 
@@ -87,12 +87,13 @@ def _matmul(left: Tensor, right: Tensor) -> Tensor:
     return product
 
 
-def _eliminate(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Gauss-Jordan on the augmented ``[A | b]``; no pivots for definite A."""
-    k = matrix.shape[1]
+def _eliminate(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gauss-Jordan on the augmented ``[A | b]``, in order for definite A; the pivots make |A|."""
+    k, log_det = matrix.shape[1], matrix.new_zeros(())
     work = torch.cat([matrix, right[:, :, None]], dim=2)
     for j in range(k):
         pivot = work[:, j, j].clone()
+        log_det = log_det + pivot.log()
         row = work[:, j] / pivot[:, None]
         column = work[:, :, j].clone()
         column[:, j] = 0
@@ -103,14 +104,20 @@ def _eliminate(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     half = work[:, :, :k] / 2
     # Rounding leaves it a little asymmetric: enough for a later elimination of a
     # nearly singular inverse to meet a negative pivot.
-    return pack(half) + pack(half.transpose(1, 2)), work[:, :, k]
+    return pack(half) + pack(half.transpose(1, 2)), work[:, :, k], log_det
 
 
-def _lapack(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+def _lapack(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     factor, _ = torch.linalg.cholesky_ex(matrix.permute(0, 3, 1, 2))
     solution = torch.cholesky_solve(right.permute(0, 2, 1)[..., None], factor)
     inverse = torch.cholesky_inverse(factor)
-    return pack(inverse.permute(0, 2, 3, 1)), solution[..., 0].permute(0, 2, 1)
+    log_det = 2 * factor.diagonal(dim1=2, dim2=3).log().sum(2)
+    return pack(inverse.permute(0, 2, 3, 1)), solution[..., 0].permute(0, 2, 1), log_det
+
+
+def _is_long(k: int, n: int) -> bool:
+    """Whether operations along the last axis pay, in place of a call for all."""
+    return k <= _MAX_VECTORISED and n >= _MIN_VECTORISED
 
 
 class _SolveAndInvert(torch.autograd.Function):
@@ -118,16 +125,18 @@ class _SolveAndInvert(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, matrix, right):
-        method = _eliminate if right.shape[1] <= _MAX_VECTORISED else _lapack
+        method = _eliminate if _is_long(*right.shape[1:]) else _lapack
         inverse, solution = torch.empty_like(matrix), torch.empty_like(right)
+        log_det = torch.empty_like(right[:, 0])
         for part in _in_parts(matrix):
             solved = method(unpack(matrix[..., part]), right[..., part])
-            inverse[..., part], solution[..., part] = solved
+            inverse[..., part], solution[..., part], log_det[..., part] = solved
         ctx.save_for_backward(inverse, solution)
-        return inverse, solution
+        ctx.mark_non_differentiable(log_det)
+        return inverse, solution, log_det
 
     @staticmethod
-    def backward(ctx, grad_inverse, grad_solution):
+    def backward(ctx, grad_inverse, grad_solution, _):
         inverse, solution = ctx.saved_tensors
         inverse, pairs = unpack(inverse), _pairs(solution.shape[1])
         grad_right = (inverse * grad_solution[:, None]).sum(2)
@@ -140,7 +149,7 @@ class _SolveAndInvert(torch.autograd.Function):
         return counted(pack(both)), grad_right
 
 
-def solve_and_invert(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+def solve_and_invert(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Invert positive definite matrices and solve one system with each.
 
     The solution comes from the elimination itself, not from inverse times
@@ -156,6 +165,9 @@ def solve_and_invert(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     -------
     inverse : Tensor of shape (T, k (k + 1) / 2, n)
     solution : Tensor of shape (T, k, n)
+    log_determinant : Tensor of shape (T, n)
+        Of the matrices, which the elimination finds by the way. Has no gradient:
+        `log_determinant` has.
     """
     return _SolveAndInvert.apply(matrix, right)
 
@@ -167,7 +179,7 @@ def log_determinant(packed: Tensor) -> Tensor:
 
 
 def _log_determinant(matrix: Tensor) -> Tensor:
-    if matrix.shape[1] > _MAX_VECTORISED:
+    if not _is_long(matrix.shape[1], matrix.shape[3]):
         return torch.linalg.slogdet(matrix.permute(0, 3, 1, 2)).logabsdet
     total = matrix.new_zeros(())
     while matrix.shape[1]:

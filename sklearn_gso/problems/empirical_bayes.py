@@ -181,10 +181,20 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         factor = self._weighted(name, variables, point(variables[OTHER[name]]).mT)
         right = self.observed.project(name, factor)
         right = right + (prior.precision @ prior.mean.mT) * trust
-        inverse, solution = solve_and_invert(matrix, right)
-        if not torch.is_grad_enabled():
-            return Posterior(solution.mT, inverse.div_(noise[:, None]))
-        return Posterior(solution.mT, inverse / noise[:, None])
+        inverse, solution, log_det = solve_and_invert(matrix, right)
+        if torch.is_grad_enabled():
+            return Posterior(solution.mT, inverse / noise[:, None])
+        covariance = inverse.div_(noise[:, None])
+        log_det = -(log_det + self.n_components * noise.log())
+        self.remember("log determinant " + name, (covariance,), lambda: log_det)
+        return Posterior(solution.mT, covariance)
+
+    def _log_determinant(self, name, variables) -> Tensor:
+        """Of the covariances of the rows of a factor, (T, rows)."""
+        covariance = variables[name].covariance
+        return self.remember(
+            "log determinant " + name, (covariance,), lambda: log_determinant(covariance)
+        )
 
     def take(self, index):
         other = super().take(index)
@@ -211,7 +221,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         covariance = (
             scatter + self.prior_weight * torch.eye(self.n_components, dtype=scatter.dtype)
         ) / (n_rows + self.prior_weight)
-        inverse, _ = solve_and_invert(pack(covariance[..., None]), torch.zeros_like(mean.mT))
+        inverse, *_ = solve_and_invert(pack(covariance[..., None]), torch.zeros_like(mean.mT))
         return Prior(mean, unpack(inverse)[..., 0])
 
     def _scatter(self, name, posterior, mean):
@@ -251,7 +261,7 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         n_rows = posterior.mean.shape[1]
         scatter = self._scatter(name, posterior, prior.mean)
         log_det_prior = log_determinant(pack(prior.precision[..., None]))[:, 0]
-        log_det = log_determinant(posterior.covariance).sum(1)
+        log_det = self._log_determinant(name, variables).sum(1)
         trace = prior.precision.diagonal(dim1=1, dim2=2).sum(1)
         return 0.5 * (
             (prior.precision * scatter).sum((1, 2))

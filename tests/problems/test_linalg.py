@@ -17,17 +17,19 @@ from sklearn_gso.problems._linalg import (
 SIZES = [1, 3, _linalg._MAX_VECTORISED + 1]
 
 
-def definite(k, generator, shift=0.1):
+def definite(k, generator, shift=0.1, n=4):
     """Symmetric positive definite matrices, (T, k, k, n)."""
-    root = torch.randn(2, 4, k, k, generator=generator, dtype=torch.float64)
+    root = torch.randn(2, n, k, k, generator=generator, dtype=torch.float64)
     return (root @ root.mT + shift * torch.eye(k, dtype=torch.float64)).permute(0, 2, 3, 1)
 
 
+@pytest.mark.parametrize("n", [4, 20], ids=["by LAPACK", "vectorised"])
 @pytest.mark.parametrize("k", SIZES)
-def test_solve_and_invert(k, generator):
-    matrix = definite(k, generator)
-    right = torch.randn(2, k, 4, generator=generator, dtype=torch.float64)
-    inverse, solution = solve_and_invert(pack(matrix), right)
+def test_solve_and_invert(k, n, generator):
+    matrix = definite(k, generator, n=n)
+    right = torch.randn(2, k, n, generator=generator, dtype=torch.float64)
+    inverse, solution, log_det = solve_and_invert(pack(matrix), right)
+    torch.testing.assert_close(log_det, log_determinant(pack(matrix)))
     as_batch = matrix.permute(0, 3, 1, 2)
     torch.testing.assert_close(unpack(inverse).permute(0, 3, 1, 2), torch.linalg.inv(as_batch))
     expected = torch.linalg.solve(as_batch, right.permute(0, 2, 1)[..., None])[..., 0]
@@ -47,7 +49,7 @@ def test_half_a_symmetric_matrix_is_the_whole(k, generator):
 
 
 def test_what_is_solved_in_parts_is_the_same(generator, monkeypatch):
-    matrix, right = definite(3, generator), torch.ones(2, 3, 4, dtype=torch.float64)
+    matrix, right = definite(3, generator, n=20), torch.ones(2, 3, 20, dtype=torch.float64)
     whole = (*solve_and_invert(pack(matrix), right), log_determinant(pack(matrix)))
     monkeypatch.setattr(_linalg, "_PART", 1)
     parts = (*solve_and_invert(pack(matrix), right), log_determinant(pack(matrix)))
