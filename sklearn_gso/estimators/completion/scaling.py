@@ -85,7 +85,7 @@ def choose(array, n_components: int, scaling: str = "auto") -> tuple[str, str]:
     error, of_units, of_noise = _compare(_part(array), n_components)
     if error < (_EXPLAINED if well else _UNEXPLAINED):
         return "matrix", "matrix"
-    units = "columns" if of_units > _CLEARLY else "matrix"
+    units = "columns" if of_units > (_CLEARLY if well else 0) else "matrix"
     return units, noises if of_noise > -_CLEARLY else "matrix"
 
 
