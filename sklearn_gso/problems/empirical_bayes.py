@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._left_out import LeftOut
 from ._linalg import counted, inner, log_determinant, outer, pack, solve_and_invert, unpack
 from ._observations import OTHER
 from .base import Problem, Variables, point
@@ -14,8 +15,6 @@ from .matrix_completion import MatrixCompletion, _lines, _row_control
 # In units of the data's mean square. The bias that it leaves in the factors is
 # of its own order, not of its root.
 _MIN_NOISE = 1e-10
-# Share of an entry that its own fit leaves to the others, at least.
-_MIN_UNEXPLAINED = 0.1
 _NOISE_PASSES = 8
 
 
@@ -38,7 +37,7 @@ class Prior(NamedTuple):
     precision: Tensor
 
 
-class EmpiricalBayesCompletion(MatrixCompletion):
+class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
     r"""Variational matrix factorisation with re-estimated hyper-parameters.
 
     With :math:`R_{ij} \sim N(u_i^T v_j, 1/\tau)` on the observed entries,
@@ -281,40 +280,6 @@ class EmpiricalBayesCompletion(MatrixCompletion):
         where a learned rule is about to find what a matrix of low rank is made of.
         """
         return self.difference(after, before).square() < tol * self.unexplained(after)
-
-    def predictive_variance(self, variables) -> Tensor:
-        """Variances of all entries, were they measured, in the units of the data, (T, p, q).
-
-        Noise included. The posteriors of the two factors are taken as independent.
-        """
-        (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
-        spread = counted(outer(u) + cov_u).mT @ cov_v + counted(cov_u).mT @ outer(v)
-        return self.scale.square() * (1 / variables["noise"] + spread)
-
-    def left_out(self, variables):
-        """What each observed entry would leave unexplained were it left out, to first order.
-
-        ``e / (1 - h)``, e being the residual and h the leverage of the entry on both of its
-        rows, and 1 - h; both in the form of a residual.
-        """
-        (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
-        noise = variables["noise"]
-        leverage = self.observed.products(
-            torch.cat([counted(cov_u), counted(outer(u))], 1).mT,
-            torch.cat([noise * outer(v), noise * cov_v], 1).mT,
-        )
-        share = (1 - leverage).clamp(min=_MIN_UNEXPLAINED)
-        return self.observed.residual(u, v) / share, share
-
-    def surprise(self, variables) -> Tensor:
-        """How far left-out entries lie from their predictions, (T,): 1 if variances are right.
-
-        Mean square of ``e / (1 - h)``, see `left_out`, in units of its variance
-        ``1 / (τ (1 - h))``.
-        """
-        error, share = self.left_out(variables)
-        squares = self.observed.squares(error * share.sqrt())["V"]
-        return (variables["noise"][:, 0] * squares).sum(1) / self.n_observed.clamp(min=1)
 
     def row_features(self, variables, name):
         posterior, prior = variables[name], variables["prior_" + name]

@@ -2,7 +2,8 @@
 
 from .alternating import alternate, init_states, rules_for
 from .local_search import explore, try_moves
-from .multistart import Answer, Fixed, Multistart, UntilAgree
+from .multistart import Answer, Multistart
+from .policies import Fixed, UntilAgree
 from .run import Monitor, Run, Status, Trace, minimize
 from .weighting import weighted_average
 

@@ -2,9 +2,7 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ...metrics import relative_error
 from ...problems import EmpiricalBayesCompletion
@@ -20,13 +18,13 @@ from ..matrices import (
     unseen,
 )
 from ..parameters import NONE, choice, integer
-from ..reporting import warn, with_callbacks
-from ..tasks import as_tasks, check_collection, check_observed, check_truths, draw_seed, warn_empty
+from ..reporting import with_callbacks
+from ..tasks import as_tasks, check_observed, draw_seed, warn_empty
+from .checking import Checking
 from .imputing import Imputing
 from .predictions import FittedMatrix, PredictsEntries, completions, deviations, some_entries
 from .scaling import SCALINGS, choose_for_all, name_of
 
-_DEFAULT_COMPONENTS = 10
 _SCORED_FRACTION = 0.1
 
 
@@ -36,7 +34,7 @@ def _knows_noise(completer):
     return True
 
 
-class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
+class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
     """Fit and transform of one matrix or of a collection of them."""
 
     allow_nan = True
@@ -47,60 +45,6 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
 
     def _shared_options(self, arrays):
         return choose_for_all(arrays, self._n_components, self.scaling)
-
-    # What comes in ------------------------------------------------------------------
-
-    def _n_components(self, array) -> int:
-        """Components for a matrix."""
-        if self.n_components is None:
-            return min(_DEFAULT_COMPONENTS, *array.shape)
-        return min(int(self.n_components), *array.shape)
-
-    def _check_components(self, shapes):
-        """``n_components`` is an upper bound: warn where it is out of reach."""
-        if self.n_components is None:
-            return
-        small = [
-            (i, min(shape)) for i, shape in enumerate(shapes) if self.n_components > min(shape)
-        ]
-        if small:
-            number, least = small[0]
-            task = f" of task {number}" if len(shapes) > 1 else ""
-            warn(
-                f"n_components={self.n_components} is more than min(n_samples, n_features)={least}"
-                f"{task}: as many are used."
-            )
-
-    def _checked_matrix(self, X):
-        checks = self._checks()
-        checked = check_array(self._unmasked(X), estimator=self, input_name="X", **checks)
-        array = self._marked(checked)
-        check_observed(array)
-        return array
-
-    def _checked_rows(self, X):
-        checked = validate_data(self, self._unmasked(X), reset=False, **self._checks())
-        array = self._marked(checked)
-        warn_empty([array], columns=False)
-        return array
-
-    def _checked_tasks(self, tasks) -> list:
-        checks = self._checks()
-        unmasked = [self._unmasked(task) for task in tasks]
-        arrays = check_collection(unmasked, self, self._marked, **checks)
-        self._check_components([array.shape for array in arrays])
-        return arrays
-
-    def _checked_truths(self, arrays, y) -> list | None:
-        if y is None:
-            return None
-        checks = self._checks(ensure_all_finite="allow-nan")
-        return [self._marked(truth) for truth in check_truths(y, arrays, self, **checks)]
-
-    def _unseen_truths(self, arrays, y):
-        """The truths where the optimizer does not see them; all where it sees everything."""
-        truths = self._checked_truths(arrays, y)
-        return truths and [_unseen(*pair) for pair in zip(truths, arrays, strict=True)]
 
     # Fitting --------------------------------------------------------------------------
 
@@ -199,32 +143,6 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         """
         arrays = self._validated(X)
         return packed(X, map(self._filled, arrays, self._answers(arrays, completions)))
-
-    @available_if(fitted_on_one)
-    def inverse_transform(self, X):
-        """The way back of a pipeline: filled data as they are, in the columns of the fit.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features_out)
-            As `transform` returns them.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            Without indicators; NaN in columns that the fit dropped.
-        """
-        check_is_fitted(self)
-        names = self._names_out(np.arange(self.n_features_in_).astype(str).astype(object))
-        X = check_array(X, ensure_all_finite="allow-nan", dtype=[np.float64, np.float32], copy=True)
-        if X.shape[1] != len(names):
-            raise ValueError(f"X has {X.shape[1]} columns, but transform gives {len(names)}.")
-        rows = self._fitted.rows
-        if rows.columns is None:
-            return X[:, : self.n_features_in_]
-        whole = np.full((len(X), self.n_features_in_), np.nan, dtype=X.dtype)
-        whole[:, rows.columns] = X[:, : len(rows.columns)]
-        return whole
 
     def reconstruct(self, X):
         """Low-rank estimate of all entries, the observed ones included.
@@ -355,15 +273,3 @@ class BaseCompleter(PredictsEntries, Imputing, AlternatingEstimator):
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _unseen(truth, task):
-    """The truth where the optimizer does not see it; all of it if it sees everything."""
-    rows, columns, values = unseen(truth, task)
-    if not len(values):
-        return truth
-    if sparse.issparse(task):
-        return sparse.csr_array((values, (rows, columns)), shape=task.shape)
-    hidden = np.full(truth.shape, np.nan)
-    hidden[rows, columns] = values
-    return hidden

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import sparse
 from sklearn.impute import MissingIndicator
+from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from ...rules.accepts import FLAG, Accepts, is_flag
+from ..fitting import fitted_on_one
 from ..matrices import check_unique, line_counts, observed_entries, stored, without
 from ..tasks import unmask
 
@@ -153,6 +157,32 @@ class Imputing:
         rows, columns, _ = observed_entries(array)
         missing[rows, columns] = False
         return np.hstack([filled, missing[:, indicator.features_].astype(filled.dtype)])
+
+    @available_if(fitted_on_one)
+    def inverse_transform(self, X):
+        """The way back of a pipeline: filled data as they are, in the columns of the fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            As `transform` returns them.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            Without indicators; NaN in columns that the fit dropped.
+        """
+        check_is_fitted(self)
+        names = self._names_out(np.arange(self.n_features_in_).astype(str).astype(object))
+        X = check_array(X, ensure_all_finite="allow-nan", dtype=[np.float64, np.float32], copy=True)
+        if X.shape[1] != len(names):
+            raise ValueError(f"X has {X.shape[1]} columns, but transform gives {len(names)}.")
+        rows = self._fitted.rows
+        if rows.columns is None:
+            return X[:, : self.n_features_in_]
+        whole = np.full((len(X), self.n_features_in_), np.nan, dtype=X.dtype)
+        whole[:, rows.columns] = X[:, : len(rows.columns)]
+        return whole
 
     def _names_out(self, names):
         """Names of the columns of what `_filled` gives."""
