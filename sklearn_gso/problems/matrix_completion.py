@@ -223,22 +223,24 @@ _MIN_ENTRIES = 3
 _CONSTANT = 1e-12
 
 
-def matrix_units(observed: Observations, centre=None) -> tuple[Tensor | None, Tensor]:
-    """A centre, None for 0, and the root mean square of the entries less the centre.
+def matrix_units(observed: Observations, centre=None) -> tuple[Tensor, Tensor]:
+    """A centre, by default 0, and the root mean square of the entries less the centre.
 
     A column without entries says nothing of the rows: its scale is 0, its centre the mean of
-    all entries.
+    all entries. Where there are fewer of these than rows and columns, no matrix of rank 1 can
+    be told, and most is filled with what is known of nothing: the centre is their mean.
     """
-    if centre is not None:
-        observed = observed.standardised(centre, torch.ones_like(centre))
-    scale = observed.root_mean_square()
     count = observed.counts["V"][:, None]
-    empty = count == 0
-    if not empty.any():
-        return centre, scale
-    mean = observed.column_sums().sum(2, keepdim=True) / count.sum(2, keepdim=True).clamp(min=1)
-    own = torch.where(empty, mean, 0.0)
-    return own if centre is None else own + centre, torch.where(empty, 0.0, scale)
+    total, lines = count.sum(2, keepdim=True), sum(observed.shape[1:])
+    mean = observed.column_sums().sum(2, keepdim=True) / total.clamp(min=1)
+    if centre is None:
+        centre = torch.where(total < lines, mean, 0.0)
+    if centre.any():
+        observed = observed.standardised(centre, torch.ones_like(centre))
+    scale, empty = observed.root_mean_square(), count == 0
+    if empty.any():
+        return torch.where(empty, mean, centre), torch.where(empty, 0.0, scale)
+    return centre, scale
 
 
 def column_units(observed: Observations) -> tuple[Tensor, Tensor]:

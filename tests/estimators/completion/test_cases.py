@@ -180,3 +180,14 @@ def test_default_fits_warn_of_nothing(rng):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gso.fit(with_holes(rng.randn(60, 5), 0.2)[0])
+
+
+@pytest.mark.filterwarnings("ignore:.*have no observed entry")
+def test_where_nothing_is_known_fills_are_the_mean(rng):
+    """Fewer entries than rows and columns, around 3.5."""
+    shape, n = (3000, 60), 500
+    cells = rng.choice(shape[0] * shape[1], n, replace=False)
+    values = 3.5 + 0.5 * rng.randn(n)
+    X = sparse.csr_array((values, (cells // shape[1], cells % shape[1])), shape=shape)
+    filled = gso.fit(X).predict_entries(rng.randint(0, shape[0], 300), rng.randint(0, 60, 300))
+    assert abs(filled.mean() - values.mean()) < 0.1
