@@ -52,6 +52,7 @@ _DIET = (
     "ranks 1 to 10 (12 to 100 for high rank), n_components matched and mismatched, "
     "rates from 1.03 times the counting limit to 0.9, noise 0 to 0.4, 8 to 80 sweeps"
 )
+_TRAINING = {"validate_every": 100, "anneal": True, "averaging": 0.98}
 _KINDS_A_STEP = 6
 # Entries times sweeps that one episode may cost.
 _BUDGET = 500_000
@@ -199,11 +200,7 @@ def pretrain(
     rules = rules_for(problem, rule)
     validation = _validation(rules)
     clock = time.time()
-
-    def source(step):
-        kinds = [*rng.choice(list(KINDS), _KINDS_A_STEP, replace=False), "real columns"]
-        return [draw_episode(kind, rules, rng, generator) for kind in kinds]
-
+    source = _source(rules, rng, generator)
     if checkpoint:
         settings = {"n_steps": n_steps, "seed": seed, "start": start and start.digest(), "new": new}
         parts = {"numpy": Draws(rng), "torch": Draws(generator)}
@@ -213,27 +210,38 @@ def pretrain(
         rules,
         n_steps or _steps_within(minutes, source, rules),
         validation=[episode for episodes in validation.values() for episode in episodes],
-        validate_every=100,
         learning_rate=learning_rate or (1.5e-3 if start else 3e-3),
-        anneal=True,
-        averaging=0.98,
         verbose=verbose,
         checkpoint=checkpoint,
+        **_TRAINING,
     )
     if log:
         _write_log(history, log)
+    about = {"n_steps": history.n_steps, "n_skipped": history.n_skipped, "seed": seed}
+    judged = {"minutes": minutes_since(clock), "validation": _judged(rules, validation)}
+    started_from = start.description if start else None
+    return _described(rule, problem, started_from=started_from, **about, **judged)
+
+
+def _source(rules, rng, generator):
+    """What a step learns from: some kinds, and real tables in every one."""
+
+    def source(step):
+        kinds = [*rng.choice(list(KINDS), _KINDS_A_STEP, replace=False), "real columns"]
+        return [draw_episode(kind, rules, rng, generator) for kind in kinds]
+
+    return source
+
+
+def _described(rule, problem, **about) -> LearnedOptimizer:
+    """The trained rule with what it was trained on."""
     return LearnedOptimizer.from_rules(
         {name: rule for name in problem.moved_names},
         problem,
         general=True,
         trained_on=_DIET,
-        started_from=start.description if start else None,
-        n_steps=history.n_steps,
-        n_skipped=history.n_skipped,
-        seed=seed,
-        minutes=minutes_since(clock),
         versions=versions(),
-        validation=_judged(rules, validation),
+        **about,
     )
 
 
