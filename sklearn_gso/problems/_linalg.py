@@ -108,7 +108,9 @@ def _eliminate(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _lapack(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    factor, _ = torch.linalg.cholesky_ex(matrix.permute(0, 3, 1, 2))
+    factor, failed = torch.linalg.cholesky_ex(matrix.permute(0, 3, 1, 2))
+    if failed.any():
+        return _eliminate(matrix, right)  # which goes on where rounding has made it singular
     solution = torch.cholesky_solve(right.permute(0, 2, 1)[..., None], factor)
     inverse = torch.cholesky_inverse(factor)
     log_det = 2 * factor.diagonal(dim1=2, dim2=3).log().sum(2)

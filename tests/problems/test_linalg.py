@@ -63,3 +63,11 @@ def test_gradient_through_the_solve(k, generator):
     right = torch.randn(1, k, 2, generator=generator, dtype=torch.float64)
     inputs = (pack(matrix).requires_grad_(), right.clone().requires_grad_())
     assert torch.autograd.gradcheck(solve_and_invert, inputs)
+
+
+@pytest.mark.parametrize("k", SIZES)
+def test_singular_matrices_raise_nothing(k):
+    """What comes is not finite, or finite: the loop tells."""
+    matrix = torch.ones(1, k, k, 1, dtype=torch.float64)
+    inverse, solution, _ = solve_and_invert(pack(matrix), torch.ones(1, k, 1, dtype=torch.float64))
+    assert inverse.shape == (1, k * (k + 1) // 2, 1) and solution.shape == (1, k, 1)
