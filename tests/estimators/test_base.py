@@ -21,7 +21,8 @@ from sklearn_gso.estimators.tasks import draw_seed
 from sklearn_gso.rules import ClosedForm, GradientDescent
 from sklearn_gso.solvers import Fixed, Multistart, rules_for
 
-from .sparse_coding import SparseCoder, SparseCoding, draw_tasks
+from ..problems.sparse_coding import SparseCoding
+from .sparse_coding import SparseCoder, draw_tasks
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved")
 

@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn_gso import MetaTraining
 from sklearn_gso.rules import GradientDescent
 
-from .sparse_coding import SparseCoder, SparseCoding, draw_tasks
+from ..problems.sparse_coding import SparseCoding
+from .sparse_coding import SparseCoder, draw_tasks
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved")
 

@@ -64,5 +64,11 @@ class SparseCoding(Problem):
         unexplained = ((misfit + 1e-9) / (total + 1e-9)).log() / 4
         return torch.cat([size, unexplained.expand_as(size)], dim=2)
 
+    def take(self, index):
+        other = self.copied()
+        other.values = self.values[index]
+        other.n_tasks = len(other.values)
+        return other
+
     def reconstruct(self, variables):
         return variables["codes"] @ variables["atoms"]
