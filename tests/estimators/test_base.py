@@ -158,6 +158,7 @@ def test_a_rule_is_learned_by_the_loss_of_the_whole_run(tasks):
     assert plain.learned_optimizer_ is None and plain.history_ == []
 
 
+@pytest.mark.slow
 def test_processes_do_not_matter(tasks):
     """Three shapes, three batches: fit, transform and score here and in two processes."""
     X = [tasks[0], tasks[1], tasks[2][:15], tasks[3][:, :6]]

@@ -64,15 +64,19 @@ SEARCHES = {
 }
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "with_truth"),
     [
-        ("grid", "list", True),
-        ("grid", "unequal", False),
+        slow("grid", "list", True),
+        slow("grid", "unequal", False),
         ("random", "array", True),
         ("random", "list", False),
-        ("halving", "unequal", True),
-        ("halving", "array", False),
+        slow("halving", "unequal", True),
+        slow("halving", "array", False),
     ],
 )
 def test_searches_give_the_same_scores_in_one_process_and_in_two(name, kind, with_truth):

@@ -191,6 +191,7 @@ print(*sys.modules)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Training has not improved on its start")
 def test_predictions_are_bit_equal_in_a_new_process_without_matplotlib(easy_tasks, tmp_path):
     """joblib for estimators, safetensors for optimizers; matplotlib is for plots alone."""

@@ -169,6 +169,7 @@ def objective_after(optimizer):
     return minimize(problem, rules_for(problem, optimizer.rules()), start, 5).objective
 
 
+@pytest.mark.slow
 def test_a_rule_of_ones_own_is_trained_and_goes_on_in_another_process(users_rules, folder):
     expected = []
     for name in ("Nudge", "Stretch"):
