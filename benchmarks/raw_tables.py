@@ -3,7 +3,8 @@
 ``python -m benchmarks.raw_tables`` prints, for each table, the median over the seeds of the error
 of the default completer on the raw table and after a StandardScaler, of column means, and of
 scikit-learn's IterativeImputer and KNNImputer (both after a StandardScaler); and the seconds of
-the first and of IterativeImputer.
+the first and of IterativeImputer. ``--keel 24`` takes so many random parts of KEEL's tables, as
+they are drawn for pretraining: thresholds of ``scaling="auto"`` were set with the others in view.
 """
 
 import argparse
@@ -40,6 +41,10 @@ _MAX_ROWS, _SHARE = 1000, 0.3
 def load(name) -> np.ndarray:
     """Numeric columns with more than two values of a table, its own holes included."""
     package, item = name.split("/")
+    if package == "keel":
+        from pretraining.tables import draw_keel
+
+        return draw_keel(np.random.RandomState(1000 + int(item)))
     if package == "sklearn":
         from sklearn.datasets import load_breast_cancer
 
@@ -105,7 +110,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tables", nargs="*", default=NAMES)
+    parser.add_argument("--keel", type=int, default=0)
     options = parser.parse_args()
+    if options.keel:
+        options.tables = [f"keel/{i}" for i in range(options.keel)]
     print(f"{'table':28s}" + "".join(f"{m:>10s}" for m in METHODS) + "    s raw  s iter.")
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
