@@ -17,6 +17,9 @@ SCALINGS = ("auto", *SCALES)
 # all entries, the columns have units of their own; where they are nearly equal it makes no
 # difference. Between these it is tried out (benchmarks/LOG.md).
 _SURELY, _EQUALLY = 1.0, 0.02
+# What is wide is rather a matrix of one unit, some of whose columns hardly vary, as the pixels
+# of images: only decades speak against it.
+_SURELY_WIDE = 3.0
 # Of the mean one: a column that is nearly constant must not decide alone.
 _LEAST_VARIANCE = 1e-3
 _MIN_ENTRIES = 3
@@ -77,10 +80,10 @@ def choose(array, n_components: int, scaling: str = "auto") -> tuple[str, str]:
     noises = "columns" if well else "matrix"
     if scaling != "auto":
         return scaling, noises if scaling == "columns" else "matrix"
-    excess = _excess(array, counts)
-    if excess >= _SURELY:
+    excess, tall = _excess(array, counts), is_tall(array)
+    if excess >= (_SURELY if tall else _SURELY_WIDE):
         return "columns", noises
-    if excess < _EQUALLY or not (well or is_tall(array)):
+    if excess < _EQUALLY or not (well or tall):
         return "matrix", noises
     error, of_units, of_noise = _compare(_part(array), n_components)
     if error < (_EXPLAINED if well else _UNEXPLAINED):
