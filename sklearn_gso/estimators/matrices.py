@@ -5,10 +5,44 @@ from scipy import sparse
 
 # Entries, and the observed share, from where on stored entries alone are faster.
 _LARGE, _LITTLE = 250_000, 0.05
-# Entries looked at at once.
 # Entries of each column of a large table that a fit needs.
 _ENOUGH = 5000
+# Entries looked at at once.
 _BLOCK = 1 << 17
+# Share of ones among stored entries from where on the others are rather zeros than unknown.
+_ONE_HOT = 0.8
+
+
+def looks_one_hot(X) -> bool:
+    """Whether stored entries of a sparse matrix are ones, and the others rather zeros."""
+    return sparse.issparse(X) and X.nnz > 0 and float(np.mean(X.data == 1)) >= _ONE_HOT
+
+
+def check_numbers(X) -> None:
+    """Raise a ValueError that names the first column of a frame or an array without numbers."""
+    if hasattr(X, "iloc"):
+        if X.ndim == 1:
+            raise ValueError(
+                f"Expected a 2-dimensional container but got {type(X)} instead: pass a "
+                "DataFrame, as X.to_frame()."
+            )
+        columns = [(repr(name), X.iloc[:, j]) for j, name in enumerate(X.columns)]
+    elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OSUmM":
+        columns = [(str(j), column) for j, column in enumerate(X.T)]
+    else:
+        return
+    for name, column in columns:
+        kind = getattr(column.dtype, "kind", "O")
+        if kind in "mM":
+            raise ValueError(
+                f"Column {name} of X holds dates or times: numbers are needed, as days since a "
+                "date, NaN where one is missing."
+            )
+        if kind in "OSU":
+            try:
+                np.asarray(column, dtype=float)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{error}, in column {name} of X.") from error
 
 
 def check_unique(X) -> None:

@@ -101,8 +101,7 @@ class Plan:
         arrays, options, wanted = zip(*items, strict=True)
         answer = self.solve(arrays, options[0], seed, progress)
         with torch.no_grad():
-            runs = [run.variables for run in answer.runs]
-            results = read(answer.problem, answer.weights, runs, wanted)
+            results = read(answer.problem, *answer.parts(), wanted)
         return results, float(answer.best.objective.mean())
 
 
@@ -126,24 +125,26 @@ class FittedRows:
     problem: type
     options: dict  # the units of the fit among them
     weights: np.ndarray
-    runs: list[dict]  # blocks of each run that counts, the best run first
-
-    @staticmethod
-    def order(answer: Answer) -> torch.Tensor:
-        """Numbers of the runs that count, the best one first."""
-        weights = answer.weights[:, 0]
-        order = weights.argsort(descending=True, stable=True)
-        return order[weights[order] >= _MIN_WEIGHT]
+    runs: list[dict]  # blocks of each part that counts, the best run first, a baseline last
 
     @classmethod
     def of(cls, answer: Answer, options: dict, **more):
         """From the answer to one instance; ``more`` for classes that keep more."""
-        problem, order = answer.problem, cls.order(answer)
-        weights = answer.weights[order, 0].numpy()
-        runs = [cls.kept(problem, answer.runs[i].variables) for i in order]
-        units = map_tensors(lambda t: t.numpy(), problem.units)
-        weights = weights / weights.sum()
-        return cls(type(problem), {**options, **units}, weights, runs, **more)
+        weights, parts = cls.main_parts(answer)
+        runs = [cls.kept(answer.problem, variables) for variables in parts]
+        units = map_tensors(lambda t: t.numpy(), answer.problem.units)
+        return cls(type(answer.problem), {**options, **units}, weights, runs, **more)
+
+    @staticmethod
+    def main_parts(answer: Answer) -> tuple[np.ndarray, list]:
+        """Weights and variables of the parts that count."""
+        weights, parts = answer.parts()
+        best, *others = answer.weights[:, 0].argsort(descending=True, stable=True).tolist()
+        others += range(len(answer.runs), len(parts))
+        # What is read from the best run alone is wanted even where the baseline takes all.
+        order = [best] + [i for i in others if weights[i, 0] >= _MIN_WEIGHT]
+        own = weights[order, 0].numpy()
+        return own / own.sum(), [parts[i] for i in order]
 
     @classmethod
     def kept(cls, problem, variables) -> dict:

@@ -109,12 +109,13 @@ def estimates_of(answer: Answer) -> list[np.ndarray]:
     """Estimates of a traced matrix before each sweep and at the end: the runs, as they weigh."""
     # A trace is of all runs of a batch; each ends where it ends, at what it returned.
     ways = [[*run.trace.variables[: int(run.n_iter[0])], run.variables] for run in answer.runs]
-    estimates = []
+    ways += [] if answer.baseline is None else [[answer.baseline.variables]]
+    weights, estimates = answer.parts()[0], []
     for i in range(max(map(len, ways))):
         # A run that has ended before stays where it is.
         now = [way[min(i, len(way) - 1)] for way in ways]
         values = (answer.problem.reconstruct(variables) for variables in now)
-        estimates.append(weighted_average(answer.weights, values)[0].numpy())
+        estimates.append(weighted_average(weights, values)[0].numpy())
     return estimates
 
 

@@ -2,7 +2,8 @@
 
 LAPACK is called once a matrix, which costs more than the arithmetic when the
 matrices are 5 x 5 and there are thousands of them. Here the batch lies in the
-last, contiguous axis and every elimination step is one vectorised pass.
+last, contiguous axis and every elimination step is one vectorised pass; of few
+matrices the passes would cost more than LAPACK's calls.
 
 Symmetric matrices are packed: (T, k, k, n) become their upper triangles,
 (T, k (k + 1) / 2, n), half the memory and half the work of every sum over them.
@@ -14,9 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Above this order, or for fewer matrices a task, LAPACK beats the vectorised elimination
-# (benchmarks/LOG.md).
-_MAX_VECTORISED, _MIN_VECTORISED = 12, 16
+# Above this order, or for fewer matrices for each unit of it, LAPACK beats the vectorised
+# elimination (benchmarks/LOG.md).
+_MAX_VECTORISED, _MIN_VECTORISED = 12, 50
 # Doubles that are eliminated at once: they stay in cache.
 _PART = 1 << 16
 
@@ -117,9 +118,9 @@ def _lapack(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return pack(inverse.permute(0, 2, 3, 1)), solution[..., 0].permute(0, 2, 1), log_det
 
 
-def _is_long(k: int, n: int) -> bool:
-    """Whether operations along the last axis pay, in place of a call for all."""
-    return k <= _MAX_VECTORISED and n >= _MIN_VECTORISED
+def _are_many(k: int, n: int) -> bool:
+    """Whether passes over n matrices at once pay, in place of a call for each."""
+    return k <= _MAX_VECTORISED and n >= _MIN_VECTORISED * k
 
 
 class _SolveAndInvert(torch.autograd.Function):
@@ -127,7 +128,8 @@ class _SolveAndInvert(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, matrix, right):
-        method = _eliminate if _is_long(*right.shape[1:]) else _lapack
+        n_tasks, k, n = right.shape
+        method = _eliminate if _are_many(k, n_tasks * n) else _lapack
         inverse, solution = torch.empty_like(matrix), torch.empty_like(right)
         log_det = torch.empty_like(right[:, 0])
         for part in _in_parts(matrix):
@@ -181,7 +183,7 @@ def log_determinant(packed: Tensor) -> Tensor:
 
 
 def _log_determinant(matrix: Tensor) -> Tensor:
-    if not _is_long(matrix.shape[1], matrix.shape[3]):
+    if not _are_many(matrix.shape[1], matrix.shape[0] * matrix.shape[3]):
         return torch.linalg.slogdet(matrix.permute(0, 3, 1, 2)).logabsdet
     total = matrix.new_zeros(())
     while matrix.shape[1]:

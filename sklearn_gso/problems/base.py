@@ -98,7 +98,7 @@ class Problem(ABC):
     new rows          ``local_blocks``, ``units``; `reconstruct`
     feasible sets     `project`
     non-local moves   `n_moves`, `move_features`, `moved`, `rearranged`, `n_collapsed`
-    weighing of runs  ``weighs_runs``, `unexplained`, `difference`
+    weighing of runs  ``weighs_runs``, `unexplained`, `difference`; `beside_baseline`, `baseline`
     end of a run      `stands_still`
     ================= ======================================================================
 
@@ -230,6 +230,17 @@ class Problem(ABC):
     @optional("averages of runs")
     def difference(self, variables: Variables, other: Variables) -> Tensor:
         """Relative distance of what two results predict, (T,): whether two runs agree."""
+
+    def beside_baseline(self, variables: Variables) -> Tensor:
+        """Squared error of data that are left out, over that of the `baseline`, (T,).
+
+        By default 0: no baseline is asked.
+        """
+        return torch.zeros(self.n_tasks, dtype=torch.float64)
+
+    @optional("answers that a baseline shares")
+    def baseline(self, like: Variables) -> Variables:
+        """The simplest answer, which a run should not be worse than, in the form of ``like``."""
 
     @property
     def n_moves(self) -> int:

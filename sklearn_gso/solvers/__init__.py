@@ -1,8 +1,9 @@
 """How a problem is solved: the loop, one run, several starts, non-local moves."""
 
 from .alternating import alternate, init_states, rules_for
+from .answers import Answer
 from .local_search import explore, try_moves
-from .multistart import Answer, Multistart
+from .multistart import Multistart
 from .policies import Fixed, UntilAgree
 from .run import Monitor, Run, Status, Trace, minimize
 from .weighting import weighted_average

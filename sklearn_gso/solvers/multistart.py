@@ -1,18 +1,18 @@
 """Runs from several random starts: how many, and what each of them weighs in the answer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..problems.base import Problem, Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules
+from .answers import Answer, beside_baseline, untraced
 from .policies import Fixed, Policy, UntilAgree
 from .run import Monitor, Run, in_batches, minimize
 from .safeguard import fallbacks
-from .weighting import by_unexplained, companion_weight, lowest_objective, weighted_average
+from .weighting import by_unexplained, companion_weight, lowest_objective
 
 # Two runs agree if what they predict differs by less than this share: where luck does not
 # matter starts differ by .01 at most, where it does by .05 and more (benchmarks/LOG.md).
@@ -23,37 +23,6 @@ _MINOR = 0.5
 # Variance in units of the data, just above the least one that models estimate: such a run
 # has recovered its task, and other starts could only find the same.
 _EXPLAINED = 2e-10
-
-
-class Answer(NamedTuple):
-    """Runs from several starts, weighted.
-
-    Attributes
-    ----------
-    problem : Problem
-        Of T tasks.
-    runs : list of Run
-        One for each start, the first one's for tasks that needed no other, the classical one
-        among them where there is one.
-    weights : Tensor of shape (len(runs), T)
-        Of each run in the answer to its task; they sum to 1 over the runs.
-    """
-
-    problem: Problem
-    runs: list[Run]
-    weights: Tensor
-
-    @property
-    def best(self) -> Run:
-        """The runs of the largest weight, one a task."""
-        best, largest = _untraced(self.runs[0]), self.weights.argmax(0)
-        for i, run in enumerate(self.runs[1:], start=1):
-            best = where_tasks(largest == i, _untraced(run), best)
-        return best
-
-    def mean(self, function: Callable[[Variables], Tensor]) -> Tensor:
-        """Weighted average of a function of each run's variables, (T, ...)."""
-        return weighted_average(self.weights, (function(run.variables) for run in self.runs))
 
 
 @dataclass(frozen=True)
@@ -109,7 +78,8 @@ class Multistart:
                 alone = _starts(problem, tasks, 1, generator)
                 runs.add(fallbacks(rules), alone, tasks, companion=True)
             self._until_agreed(runs, rules, tasks, generator)
-        return Answer(problem, runs.runs, runs.weights())
+        answer = Answer(problem, runs.runs, runs.weights())
+        return answer if runs.stopped else beside_baseline(answer)
 
     def _until_agreed(self, runs, rules, tasks, generator):
         """Runs from new starts for those tasks of which no run confirms the best."""
@@ -246,14 +216,10 @@ class _Runs:
         return torch.cat([parts[0], weight[None], parts[1]]) / (1 + weight)
 
 
-def _untraced(run: Run) -> Run:
-    return run._replace(trace=None)
-
-
 def _placed(run: Run, tasks: Tensor, first: Run) -> Run:
     """A run of some tasks, the first run for the others."""
     return map_tensors(
-        lambda part, whole: whole.index_copy(0, tasks, part), _untraced(run), _untraced(first)
+        lambda part, whole: whole.index_copy(0, tasks, part), untraced(run), untraced(first)
     )
 
 

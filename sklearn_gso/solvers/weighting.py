@@ -11,6 +11,10 @@ _WEIGHT_POWER = 4
 # Of a run's outer steps: one that the safeguard held back more often explains the entries it
 # saw better than it should (uniform noise and ranks beyond counting look recovered then).
 _MAX_GUARDED = 0.25
+# How fast a baseline does where a run predicts left-out entries better: with a tenth less of
+# their variance it has a sixth. No lower error was found with 8 or 32 (benchmarks/LOG.md).
+_BASELINE_POWER = 16
+_MOST = 10.0
 # How fast a classical run loses weight where learned ones explain more: with a tenth more
 # unexplained it has a sixth instead of half (benchmarks/LOG.md).
 _COMPANION_POWER = 16
@@ -59,3 +63,16 @@ def companion_weight(least, unexplained, made) -> Tensor:
     vanishes, as with matrices that only the learned rule recovers.
     """
     return torch.where(made, (least / unexplained).clamp(max=1.0) ** _COMPANION_POWER, 0.0)
+
+
+def baseline_weight(shares: Tensor) -> Tensor:
+    """Weight of a baseline beside that of all runs together, which is 1, (T,).
+
+    Parameters
+    ----------
+    shares : Tensor of shape (n_runs, T)
+        Squared errors of left-out entries over the baseline's. The least counts: a run that
+        does no better than the baseline may hide beside another one that does.
+    """
+    least = shares.nan_to_num(nan=torch.inf).amin(0).clamp(max=_MOST)
+    return least**_BASELINE_POWER

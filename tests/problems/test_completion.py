@@ -155,3 +155,32 @@ def test_row_features_ignore_rotation_and_units(noisy_values, generator, problem
 def test_point_of_a_posterior_is_its_mean(noisy_values, generator):
     v = EmpiricalBayesCompletion(noisy_values, 2).init(generator)
     assert point(v["U"]) is v["U"].mean and point(v["noise"]) is v["noise"]
+
+
+# A baseline beside the runs --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale, noise", [("rms", "matrix"), ("rms", "columns"), ("columns",) * 2])
+def test_the_baseline_is_the_mean_of_each_column(noisy_values, generator, scale, noise):
+    values = noisy_values + 10 * torch.arange(noisy_values.shape[2])
+    problem = EmpiricalBayesCompletion(values, 3, scale=scale, noise=noise)
+    baseline = problem.baseline(problem.init(generator))
+    means = torch.nanmean(values, 1, keepdim=True).expand_as(values)
+    torch.testing.assert_close(problem.reconstruct(baseline), means)
+    # Entries of a new row do not change it, and it is nearly as good as itself: each column's
+    # mean without the entry in question lies a little farther from it.
+    again = {**baseline, "U": problem.minimize_block(baseline, "U")}
+    torch.testing.assert_close(problem.reconstruct(again), means, rtol=1e-6, atol=1e-6)
+    count = (~values.isnan()).sum(1).double()
+    own = (count * (1 - 1 / count) ** 2).sum(1) / count.sum(1)
+    torch.testing.assert_close(problem.beside_baseline(baseline), own, rtol=1e-6, atol=1e-6)
+
+
+def test_what_is_explained_is_far_below_the_baseline(easy_tasks, generator):
+    problem = EmpiricalBayesCompletion(torch.from_numpy(np.stack(easy_tasks[0])), 2)
+    variables = problem.init(generator)
+    start = problem.beside_baseline(variables)
+    for _ in range(30):
+        for name in problem.block_names:
+            variables[name] = problem.minimize_block(variables, name)
+    assert (problem.beside_baseline(variables) < 1e-3).all() and (start > 0.5).all()

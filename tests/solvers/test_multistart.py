@@ -87,6 +87,32 @@ def test_what_is_recovered_needs_one_run(easy_tasks, pretrained, policy):
     assert (answer.weights == 1).all() and len(answer.runs) == 1
 
 
+# Beside a baseline ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share, weight", [(2.0, 2.0**16), (1.0, 1.0), (0.9, 0.9**16), (0.5, 0)])
+def test_the_better_the_best_run_predicts_left_out_data_the_less_a_baseline_weighs(
+    problem, monkeypatch, share, weight
+):
+    shares = iter([torch.full((3,), value) for value in (3.0, share)])
+    monkeypatch.setattr(EmpiricalBayesCompletion, "beside_baseline", lambda *_: next(shares))
+    answer = solve(problem, rules_for(problem, ClosedForm()), Fixed(2), 3)
+    runs = answer._replace(baseline=None).mean(problem.reconstruct)
+    if not weight:
+        assert answer.baseline is None
+        return
+    torch.testing.assert_close(answer.baseline.weight, torch.full((3,), weight))
+    baseline = problem.reconstruct(problem.baseline(answer.best.variables))
+    expected = (runs + weight * baseline) / (1 + weight)
+    torch.testing.assert_close(answer.mean(problem.reconstruct), expected)
+
+
+def test_runs_that_recover_a_matrix_have_no_baseline_beside_them(easy_tasks):
+    problem = EmpiricalBayesCompletion(torch.from_numpy(np.stack(easy_tasks[0])), 2)
+    answer = solve(problem, rules_for(problem, ClosedForm()), Fixed(2))
+    assert answer.baseline is None
+
+
 # Until two agree ------------------------------------------------------------------------
 
 

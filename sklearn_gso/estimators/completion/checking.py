@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ..matrices import unseen
+from ..matrices import looks_one_hot, unseen
 from ..reporting import warn
 from ..tasks import check_collection, check_observed, check_truths, warn_empty
 
@@ -48,6 +48,11 @@ class Checking:
         checked = check_array(self._unmasked(X), estimator=self, input_name="X", **checks)
         array = self._marked(checked)
         check_observed(array)
+        if looks_one_hot(array):
+            warn(
+                "Most stored entries of X are 1, as in one-hot columns. What a sparse matrix does "
+                "not store counts as missing, not as 0; where it is 0, pass X.toarray()."
+            )
         return array
 
     def _checked_rows(self, X):

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...rules.accepts import FLAG, Accepts, is_flag
 from ..fitting import fitted_on_one
-from ..matrices import check_unique, line_counts, observed_entries, stored, without
+from ..matrices import check_numbers, check_unique, line_counts, observed_entries, stored, without
 from ..tasks import unmask
 
 
@@ -57,9 +57,16 @@ class Imputing:
         """NaN for masked entries and, among objects, for all kinds of null."""
         X = unmask(X)
         check_unique(X)
-        if not _is_null(self.missing_values):
-            return X
-        if hasattr(X, "notna") and any(getattr(t, "kind", "") == "O" for t in X.dtypes):
+        X = self._without_null(X) if _is_null(self.missing_values) else X
+        check_numbers(X)
+        return X
+
+    def _without_null(self, X):
+        if (
+            hasattr(X, "notna")
+            and X.ndim == 2
+            and any(getattr(t, "kind", "") == "O" for t in X.dtypes)
+        ):
             return X.where(X.notna(), np.nan)
         if isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2:
             return np.where(np.frompyfunc(_is_null, 1, 1)(X).astype(bool), np.nan, X)

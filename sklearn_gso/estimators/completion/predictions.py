@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ...problems import map_tensors, point
-from ...solvers import Answer, weighted_average
+from ...solvers import weighted_average
 from ..fitting import fitted_on_one
 from ..parallel import share_of_threads
 from ..solving import FittedRows, Mean, reconstruction, to_tensors
@@ -65,17 +65,16 @@ class FittedMatrix(FittedRows):
 
     @classmethod
     def of(cls, answer, options, keep_rows=True, **more):
-        problem, order = answer.problem, cls.order(answer)
-        runs = []
-        for i in order:
-            run = answer.runs[i]
+        problem, (weights, parts) = answer.problem, cls.main_parts(answer)
+        runs, row_means = [], []
+        for variables in parts:
             # The rows as new ones will be solved, given the others.
-            left = problem.minimize_block(run.variables, "U")
-            variables = with_surprise(problem, {**run.variables, "U": left})
-            runs.append(run._replace(variables=variables))
-        answer = Answer(problem, runs, answer.weights[order])
-        row_means = [point(run.variables["U"])[0].numpy() for run in runs if keep_rows]
-        return super().of(answer, options, row_means=row_means, **more)
+            left = problem.minimize_block(variables, "U")
+            variables = with_surprise(problem, {**variables, "U": left})
+            runs.append(cls.kept(problem, variables))
+            row_means += [point(left)[0].numpy()] * keep_rows
+        units = map_tensors(lambda t: t.numpy(), problem.units)
+        return cls(type(problem), {**options, **units}, weights, runs, row_means, **more)
 
     def components(self) -> np.ndarray:
         """Vᵀ of the run that weighs most, in the units of the data, (k, n_columns)."""

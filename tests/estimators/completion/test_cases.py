@@ -191,3 +191,51 @@ def test_where_nothing_is_known_fills_are_the_mean(rng):
     X = sparse.csr_array((values, (cells // shape[1], cells % shape[1])), shape=shape)
     filled = gso.fit(X).predict_entries(rng.randint(0, shape[0], 300), rng.randint(0, 60, 300))
     assert abs(filled.mean() - values.mean()) < 0.1
+
+
+def test_where_something_can_be_told_the_means_have_no_part():
+    X, truth = make_low_rank_tasks(1, shape=(60, 40), rank=3, rate=0.4, mean=1.0, random_state=0)
+    fitted = gso.fit(X[0])
+    assert np.linalg.norm(fitted.reconstruct(X[0]) - truth[0]) < 1e-5 * np.linalg.norm(truth[0])
+
+
+NUMBERS = pd.DataFrame(np.random.RandomState(0).randn(12, 2), columns=["a", "b"])
+DAYS = pd.date_range("2020", periods=12)
+
+
+@pytest.mark.parametrize("completer", [gso, ALSMatrixCompleter()])
+@pytest.mark.parametrize(
+    "column, message",
+    [
+        (["x", "y"] * 6, "could not convert string to float: 'x', in column 's'"),
+        (pd.Categorical(["x", "y"] * 6), "could not convert string to float: 'x', in column 's'"),
+        (DAYS, "Column 's' of X holds dates"),
+        (DAYS - DAYS[3], "Column 's' of X holds dates"),
+        ([pd.NaT, *DAYS[1:]], "Column 's' of X holds dates"),
+    ],
+)
+def test_a_column_without_numbers_is_named(completer, column, message):
+    with pytest.raises(ValueError, match=message):
+        completer.fit(NUMBERS.assign(s=column))
+    fitted = completer.fit(NUMBERS.assign(s=1.0))
+    with pytest.raises(ValueError, match=message):
+        fitted.transform(NUMBERS.assign(s=column))
+
+
+def test_dates_in_arrays_are_no_numbers():
+    with pytest.raises(ValueError, match="Column 0 of X holds dates"):
+        gso.fit(np.array([["2020-01-01", "NaT"]] * 5, dtype="datetime64[D]"))
+
+
+def test_one_column_of_a_frame_is_no_frame():
+    with pytest.raises(ValueError, match="Expected a 2-dimensional container.*to_frame"):
+        gso.fit(NUMBERS["a"])
+
+
+def test_sparse_ones_are_rather_beside_zeros(rng):
+    hot = sparse.csr_array(np.c_[np.eye(4)[np.arange(32) % 4], np.ones(32)])
+    with pytest.warns(UserWarning, match="Most stored entries of X are 1.*toarray"):
+        gso.fit(hot)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gso.fit(sparse.csr_array(rng.rand(30, 4) * (rng.rand(30, 4) < 0.7)))
