@@ -86,10 +86,10 @@ def compare(data, n_splits):
 
 
 def show(data, ratings, found, n_splits):
-    """Means over splits; of errors less the first method's with the standard error."""
+    """Means over splits; of errors minus the first method's, with the standard error."""
     p, q = ratings.shape
     print(f"\n{data}: {p} x {q}, {len(ratings.values)} ratings, {n_splits} splits\n")
-    print("| method | rmse | less the first's | seconds | 90 % intervals hold | rmse, new users |")
+    print("| method | rmse | minus the first | seconds | 90 % intervals hold | rmse, new users |")
     print("|---|---|---|---|---|---|")
     first = next(iter(found.values()))
     for name, rows in found.items():
