@@ -9,6 +9,8 @@ from ._linalg import counted, outer, pack
 
 # Share of an entry that its own fit leaves to the others, at least.
 _MIN_UNEXPLAINED = 0.1
+# Entries of a common variance that each column's counts beside its own.
+_DRAWN = 5
 # Of the squares of a column's entries: what varies less is constant up to rounding.
 _CONSTANT = 1e-20
 _MIN_NOISE = 1e-10
@@ -60,36 +62,46 @@ class LeftOut:
         squares = self.observed.squares(error * share.sqrt())["V"]
         return (variables["noise"][:, 0] * squares).sum(1) / self.n_observed.clamp(min=1)
 
-    def _means_and_squares(self) -> tuple[Tensor, Tensor]:
-        """Mean of each column, and the sum of the squares of what is left, (T, q) each."""
-        count = self.row_counts["V"].clamp(min=1)
-        mean = self.observed.column_sums()[:, 0] / count
+    def _spread(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each column the mean, what is left in squares, and the variance, (T, q) each.
+
+        Variances are drawn to their common one: of few entries they may be anything.
+        """
+        count = self.row_counts["V"]
+        mean = self.observed.column_sums()[:, 0] / count.clamp(min=1)
         total = self.observed.squares(self.observed.entries())["V"]
         left = total - count * mean.square()
-        return mean, torch.where(left > _CONSTANT * total, left, 0.0)
+        left = torch.where(left > _CONSTANT * total, left, 0.0)
+        common = left.sum(1, keepdim=True) / self.n_observed[:, None].clamp(min=1)
+        return mean, left, (left + _DRAWN * common) / (count + _DRAWN)
 
     def beside_baseline(self, variables):
-        """As `left_out`, squared, over what columns' means leave; each column counts alike."""
+        """As `left_out`, squared, over what columns' means leave, both in columns' variances.
+
+        An entry counts by what its own fit leaves to the others: where that is little, the
+        first order says little.
+        """
         count = self.row_counts["V"]
-        _, squares = self._means_and_squares()
+        mean, _, variance = self._spread()
+        error, share = self.left_out(variables)
+        ones = torch.ones_like(self.row_counts["U"])[..., None]
+        means = self.observed.residual(ones, mean[..., None])
+        own, means = (self.observed.squares(e * share.sqrt())["V"] for e in (error, means))
         # Each mean without the entry that it is to tell.
-        means = squares * (count / (count - 1).clamp(min=1)).square()
-        own = self.observed.squares(self.left_out(variables)[0])["V"]
-        tells = (means > 0) & (count > 1)
-        ratio = torch.where(tells, own / torch.where(tells, means, 1.0), 0.0)
-        count = torch.where(tells, count, 0.0)
-        total = count.sum(1)
-        return torch.where(total > 0, (count * ratio).sum(1) / total.clamp(min=1), torch.inf)
+        means = means * (count / (count - 1).clamp(min=1)).square()
+        weight = torch.where((variance > 0) & (count > 1), 1 / variance, 0.0)
+        own, means = ((weight * squares).sum(1) for squares in (own, means))
+        return torch.where(means > 0, own / means, torch.inf)
 
     def baseline(self, like):
         """Variables that say the mean of each column whatever the row is."""
-        mean, squares = self._means_and_squares()
+        mean, left, variance = self._spread()
         identity = torch.eye(self.n_components, dtype=mean.dtype)
-        # A noise of the columns is drawn to their common one, as in the problem itself.
-        common = squares.sum(1, keepdim=True) / self.n_observed[:, None].clamp(min=1)
-        count = self.row_counts["V"] * (like["noise"].shape[2] > 1) * self.by_column[:, 0]
-        variance = (squares + common) / (count + 1) if count.any() else common
-        noise = 1 / variance.clamp(min=_MIN_NOISE)
+        common = left.sum(1, keepdim=True) / self.n_observed[:, None].clamp(min=1)
+        if like["noise"].shape[2] == 1:
+            variance = common
+        noise = torch.where(self.by_column[:, 0], 1 / variance, 1 / common)
+        noise = noise.clamp(max=1 / _MIN_NOISE)
         certain = _CERTAIN * (1 + (noise * mean.square()).sum(1))[:, None, None]
         covariance = pack(identity[None, ..., None]) / certain
         rows = {"U": identity[:1], "V": mean[..., None] * identity[:1]}

@@ -32,6 +32,8 @@ _EXPLAINED = 0.05
 # With few entries runs of low rank have not found it yet; where they have found nothing the
 # matrix is a table, if it has the shape of one.
 _UNEXPLAINED, _TALL = 0.7, 1.5
+# Of the entries: what is known in fewer places holds ratings of one unit rather than columns.
+_KNOWN = 0.1
 # Of an entry that its own fit leaves to the others.
 _LEAST_SHARE = 0.1
 # Of the tasks of a collection.
@@ -83,7 +85,7 @@ def choose(array, n_components: int, scaling: str = "auto") -> tuple[str, str]:
     excess, tall = _excess(array, counts), is_tall(array)
     if excess >= (_SURELY if tall else _SURELY_WIDE):
         return "columns", noises
-    if excess < _EQUALLY or not (well or tall):
+    if excess < _EQUALLY or _is_scattered(array, counts) or not (well or tall):
         return "matrix", noises
     error, of_units, of_noise = _compare(_part(array), n_components)
     if error < (_EXPLAINED if well else _UNEXPLAINED):
@@ -95,7 +97,12 @@ def choose(array, n_components: int, scaling: str = "auto") -> tuple[str, str]:
 def is_tall(array) -> bool:
     """Whether a matrix has the shape of a table."""
     counts = line_counts(array)[1]
-    return array.shape[0] >= _TALL * array.shape[1] and bool(np.median(counts) >= _AT_LEAST)
+    tall = array.shape[0] >= _TALL * array.shape[1] and np.median(counts) >= _AT_LEAST
+    return bool(tall) and not _is_scattered(array, counts)
+
+
+def _is_scattered(array, counts) -> bool:
+    return counts.sum() < _KNOWN * array.shape[0] * array.shape[1]
 
 
 def _excess(array, counts) -> float:
