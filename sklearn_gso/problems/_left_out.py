@@ -9,6 +9,8 @@ from ._linalg import counted, outer, pack
 
 # Share of an entry that its own fit leaves to the others, at least.
 _MIN_UNEXPLAINED = 0.1
+# Entries that tell a mean over all of them to a third of a percent.
+_ENOUGH = 200_000
 # Entries of a common variance that each column's counts beside its own.
 _DRAWN = 5
 # Of the squares of a column's entries: what varies less is constant up to rounding.
@@ -37,20 +39,21 @@ class LeftOut:
         spread = counted(outer(u) + cov_u).mT @ cov_v + counted(cov_u).mT @ outer(v)
         return self.scale.square() * (1 / variables["noise"] + spread)
 
-    def left_out(self, variables):
+    def left_out(self, variables, observed=None):
         """What each observed entry would leave unexplained were it left out, to first order.
 
         ``e / (1 - h)``, e being the residual and h the leverage of the entry on both of its
-        rows, and 1 - h; both in the form of a residual.
+        rows, and 1 - h; both in the form of a residual of ``observed``, by default of all.
         """
+        observed = self.observed if observed is None else observed
         (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
         noise = variables["noise"]
-        leverage = self.observed.products(
+        leverage = observed.products(
             torch.cat([counted(cov_u), counted(outer(u))], 1).mT,
             torch.cat([noise * outer(v), noise * cov_v], 1).mT,
         )
         share = (1 - leverage).clamp(min=_MIN_UNEXPLAINED)
-        return self.observed.residual(u, v) / share, share
+        return observed.residual(u, v) / share, share
 
     def surprise(self, variables) -> Tensor:
         """How far left-out entries lie from their predictions, (T,): 1 if variances are right.
@@ -58,9 +61,11 @@ class LeftOut:
         Mean square of ``e / (1 - h)``, see `left_out`, in units of its variance
         ``1 / (τ (1 - h))``.
         """
-        error, share = self.left_out(variables)
-        squares = self.observed.squares(error * share.sqrt())["V"]
-        return (variables["noise"][:, 0] * squares).sum(1) / self.n_observed.clamp(min=1)
+        some = self.observed.some(_ENOUGH)
+        error, share = self.left_out(variables, some)
+        squares = some.squares(error * share.sqrt())["V"]
+        count = some.counts["V"].sum(1).clamp(min=1)
+        return (variables["noise"][:, 0] * squares).sum(1) / count
 
     def _spread(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of each column the mean, what is left in squares, and the variance, (T, q) each.
@@ -83,10 +88,11 @@ class LeftOut:
         """
         count = self.row_counts["V"]
         mean, _, variance = self._spread()
-        error, share = self.left_out(variables)
+        some = self.observed.some(_ENOUGH)
+        error, share = self.left_out(variables, some)
         ones = torch.ones_like(self.row_counts["U"])[..., None]
-        means = self.observed.residual(ones, mean[..., None])
-        own, means = (self.observed.squares(e * share.sqrt())["V"] for e in (error, means))
+        means = some.residual(ones, mean[..., None])
+        own, means = (some.squares(e * share.sqrt())["V"] for e in (error, means))
         # Each mean without the entry that it is to tell.
         means = means * (count / (count - 1).clamp(min=1)).square()
         weight = torch.where((variance > 0) & (count > 1), 1 / variance, 0.0)

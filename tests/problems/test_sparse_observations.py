@@ -6,7 +6,13 @@ import torch
 from scipy import sparse
 
 from sklearn_gso.learned_optimizers import find_optimizer
-from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion, map_tensors, point
+from sklearn_gso.problems import (
+    EmpiricalBayesCompletion,
+    MatrixCompletion,
+    _left_out,
+    map_tensors,
+    point,
+)
 from sklearn_gso.problems._sparse_observations import SparseObservations, _Meet, _Multiply
 from sklearn_gso.rules import ClosedForm, GradientDescent, LSTMControl, LSTMStep
 from sklearn_gso.solvers import Fixed, Multistart, alternate, rules_for
@@ -210,3 +216,19 @@ def test_data_of_the_caller_are_not_changed():
     after = (unsorted.data, unsorted.indices, unsorted.indptr)
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_some_entries_tell_what_all_do(rng, generator, monkeypatch):
+    dense = np.where(rng.rand(200, 150) < 0.3, rng.randn(200, 150) + np.arange(150), np.nan)
+    rows, columns = np.nonzero(~np.isnan(dense))
+    X = sparse.csr_array((dense[rows, columns], (rows, columns)), shape=dense.shape)
+    problem = EmpiricalBayesCompletion([X], 3)
+    variables = problem.init(generator)
+    for name in 3 * problem.block_names:
+        variables[name] = problem.minimize_block(variables, name)
+    every = [tell(variables) for tell in (problem.surprise, problem.beside_baseline)]
+    monkeypatch.setattr(_left_out, "_ENOUGH", 2000)
+    some = [tell(variables) for tell in (problem.surprise, problem.beside_baseline)]
+    assert len(problem.observed.some(2000).values) < 0.3 * len(rows)
+    torch.testing.assert_close(some, every, rtol=0.1, atol=0)
+    assert not torch.equal(some[0], every[0])
