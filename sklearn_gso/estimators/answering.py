@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .fitting import fitted_on_one
-from .parallel import in_chunks
+from .parallel import in_chunks, largest_of, share_of_threads
 from .reporting import Progress
 from .solving import Item, Mean, Plan, kind_of, reconstruction
 from .tasks import as_tasks, batches, same_container
@@ -103,17 +103,18 @@ class Answering(TransformerMixin):
     def _answers(self, arrays, read, wanted=None) -> list:
         """What a reader makes of each data set; the same for any ``n_jobs``."""
         wanted, fitted = wanted or [None] * len(arrays), self._fitted
-        if fitted.rows is not None:
-            pairs = zip(arrays, wanted, strict=True)
-            return [fitted.rows.read(read, array, own) for array, own in pairs]
-        items = [
-            Item(array, self._options(array, fitted.shared), own)
-            for array, own in zip(arrays, wanted, strict=True)
-        ]
-        chunks = batches(items, kind_of, self._cost)
-        seeds = np.random.RandomState(fitted.seed).randint(2**31 - 1, size=len(chunks))
-        solve = _Reading(self._plan(fitted.optimizer), read)
-        return in_chunks(solve, items, chunks, seeds, self.n_jobs, self.verbose)
+        with share_of_threads(size=largest_of(arrays)):
+            if fitted.rows is not None:
+                pairs = zip(arrays, wanted, strict=True)
+                return [fitted.rows.read(read, array, own) for array, own in pairs]
+            items = [
+                Item(array, self._options(array, fitted.shared), own)
+                for array, own in zip(arrays, wanted, strict=True)
+            ]
+            chunks = batches(items, kind_of, self._cost)
+            seeds = np.random.RandomState(fitted.seed).randint(2**31 - 1, size=len(chunks))
+            solve = _Reading(self._plan(fitted.optimizer), read)
+            return in_chunks(solve, items, chunks, seeds, self.n_jobs, self.verbose)
 
     def _cost(self, item: Item) -> float:
         """Doubles that solving a data set takes."""

@@ -12,7 +12,7 @@ from ..rules import Recipe, UpdateRule, recipe
 from ..solvers import Fixed, Multistart
 from ..training import History
 from .learning import Learner, open_checkpoint, warn_about
-from .parallel import share_of_threads
+from .parallel import largest_of, share_of_threads
 from .parameters import MetaTraining, check_rule, check_table
 from .reporting import CallbackSupportMixin, FitProgress
 from .solving import FittedRows, Item, Plan
@@ -135,7 +135,7 @@ class Fitting(CallbackSupportMixin):
         tasks = as_tasks(X)
         progress = FitProgress(self, X, y)
         fit = self._fit_one if tasks is None else self._fit_collection
-        with share_of_threads():
+        with share_of_threads(size=largest_of([X] if tasks is None else tasks)):
             fitted, attributes = fit(X if tasks is None else tasks, y, progress, **given)
         self._become(fitted, attributes)
         progress.end()

@@ -9,24 +9,41 @@ from threadpoolctl import threadpool_limits
 
 from .reporting import Progress
 
+# Entries of a data set with fewer of which a second thread costs more than it brings: all
+# that is done with them at once stays in the cache of one core.
+_LARGE = 1_000_000
+
 
 @contextmanager
-def share_of_threads(n_workers: int | None = None):
+def share_of_threads(n_workers: int | None = None, size: int = _LARGE):
     """Within it torch uses at most this worker's share of the cores.
 
-    By default all of them in the main thread and one in any other, which has others beside
-    it. What joblib and dask set in the environment of new processes covers neither threads
-    nor processes that had begun before.
+    By default all of them in the main thread, if the data have a large ``size``, and one in
+    any other thread, which has others beside it. What joblib and dask set in the environment
+    of new processes covers neither threads nor processes that had begun before.
     """
     if n_workers is None and current_thread() is main_thread():
+        n_threads = torch.get_num_threads()
         with _plain_torch():
-            yield
+            if size >= _LARGE or n_threads == 1:
+                yield
+                return
+            torch.set_num_threads(1)
+            try:
+                yield
+            finally:
+                torch.set_num_threads(n_threads)
         return
     share = max(1, cpu_count() // n_workers) if n_workers else 1
     # Asking sets up torch in this thread, which would undo the limit later.
     limit = min(torch.get_num_threads(), share)
     with threadpool_limits(limit, user_api="openmp"), _plain_torch():
         yield
+
+
+def largest_of(tasks) -> int:
+    """Entries of the largest of some data sets; what has no size counts as large."""
+    return max((int(getattr(task, "size", _LARGE)) for task in tasks), default=0)
 
 
 @contextmanager

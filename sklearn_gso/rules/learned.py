@@ -39,11 +39,12 @@ class Network(nn.Module):
     def __init__(self, n_inputs, n_outputs, hidden_size, n_layers, generator=None):
         super().__init__()
         sizes = [n_inputs] + [hidden_size] * n_layers
-        self.cells = nn.ModuleList(
-            nn.utils.skip_init(nn.LSTMCell, a, hidden_size, dtype=_NETWORK_DTYPE)
-            for a in sizes[:-1]
-        )
-        self.output = nn.utils.skip_init(nn.Linear, hidden_size, n_outputs, dtype=_NETWORK_DTYPE)
+        # Torch draws weights of its own, from the caller's generator. (`skip_init` would not,
+        # but imports for half a second.)
+        with torch.random.fork_rng(devices=[]):
+            cells = [nn.LSTMCell(a, hidden_size, dtype=_NETWORK_DTYPE) for a in sizes[:-1]]
+            self.output = nn.Linear(hidden_size, n_outputs, dtype=_NETWORK_DTYPE)
+        self.cells = nn.ModuleList(cells)
         self.hidden_size, self.n_layers = hidden_size, n_layers
         self.reset_parameters(generator)
 

@@ -12,8 +12,9 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture, GSOMatrixCompleter
 from sklearn_gso.datasets import make_low_rank_tasks, make_mixture_tasks
+from sklearn_gso.estimators import parallel
 from sklearn_gso.estimators.parallel import in_chunks, share_of_threads
-from sklearn_gso.problems import MatrixCompletion
+from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
 
 N_CORES = joblib.cpu_count()
 COMPLETER = GSOMatrixCompleter(2, max_iter=4, n_epochs=0, n_init=1, n_jobs=2, random_state=0)
@@ -138,6 +139,21 @@ def test_searches_in_threads_share_the_cores(backend, many_threads):
     assert torch.get_num_threads() == N_CORES
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_small_data_take_one_thread(many_threads, monkeypatch, large):
+    if large:
+        monkeypatch.setattr(parallel, "_LARGE", 100)
+    seen, objective = set(), EmpiricalBayesCompletion.objective
+
+    def watched(self, variables):
+        seen.add(torch.get_num_threads())
+        return objective(self, variables)
+
+    monkeypatch.setattr(EmpiricalBayesCompletion, "objective", watched)
+    GSOMatrixCompleter(2, max_iter=2, random_state=0).fit(collection()[0])
+    assert seen == {N_CORES if large else 1} and torch.get_num_threads() == N_CORES
+
+
 def test_shares(many_threads):
     def threads(*arguments):
         with share_of_threads(*arguments):
@@ -145,6 +161,8 @@ def test_shares(many_threads):
 
     assert threads() == N_CORES and threads(1) == N_CORES and threads(N_CORES) == 1
     assert threads(3 * N_CORES) == 1  # one is the least
+    assert threads(None, 1000) == 1  # small data need no more
+    assert torch.get_num_threads() == N_CORES
     torch.set_num_threads(1)
     assert threads(1) == 1  # who has less keeps less
     torch.set_num_threads(N_CORES)
