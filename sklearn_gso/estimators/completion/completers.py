@@ -77,6 +77,8 @@ class GSOMatrixCompleter(BaseCompleter):
         (`LearnedOptimizer.is_general`: the one that comes with the package, not one that was
         trained on your tasks) also has one classical run beside them: it weighs half of the
         answer where it explains the data as well, and less and less where it does not.
+        Without ``alpha`` columns' means stand beside all of them: they take the answer where
+        runs predict left-out entries no better.
     safeguard : {"step", "run", "none"}, default="step"
         "step": an outer step whose objective is not finite, or gives back more than
         a tenth of the descent so far, is replaced by the classical one; the last
