@@ -6,6 +6,7 @@ A covariance block is ``(T, K, D, D)`` for "full", ``(T, 1, D, D)`` for "tied",
 
 import copy
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -65,25 +66,66 @@ def scatters(points: Tensor, means: Tensor, weights: Tensor) -> Tensor:
     return (weights[:, :, None] * deviation) @ deviation.mT
 
 
-def fit_covariances(kind, points, means, weights, reg_covar, counts) -> Tensor:
-    """Maximum-likelihood covariances of one type, ``reg_covar`` on their diagonals.
+class CovariancePrior(NamedTuple):
+    r"""So many samples of one Gaussian more, for every covariance that is estimated.
 
-    ``counts`` (T, K) are the sums of the ``weights``.
+    Its penalty is ``weight`` times the divergence of that Gaussian from each component's, both
+    centred: zero where they agree, infinite where a covariance is singular [1]_.
+
+    .. math::
+        \frac{m}{2} \sum_k \operatorname{tr}(\Lambda \Sigma_k^{-1}) - D
+            + \log |\Sigma_k| - \log |\Lambda|
+
+    References
+    ----------
+    .. [1] Chen and Tan, Inference for multivariate normal mixtures, J. Multivariate Analysis
+       100, 2009; with the sample covariance as scale and another weight.
+    """
+
+    scale: Tensor  # Λ, as the covariance block of one component
+    weight: float  # m
+
+    def take(self, index) -> "CovariancePrior":
+        return self._replace(scale=self.scale[index])
+
+    def penalty(self, whitener: Tensor, log_det: Tensor, n_features: int) -> Tensor:
+        """Of all components together, (T,), from what `whiteners` returns."""
+        own = whiteners(self.scale, n_features)[1]
+        if is_matrix(whitener):
+            traces = (precisions(whitener) * self.scale).sum((2, 3))
+        else:
+            traces = (whitener.square() * self.scale).expand(-1, -1, n_features).sum(2)
+        return 0.5 * self.weight * (traces - n_features + log_det - own).sum(1)
+
+
+def fit_covariances(kind, points, means, weights, reg_covar, counts, prior=None) -> Tensor:
+    """Maximum-likelihood covariances of one type, or those that a prior makes most likely.
+
+    ``counts`` (T, K) are the sums of the ``weights``. ``reg_covar``, a number or (T, D), is
+    added to the diagonals where there is no prior.
     """
     if kind in ("full", "tied"):
-        return _averaged(kind, scatters(points, means, weights), reg_covar, counts)
+        return _averaged(kind, scatters(points, means, weights), reg_covar, counts, prior)
     squares = (points[:, None] - means[..., None]).square() @ weights[..., None]
-    return _averaged(kind, squares[..., 0], reg_covar, counts)
+    return _averaged(kind, squares[..., 0], reg_covar, counts, prior)
 
 
-def _averaged(kind, sums, reg_covar, counts) -> Tensor:
+def _averaged(kind, sums, reg_covar, counts, prior) -> Tensor:
     """Covariances of one type from sums of squares, or of outer products, and counts."""
-    if kind in ("diag", "spherical"):
-        variances = sums / counts[..., None] + reg_covar
-        return variances if kind == "diag" else variances.mean(2, keepdim=True)
     if kind == "tied":
         sums, counts = sums.sum(1, keepdim=True), counts.sum(1, keepdim=True)
-    return sums / counts[..., None, None] + reg_covar * torch.eye(sums.shape[2], dtype=sums.dtype)
+    counts = counts.reshape(*counts.shape, *[1] * (sums.ndim - 2))
+    if prior is not None:
+        average = (sums + prior.weight * prior.scale) / (counts + prior.weight)
+    else:
+        average = sums / counts + _on_diagonal(reg_covar, sums)
+    return average.mean(2, keepdim=True) if kind == "spherical" else average
+
+
+def _on_diagonal(values, like: Tensor) -> Tensor:
+    """A number, or (T, D), as variances or as diagonal matrices."""
+    values = torch.as_tensor(values, dtype=like.dtype).expand(len(like), like.shape[2])[:, None]
+    return torch.diag_embed(values) if is_matrix(like) else values
 
 
 def log_normaliser(log_det: Tensor, n_features: int) -> Tensor:
@@ -145,17 +187,19 @@ class Monomials:
         sums = weights @ self.values.mT
         return sums[..., -1], sums[..., self.n_pairs : -1], sums[..., : self.n_pairs]
 
-    def _has_lost_digits(self, scatter, raw, counts, reg_covar) -> bool:
+    def _has_lost_digits(self, scatter, raw, counts, reg_covar, prior) -> bool:
         """Whether some direction keeps too small a share of its sum of squares."""
         whole = raw.diagonal(dim1=2, dim2=3)
-        if reg_covar >= _ENOUGH * (whole / counts[..., None]).max():
+        if prior is not None:
+            scatter = scatter + prior.weight * prior.scale
+        elif (_on_diagonal(reg_covar, whole) >= _ENOUGH * whole / counts[..., None]).all():
             return False  # what is lost is lost in what is added
         scale = whole.clamp(min=torch.finfo(whole.dtype).tiny).rsqrt()
         correlation = scatter * scale[..., None] * scale[..., None, :]
         failed = torch.linalg.cholesky_ex(correlation - _MIN_SHARE * self.identity).info
         return bool((failed != 0).any())
 
-    def covariances(self, kind, means, moments, reg_covar, counts) -> Tensor | None:
+    def covariances(self, kind, means, moments, reg_covar, counts, prior=None) -> Tensor | None:
         """As `fit_covariances`; None where differences of large sums would lose digits."""
         total, sums, products = moments
         drift = sums - total[..., None] * means
@@ -163,10 +207,10 @@ class Monomials:
             raw = products.index_select(2, self.number).unflatten(2, (self.n_features, -1))
             scatter = raw - means[..., None] * sums[..., None, :]
             scatter -= drift[..., None] * means[..., None, :]
-            if self._has_lost_digits(scatter, raw, counts, reg_covar):
+            if self._has_lost_digits(scatter, raw, counts, reg_covar, prior):
                 return None
         else:
             scatter = products - means * sums - drift * means
             if not (scatter >= _MIN_SHARE * products).all():
                 return None
-        return _averaged(kind, scatter, reg_covar, counts)
+        return _averaged(kind, scatter, reg_covar, counts, prior)
