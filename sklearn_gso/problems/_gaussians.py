@@ -84,18 +84,22 @@ class CovariancePrior(NamedTuple):
 
     scale: Tensor  # Λ, as the covariance block of one component
     weight: float  # m
+    log_det: Tensor  # of the scale, (T, 1)
+
+    @classmethod
+    def of(cls, scale: Tensor, weight: float, n_features: int) -> "CovariancePrior":
+        return cls(scale, weight, whiteners(scale, n_features)[1])
 
     def take(self, index) -> "CovariancePrior":
-        return self._replace(scale=self.scale[index])
+        return self._replace(scale=self.scale[index], log_det=self.log_det[index])
 
     def penalty(self, whitener: Tensor, log_det: Tensor, n_features: int) -> Tensor:
         """Of all components together, (T,), from what `whiteners` returns."""
-        own = whiteners(self.scale, n_features)[1]
         if is_matrix(whitener):
             traces = (precisions(whitener) * self.scale).sum((2, 3))
         else:
             traces = (whitener.square() * self.scale).expand(-1, -1, n_features).sum(2)
-        return 0.5 * self.weight * (traces - n_features + log_det - own).sum(1)
+        return 0.5 * self.weight * (traces - n_features + log_det - self.log_det).sum(1)
 
 
 def fit_covariances(kind, points, means, weights, reg_covar, counts, prior=None) -> Tensor:
@@ -178,12 +182,23 @@ class Monomials:
             quadratic = self.factor * precision.flatten(2).index_select(2, self.place)
         else:
             quadratic = -0.5 * precision
-        quadratic = quadratic.expand(-1, means.shape[1], self.n_pairs)
         offset = offset - 0.5 * (pulled * means).sum(2, keepdim=True)
+        if quadratic.shape[1] == 1:  # of all components the same
+            shared = quadratic @ self.values[:, : self.n_pairs]
+            linear = self.values[:, self.n_pairs :]
+            return torch.baddbmm(shared, torch.cat([pulled, offset], dim=2), linear)
+        quadratic = quadratic.expand(-1, -1, self.n_pairs)
         return torch.cat([quadratic, pulled, offset], dim=2) @ self.values
 
-    def moments(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighted sums (T, K) of 1, (T, K, D) of the features, (T, K, pairs) of products."""
+    def moments(self, weights: Tensor, tied: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Weighted sums (T, K) of 1, (T, K, D) of the features, (T, K, pairs) of products.
+
+        The products of all components together, (T, 1, pairs), where they share a covariance.
+        """
+        if tied:
+            sums = weights @ self.values[:, self.n_pairs :].mT
+            pairs = weights.sum(1, keepdim=True) @ self.values[:, : self.n_pairs].mT
+            return sums[..., -1], sums[..., :-1], pairs
         sums = weights @ self.values.mT
         return sums[..., -1], sums[..., self.n_pairs : -1], sums[..., : self.n_pairs]
 
@@ -205,8 +220,12 @@ class Monomials:
         drift = sums - total[..., None] * means
         if self.products:
             raw = products.index_select(2, self.number).unflatten(2, (self.n_features, -1))
-            scatter = raw - means[..., None] * sums[..., None, :]
-            scatter -= drift[..., None] * means[..., None, :]
+            if kind == "tied":
+                raw, counts = raw.sum(1, keepdim=True), counts.sum(1, keepdim=True)
+                scatter = raw - (means.mT @ sums + drift.mT @ means)[:, None]
+            else:
+                scatter = raw - means[..., None] * sums[..., None, :]
+                scatter -= drift[..., None] * means[..., None, :]
             if self._has_lost_digits(scatter, raw, counts, reg_covar, prior):
                 return None
         else:

@@ -108,7 +108,8 @@ class MixtureFreeEnergy(MixtureLikelihood):
                 values = torch.softmax(power * logits, dim=1)
             shares = values if self._weighs_equally else self.sample_weight * values
             if self._monomials:
-                return shares, self._monomials.moments(shares)
+                is_tied = self.covariance_type == "tied"
+                return shares, self._monomials.moments(shares, is_tied)
             return shares, (shares.sum(2), shares @ self.points.mT, None)
 
         if temperature is not None:

@@ -146,7 +146,8 @@ class BaseMixture(
         Warns
         -----
         ConvergenceWarning
-            If the best run did not converge, a component ended without samples, or there
+            If the best run did not converge, a component ended without samples or thin (its
+            smallest variance less than a thousandth of the data's in any direction), or there
             are less distinct samples than components.
         """
         return self._fit(X, y, covariances=covariances, sample_weight=sample_weight)

@@ -180,5 +180,8 @@ def _of_clusters(problem, labels) -> dict[str, Tensor]:
 def _cluster_covariances(problem, means, shares, counts) -> Tensor:
     """A cluster of few samples has no covariance of its own."""
     kind, floored = problem.covariance_type, counts.clamp(min=1e-9)
-    prior = problem.prior or CovariancePrior(problem.common_covariances()[:, :1], 1.0)
+    prior = problem.prior
+    if prior is None:
+        common = problem.common_covariances()[:, :1]
+        prior = CovariancePrior.of(common, 1.0, problem.n_features)
     return fit_covariances(kind, problem.points, means, shares, 0.0, floored, prior)

@@ -27,12 +27,13 @@ def covariance_prior(problem: MixtureFreeEnergy, strength: float) -> CovarianceP
     else:
         within = _within_clusters(problem)
     within = within + torch.diag_embed(problem.reg_covar)[:, None]
+    d = problem.n_features
     kind, n_pseudo = problem.covariance_type, _PSEUDO_SAMPLES[problem.covariance_type]
     if kind in ("full", "tied"):
-        return CovariancePrior(within, strength * n_pseudo * (problem.n_features + 2))
+        return CovariancePrior.of(within, strength * n_pseudo * (d + 2), d)
     variances = within.diagonal(dim1=2, dim2=3)
     scale = variances if kind == "diag" else variances.mean(2, keepdim=True)
-    return CovariancePrior(scale, strength * n_pseudo)
+    return CovariancePrior.of(scale, strength * n_pseudo, d)
 
 
 def _within_clusters(problem) -> Tensor:

@@ -1,5 +1,6 @@
 """From starts to the best known optimum of each task of a batch."""
 
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,8 +25,8 @@ _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
 # Estimated covariances adapt to most optima: a round costs more and brings less.
 _MIN_HOPE_ESTIMATED = 0.05
-# Nats a sample that EM hardly gains after a short run.
-_SLACK = 0.1
+# Nats a sample that EM hardly gains after some sweeps.
+_SLACK = 0.2
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,20 @@ class Search:
     def starts(self, problem, first: int, n: int) -> Variables:
         """Starts number ``first`` to ``first + n``, those of all tasks side by side."""
         seeds = np.random.RandomState(self.seed).randint(2**31 - 1, size=first + n)[first:]
-        generators, kind = [new_generator(seed) for seed in seeds], self.plan.init_params
-        known = "covariances" in problem.fixed
-        if kind is None:
-            kind = "random" if known else "matched"
-        if kind == "matched" and not known and "means" not in (problem.fixed | self.given):
+        generators = [new_generator(seed) for seed in seeds]
+        if self._from_clusters(problem):
             return clustered(problem, generators, self.given)
+        kind = self.plan.init_params
+        if kind is None:
+            kind = "random" if "covariances" in problem.fixed else "matched"
         return joined([STARTS[kind](problem, g, self.given) for g in generators])
+
+    def _from_clusters(self, problem) -> bool:
+        """Whether starts have already been through a few sweeps of EM."""
+        known = problem.fixed.keys() | self.given.keys()
+        return self.plan.init_params in (None, "matched") and not (
+            "covariances" in problem.fixed or "means" in known
+        )
 
     def converged(self, problem, variables, **more) -> Run:
         rules, plan = rules_for(problem, ClosedForm()), self.plan
@@ -94,7 +102,8 @@ class Search:
         best = self._explored(problem, run, 0)
         if n_starts == 1:
             return best
-        short = _short_runs(problem, variables, n_starts)
+        n_sweeps = 0 if self._from_clusters(problem) else SHORT_RUN
+        short = _short_runs(problem, variables, n_starts, n_sweeps)
         lowest = take_tasks(short, slice(0, n_tasks))
         for i in range(1, n_starts):
             mine = take_tasks(short, slice(i * n_tasks, (i + 1) * n_tasks))
@@ -138,7 +147,7 @@ class Search:
     def _attempt(self, problem, n_starts, number) -> Explored:
         variables = self.starts(problem, number * n_starts, n_starts)
         if n_starts > 1:
-            short = _short_runs(problem, variables, n_starts)
+            short = _short_runs(problem, variables, n_starts, SHORT_RUN)
             variables = take_tasks(short.variables, best_of_starts(short.objective, n_starts))
         run = self.converged(problem, variables, monitor=self.monitor)
         return self._explored(problem, run, number)
@@ -159,16 +168,26 @@ class Search:
             judge = RandomJudge(generator)
         rules = rules_for(problem, ClosedForm())
         settings = (judge, generator, plan.max_iter, plan.tol)
-        return explore(problem, rules, run, *settings, monitor=self.monitor)
+        return explore(
+            problem, rules, run, *settings, max_rounds=plan.max_rounds, monitor=self.monitor
+        )
 
 
-def _short_runs(problem, variables, n_starts) -> Run:
+def limited(step, seconds: float | None) -> Monitor | None:
+    """A monitor that shows a step, if there is anything to show it, and ends after some seconds."""
+    if seconds is None:
+        return step and Monitor(step)
+    end = time.monotonic() + seconds
+    return Monitor(lambda value: bool(step and step(value)) or time.monotonic() > end)
+
+
+def _short_runs(problem, variables, n_starts, n_sweeps) -> Run:
     """Every start after a short run; no more of them at once than are fast."""
     each, parts = torch.arange(problem.n_tasks).repeat(n_starts), []
     rules = rules_for(problem, ClosedForm())
     for runs in in_batches(problem, torch.arange(len(each))):
         part, start = problem.take(each[runs]), take_tasks(variables, runs)
-        parts.append(minimize(part, rules, start, SHORT_RUN, safeguard="none"))
+        parts.append(minimize(part, rules, start, n_sweeps, safeguard="none"))
     return joined(parts)
 
 

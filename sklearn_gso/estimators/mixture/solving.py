@@ -9,14 +9,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ...problems import MixtureFreeEnergy, MixtureLikelihood
 from ...problems.mixture_likelihood import PARAMETERS
-from ...solvers import Answer, Monitor
+from ...solvers import Answer
 from ...solvers.local_search import Explored
 from ..parallel import share_of_threads
 from ..reporting import Progress, warn
 from ..tasks import MEMORY_BOUND, to_tensor
 from .data import THIN, Task, from_engine, n_distinct, thin_components, to_engine, variances
 from .prior import covariance_prior
-from .searching import Search
+from .searching import Search, limited
 
 # Samples; a component of less is called empty.
 _MIN_MASS = 1e-6
@@ -63,7 +63,8 @@ class MixturePlan:
     n_init: int
     init_params: str | None  # None: "random" where covariances are known, else "matched"
     judge: Any = None  # LearnedOptimizer, "random", or None: there are no moves
-    screens: bool = False  # only the best start, after a short run, is run to convergence
+    max_rounds: int = 200  # of moves, from each start that moves go on from
+    time_limit: float | None = None
 
     def problem(self, tasks: list[Task]) -> MixtureFreeEnergy:
         """The problem of tasks of equal shape."""
@@ -93,7 +94,7 @@ class MixturePlan:
         # How many steps there will be nobody knows: runs converge, moves begin new ones.
         with torch.no_grad(), progress.phase("solving", None, "step") as step:
             problem = self.problem(tasks)
-            search = Search(self, self._given(tasks), seed, step and Monitor(step))
+            search = Search(self, self._given(tasks), seed, limited(step, self.time_limit))
             return self._solved(problem, tasks, search.best_known(problem))
 
     def __call__(self, tasks, seed, progress):

@@ -123,3 +123,24 @@ def test_more_attempts_are_never_worse_and_counted(monkeypatch, overlapping):
         rounds.append([fit.n_rounds_ for fit in fits])
     assert (np.array(bounds[1]) >= bounds[0]).all()
     assert (np.array(rounds[1]) > rounds[0]).any()
+
+
+def test_rounds_and_time_are_limited(overlapping):
+    X = overlapping[0][0]
+    none = gso(4, max_rounds=0, n_init=1, init_params="random").fit(X)
+    alone = em(4, init_params="random", tol=1e-6, max_iter=200, covariance_prior=1.0).fit(X)
+    assert none.n_rounds_ == 0 and none.objective_ == alone.objective_
+    one = gso(4, max_rounds=1, n_init=1, init_params="random").fit(X)
+    assert one.n_rounds_ == 1 and one.objective_ <= none.objective_
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        hurried = gso(4, time_limit=1e-9, init_params="random").fit(X)
+    assert hurried.n_iter_ == 1 and hurried.n_rounds_ == 0
+    assert np.isfinite(hurried.score(X))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_rounds": -1}, {"max_rounds": 1.5}, {"time_limit": 0}, {"time_limit": "1 s"}]
+)
+def test_bad_limits(wrong, overlapping):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} of GSOGaussianMixture must be"):
+        gso(4, **wrong).fit(overlapping[0][0])

@@ -18,7 +18,7 @@ SETTINGS = {"covariance_prior": 1.0, "random_state": 0}
 def with_prior(kind, count=3.0, n_samples=60):
     points = torch.randn(2, n_samples, 3, generator=torch.Generator().manual_seed(0)).double()
     problem = MixtureFreeEnergy(points, 4, covariance_type=kind)
-    return problem.with_prior(CovariancePrior(0.5 * problem.pooled_covariance(kind), count))
+    return problem.with_prior(CovariancePrior.of(0.5 * problem.pooled_covariance(kind), count, 3))
 
 
 @pytest.mark.parametrize("kind", COVARIANCE_TYPES)
