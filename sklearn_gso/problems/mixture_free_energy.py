@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from . import _mixture_moves
-from ._gaussians import fit_covariances
+from ._gaussians import fit_covariances, times
 from .base import Problem
 from .mixture_likelihood import MixtureLikelihood
 
@@ -110,7 +110,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
             if self._monomials:
                 is_tied = self.covariance_type == "tied"
                 return shares, self._monomials.moments(shares, is_tied)
-            return shares, (shares.sum(2), shares @ self.points.mT, None)
+            return shares, (shares.sum(2), times(shares, self.points.mT), None)
 
         if temperature is not None:
             return compute()

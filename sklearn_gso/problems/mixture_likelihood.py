@@ -9,6 +9,7 @@ from ._gaussians import (
     fit_covariances,
     log_normaliser,
     multiply,
+    of_tasks,
     precisions,
     squared_distances,
     whiteners,
@@ -126,6 +127,11 @@ class MixtureLikelihood(Problem):
             "metric", (covariances,), lambda: whiteners(covariances, self.n_features)
         )
 
+    def precision(self, variables) -> Tensor:
+        """Inverse covariances, as `precisions` gives them."""
+        whitener, _ = self.metric(variables)
+        return self.remember("precision", (whitener,), lambda: precisions(whitener))
+
     def log_joint(self, variables) -> Tensor:
         """``log π_k N(x_g | μ_k, Σ_k)``, (T, K, G); equation (14)."""
         weights, means, _ = self.parameters(variables)
@@ -138,7 +144,7 @@ class MixtureLikelihood(Problem):
         whitener, log_det = self.metric(variables)
         offset = log_weights + log_normaliser(log_det, self.n_features)[..., None]
         if self._monomials:
-            precision = precisions(whitener)
+            precision = self.precision(variables)
             if self._monomials.rounding(precision) < _MAX_EXPANDED:
                 return self._monomials.log_density(offset, means, precision)
         return offset - 0.5 * squared_distances(self.points, means, whitener)
@@ -155,7 +161,8 @@ class MixtureLikelihood(Problem):
         """What the prior of covariances adds to F, (T,)."""
         if self.prior is None:
             return 0.0
-        return self.prior.penalty(*self.metric(variables), self.n_features) / self.total
+        log_det = self.metric(variables)[1]
+        return self.prior.penalty(self.precision(variables), log_det, self.n_features) / self.total
 
     def gradient(self, variables, name):
         if name not in ("weights", "means"):
@@ -194,6 +201,9 @@ class MixtureLikelihood(Problem):
         """The same problem with another prior of covariances, or None."""
         other = self.copied()
         other.prior = None if "covariances" in self.fixed else prior
+        if other.prior and self._monomials:
+            keeps_digits = self._monomials.keeps_digits(prior)
+            other.prior = prior._replace(keeps_digits=keeps_digits)
         return other
 
     def pooled_covariance(self, kind, reg_covar=0.0) -> Tensor:
@@ -227,7 +237,8 @@ class MixtureLikelihood(Problem):
 
     def take(self, index):
         other = self.copied()
-        other.points, other.sample_weight = self.points[index], self.sample_weight[index]
+        other.points = of_tasks(self.points, index)
+        other.sample_weight = of_tasks(self.sample_weight, index)
         other.fixed = {name: value[index] for name, value in self.fixed.items()}
         other.n_tasks, other.total = len(other.points), self.total[index]
         other.prior = self.prior and self.prior.take(index)

@@ -24,7 +24,7 @@ from .initialisation import STARTS, clustered
 _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
 # Estimated covariances adapt to most optima: a round costs more and brings less.
-_MIN_HOPE_ESTIMATED = 0.05
+_MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED = 0.05, 1
 # Nats a sample that EM hardly gains after some sweeps.
 _SLACK = 0.2
 
@@ -212,5 +212,5 @@ def _built(optimizer, estimated):
     """The judge of an optimizer; both are immutable, and building takes milliseconds."""
     judge = optimizer.rules()["moves"]
     if estimated:
-        judge.min_hope = _MIN_HOPE_ESTIMATED
+        judge.min_hope, judge.n_repeated = _MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED
     return judge
