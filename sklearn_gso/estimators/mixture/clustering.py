@@ -42,13 +42,15 @@ def hard_clusters(points: Tensor, weight: Tensor, uniform: Tensor) -> Tensor:
         Random numbers between 0 and 1.
     """
     centres = _distant(points, weight, uniform)
-    labels = _nearest(points, centres)
+    distances = _beside_nearest(points, centres)
+    belongs = distances == 0
     for _ in range(_SWEEPS):
-        centres = _centres(points, weight, labels, centres)
-        before, labels = labels, _nearest(points, centres)
-        if torch.equal(labels, before):
+        centres = _centres(points, weight, belongs, centres)
+        distances, before = _beside_nearest(points, centres), belongs
+        belongs = distances == 0
+        if torch.equal(belongs, before):
             break
-    return labels
+    return distances.argmin(1)
 
 
 def members(labels: Tensor, n_clusters: int, dtype) -> Tensor:
@@ -63,15 +65,17 @@ def _distances(points, centres) -> Tensor:
     return torch.baddbmm(squares, centres, points, alpha=-2).clamp_(min=0)
 
 
-def _nearest(points, centres) -> Tensor:
+def _beside_nearest(points, centres) -> Tensor:
+    """Half the squared distances, less those of the nearest centre, (B, K, G)."""
     # What all distances of a sample share does not matter.
     half = 0.5 * centres.square().sum(2)[..., None]
-    return torch.baddbmm(half, centres, points, alpha=-1).argmin(1)
+    distances = torch.baddbmm(half, centres, points, alpha=-1)
+    return distances.sub_(distances.amin(1, keepdim=True))
 
 
-def _centres(points, weight, labels, before) -> Tensor:
+def _centres(points, weight, belongs, before) -> Tensor:
     """Means of the clusters; one that is empty stays where it was."""
-    shares = members(labels, before.shape[1], points.dtype) * weight[:, None]
+    shares = belongs * weight[:, None]
     counts = shares.sum(2, keepdim=True)
     return torch.where(counts > 0, shares @ points.mT / counts.clamp(min=1e-300), before)
 
