@@ -204,12 +204,12 @@ class Monomials:
             quadratic = self.factor * precision.flatten(2).index_select(2, self.place)
         else:
             quadratic = -0.5 * precision
+        quadratic = quadratic.expand(-1, -1, self.n_pairs)
         offset = offset - 0.5 * (pulled * means).sum(2, keepdim=True)
         if quadratic.shape[1] == 1:  # of all components the same
             shared = times(quadratic, self.values[:, : self.n_pairs])
             linear = self.values[:, self.n_pairs :]
             return times(torch.cat([pulled, offset], dim=2), linear).add_(shared)
-        quadratic = quadratic.expand(-1, -1, self.n_pairs)
         return times(torch.cat([quadratic, pulled, offset], dim=2), self.values)
 
     def moments(self, weights: Tensor, tied: bool = False) -> tuple[Tensor, Tensor, Tensor]:

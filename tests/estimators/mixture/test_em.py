@@ -109,6 +109,12 @@ def test_one_component_is_the_moments(X):
         np.testing.assert_allclose(fit.covariances_[0], np.cov(X.T, bias=True), rtol=1e-5)
 
 
+@each_kind
+def test_one_component_of_every_kind(kind, X):
+    fit, peer = em(1, covariance_type=kind), GaussianMixture(1, covariance_type=kind)
+    assert fit.fit(X).score(X) == pytest.approx(peer.fit(X).score(X), abs=1e-5)
+
+
 def test_names_of_scikit_learns_starts(X):
     assert_same_fit(em(init_params="kmeans").fit(X), em(init_params="matched").fit(X), 0, 0)
     alias, name = em(init_params="random_from_data"), em(init_params="random")
