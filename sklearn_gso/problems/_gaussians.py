@@ -6,6 +6,7 @@ A covariance block is ``(T, K, D, D)`` for "full", ``(T, 1, D, D)`` for "tied",
 
 import copy
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,9 +49,30 @@ def as_matrices(values: Tensor, n_features: int) -> Tensor:
     return values if is_matrix(values) else torch.diag_embed(values.expand(-1, -1, n_features))
 
 
+def of_tasks(values: Tensor, index) -> Tensor:
+    """Some of the tasks of data; of one task over and over no copies are made."""
+    if isinstance(index, Tensor) and is_shared(values):
+        return values[:1].expand(len(index), *values.shape[1:])
+    return values[index]
+
+
+def is_shared(values: Tensor) -> bool:
+    """Whether all tasks have the very same data."""
+    return len(values) == 1 or values.stride(0) == 0
+
+
+def times(left: Tensor, right: Tensor) -> Tensor:
+    """``left @ right`` of (T, m, n) and (T, n, p): one product where tasks share the latter."""
+    return left @ right[0] if len(right) and is_shared(right) else left @ right
+
+
 def multiply(factor: Tensor, points: Tensor) -> Tensor:
     """``A x`` for points (T, K or 1, D, n), and A a matrix or its diagonal."""
-    return factor @ points if is_matrix(factor) else factor[..., None] * points
+    if not is_matrix(factor):
+        return factor[..., None] * points
+    if points.shape[1] == 1 < points.shape[3]:  # one product, and no copies of the points
+        return times(factor.flatten(1, 2), points[:, 0]).unflatten(1, factor.shape[1:3])
+    return factor @ points
 
 
 def squared_distances(points: Tensor, means: Tensor, whitener: Tensor) -> Tensor:
@@ -65,25 +87,71 @@ def scatters(points: Tensor, means: Tensor, weights: Tensor) -> Tensor:
     return (weights[:, :, None] * deviation) @ deviation.mT
 
 
-def fit_covariances(kind, points, means, weights, reg_covar, counts) -> Tensor:
-    """Maximum-likelihood covariances of one type, ``reg_covar`` on their diagonals.
+class CovariancePrior(NamedTuple):
+    r"""So many samples of one Gaussian more, for every covariance that is estimated.
 
-    ``counts`` (T, K) are the sums of the ``weights``.
+    Its penalty is ``weight`` times the divergence of that Gaussian from each component's, both
+    centred: zero where they agree, infinite where a covariance is singular [1]_.
+
+    .. math::
+        \frac{m}{2} \sum_k \operatorname{tr}(\Lambda \Sigma_k^{-1}) - D
+            + \log |\Sigma_k| - \log |\Lambda|
+
+    References
+    ----------
+    .. [1] Chen and Tan, Inference for multivariate normal mixtures, J. Multivariate Analysis
+       100, 2009; with the sample covariance as scale and another weight.
+    """
+
+    scale: Tensor  # Λ, as the covariance block of one component
+    weight: float  # m
+    log_det: Tensor  # of the scale, (T, 1)
+    keeps_digits: bool = False  # see `Monomials.keeps_digits`
+
+    @classmethod
+    def of(cls, scale: Tensor, weight: float, n_features: int) -> "CovariancePrior":
+        return cls(scale, weight, whiteners(scale, n_features)[1])
+
+    def take(self, index) -> "CovariancePrior":
+        return self._replace(scale=self.scale[index], log_det=self.log_det[index])
+
+    def penalty(self, precision: Tensor, log_det: Tensor, n_features: int) -> Tensor:
+        """Of all components together, (T,), from precisions and what `whiteners` returns."""
+        if is_matrix(precision):
+            traces = (precision * self.scale).sum((2, 3))
+        else:
+            traces = (precision * self.scale).expand(-1, -1, n_features).sum(2)
+        return 0.5 * self.weight * (traces - n_features + log_det - self.log_det).sum(1)
+
+
+def fit_covariances(kind, points, means, weights, reg_covar, counts, prior=None) -> Tensor:
+    """Maximum-likelihood covariances of one type, or those that a prior makes most likely.
+
+    ``counts`` (T, K) are the sums of the ``weights``. ``reg_covar``, a number or (T, D), is
+    added to the diagonals where there is no prior.
     """
     if kind in ("full", "tied"):
-        return _averaged(kind, scatters(points, means, weights), reg_covar, counts)
+        return _averaged(kind, scatters(points, means, weights), reg_covar, counts, prior)
     squares = (points[:, None] - means[..., None]).square() @ weights[..., None]
-    return _averaged(kind, squares[..., 0], reg_covar, counts)
+    return _averaged(kind, squares[..., 0], reg_covar, counts, prior)
 
 
-def _averaged(kind, sums, reg_covar, counts) -> Tensor:
+def _averaged(kind, sums, reg_covar, counts, prior) -> Tensor:
     """Covariances of one type from sums of squares, or of outer products, and counts."""
-    if kind in ("diag", "spherical"):
-        variances = sums / counts[..., None] + reg_covar
-        return variances if kind == "diag" else variances.mean(2, keepdim=True)
     if kind == "tied":
         sums, counts = sums.sum(1, keepdim=True), counts.sum(1, keepdim=True)
-    return sums / counts[..., None, None] + reg_covar * torch.eye(sums.shape[2], dtype=sums.dtype)
+    counts = counts.reshape(*counts.shape, *[1] * (sums.ndim - 2))
+    if prior is not None:
+        average = (sums + prior.weight * prior.scale) / (counts + prior.weight)
+    else:
+        average = sums / counts + _on_diagonal(reg_covar, sums)
+    return average.mean(2, keepdim=True) if kind == "spherical" else average
+
+
+def _on_diagonal(values, like: Tensor) -> Tensor:
+    """A number, or (T, D), as variances or as diagonal matrices."""
+    values = torch.as_tensor(values, dtype=like.dtype).expand(len(like), like.shape[2])[:, None]
+    return torch.diag_embed(values) if is_matrix(like) else values
 
 
 def log_normaliser(log_det: Tensor, n_features: int) -> Tensor:
@@ -121,7 +189,7 @@ class Monomials:
 
     def take(self, index) -> "Monomials":
         other = copy.copy(self)
-        other.values, other.largest = self.values[index], self.largest[index]
+        other.values, other.largest = of_tasks(self.values, index), self.largest[index]
         return other
 
     def rounding(self, precision: Tensor) -> Tensor:
@@ -136,37 +204,66 @@ class Monomials:
             quadratic = self.factor * precision.flatten(2).index_select(2, self.place)
         else:
             quadratic = -0.5 * precision
-        quadratic = quadratic.expand(-1, means.shape[1], self.n_pairs)
+        quadratic = quadratic.expand(-1, -1, self.n_pairs)
         offset = offset - 0.5 * (pulled * means).sum(2, keepdim=True)
-        return torch.cat([quadratic, pulled, offset], dim=2) @ self.values
+        if quadratic.shape[1] == 1:  # of all components the same
+            shared = times(quadratic, self.values[:, : self.n_pairs])
+            linear = self.values[:, self.n_pairs :]
+            return times(torch.cat([pulled, offset], dim=2), linear).add_(shared)
+        return times(torch.cat([quadratic, pulled, offset], dim=2), self.values)
 
-    def moments(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighted sums (T, K) of 1, (T, K, D) of the features, (T, K, pairs) of products."""
-        sums = weights @ self.values.mT
+    def moments(self, weights: Tensor, tied: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Weighted sums (T, K) of 1, (T, K, D) of the features, (T, K, pairs) of products.
+
+        The products of all components together, (T, 1, pairs), where they share a covariance.
+        """
+        if tied:
+            sums = times(weights, self.values[:, self.n_pairs :].mT)
+            pairs = times(weights.sum(1, keepdim=True), self.values[:, : self.n_pairs].mT)
+            return sums[..., -1], sums[..., :-1], pairs
+        sums = times(weights, self.values.mT)
         return sums[..., -1], sums[..., self.n_pairs : -1], sums[..., : self.n_pairs]
 
-    def _has_lost_digits(self, scatter, raw, counts, reg_covar) -> bool:
+    def keeps_digits(self, prior: CovariancePrior) -> bool:
+        """Whether what a prior adds exceeds, in every direction, what any sums lose."""
+        if not self.products:
+            return False
+        added = prior.weight * prior.scale
+        most = self.values.shape[2] * self.largest  # the weights are 1 on average
+        scale = most.clamp(min=torch.finfo(most.dtype).tiny).rsqrt()
+        share = torch.linalg.eigvalsh(added * scale[..., None] * scale[..., None, :])[..., 0]
+        return bool((share > _MIN_SHARE).all())
+
+    def _has_lost_digits(self, scatter, raw, counts, reg_covar, prior) -> bool:
         """Whether some direction keeps too small a share of its sum of squares."""
         whole = raw.diagonal(dim1=2, dim2=3)
-        if reg_covar >= _ENOUGH * (whole / counts[..., None]).max():
+        if prior is not None:
+            if prior.keeps_digits:
+                return False
+            scatter = scatter + prior.weight * prior.scale
+        elif (_on_diagonal(reg_covar, whole) >= _ENOUGH * whole / counts[..., None]).all():
             return False  # what is lost is lost in what is added
         scale = whole.clamp(min=torch.finfo(whole.dtype).tiny).rsqrt()
         correlation = scatter * scale[..., None] * scale[..., None, :]
         failed = torch.linalg.cholesky_ex(correlation - _MIN_SHARE * self.identity).info
         return bool((failed != 0).any())
 
-    def covariances(self, kind, means, moments, reg_covar, counts) -> Tensor | None:
+    def covariances(self, kind, means, moments, reg_covar, counts, prior=None) -> Tensor | None:
         """As `fit_covariances`; None where differences of large sums would lose digits."""
         total, sums, products = moments
         drift = sums - total[..., None] * means
         if self.products:
             raw = products.index_select(2, self.number).unflatten(2, (self.n_features, -1))
-            scatter = raw - means[..., None] * sums[..., None, :]
-            scatter -= drift[..., None] * means[..., None, :]
-            if self._has_lost_digits(scatter, raw, counts, reg_covar):
+            if kind == "tied":
+                raw, counts = raw.sum(1, keepdim=True), counts.sum(1, keepdim=True)
+                scatter = raw - (means.mT @ sums + drift.mT @ means)[:, None]
+            else:
+                scatter = raw - means[..., None] * sums[..., None, :]
+                scatter -= drift[..., None] * means[..., None, :]
+            if self._has_lost_digits(scatter, raw, counts, reg_covar, prior):
                 return None
         else:
             scatter = products - means * sums - drift * means
             if not (scatter >= _MIN_SHARE * products).all():
                 return None
-        return _averaged(kind, scatter, reg_covar, counts)
+        return _averaged(kind, scatter, reg_covar, counts, prior)

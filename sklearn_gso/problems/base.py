@@ -299,8 +299,14 @@ class Problem(ABC):
 
 def _versions(tree) -> list[int]:
     """How often each tensor has been changed in place."""
+    if isinstance(tree, Tensor):
+        return [tree._version]
     versions: list[int] = []
-    map_tensors(lambda tensor: versions.append(tensor._version), tree)
+    if isinstance(tree, tuple):
+        for part in tree:
+            versions += _versions(part)
+    else:
+        map_tensors(lambda tensor: versions.append(tensor._version), tree)
     return versions
 
 

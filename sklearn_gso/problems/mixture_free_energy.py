@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from . import _mixture_moves
-from ._gaussians import fit_covariances
+from ._gaussians import fit_covariances, times
 from .base import Problem
 from .mixture_likelihood import MixtureLikelihood
 
@@ -24,7 +24,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
 
     Parameters
     ----------
-    samples, n_components, covariance_type, fixed, sample_weight, reg_covar
+    samples, n_components, covariance_type, fixed, sample_weight, reg_covar, prior
         As for `MixtureLikelihood`.
 
     Notes
@@ -75,7 +75,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
         if logits is not expected:
             logs = torch.log_softmax(logits, dim=1)
             terms = (logs.exp() * (logs - expected)).sum(1, keepdim=True)
-        return (self.sample_weight * terms).sum((1, 2)) / self.total
+        return self.penalty(variables) + (self.sample_weight * terms).sum((1, 2)) / self.total
 
     def minimize_block(self, variables, name, controls=None):
         if name == "responsibilities":
@@ -89,10 +89,12 @@ class MixtureFreeEnergy(MixtureLikelihood):
             return (sums + _MIN_COUNT * variables["means"]) / counts[..., None]
         kind, means = self.covariance_type, self.parameter(variables, "means")
         if self._monomials:
-            result = self._monomials.covariances(kind, means, moments, self.reg_covar, counts)
+            result = self._monomials.covariances(
+                kind, means, moments, self.reg_covar, counts, self.prior
+            )
             if result is not None:
                 return result
-        return fit_covariances(kind, self.points, means, shares, self.reg_covar, counts)
+        return fit_covariances(kind, self.points, means, shares, self.reg_covar, counts, self.prior)
 
     def _moments(self, variables, temperature=None):
         """Weighted responsibilities (T, K, G), and their sums over 1, features and products."""
@@ -106,8 +108,9 @@ class MixtureFreeEnergy(MixtureLikelihood):
                 values = torch.softmax(power * logits, dim=1)
             shares = values if self._weighs_equally else self.sample_weight * values
             if self._monomials:
-                return shares, self._monomials.moments(shares)
-            return shares, (shares.sum(2), shares @ self.points.mT, None)
+                is_tied = self.covariance_type == "tied"
+                return shares, self._monomials.moments(shares, is_tied)
+            return shares, (shares.sum(2), times(shares, self.points.mT), None)
 
         if temperature is not None:
             return compute()
@@ -132,7 +135,8 @@ class MixtureFreeEnergy(MixtureLikelihood):
 
     def n_collapsed(self, variables):
         """Components of less distinct samples than their covariance needs: it has no bound."""
-        if "covariances" in self.fixed or self.covariance_type == "tied":
+        bounded = "covariances" in self.fixed or self.prior is not None
+        if bounded or self.covariance_type == "tied":
             return super().n_collapsed(variables)
         least = self.n_features + 1 if self.covariance_type == "full" else 2
         return (self.responsibilities(variables).sum(2) < least).sum(1)

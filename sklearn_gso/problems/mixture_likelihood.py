@@ -9,6 +9,7 @@ from ._gaussians import (
     fit_covariances,
     log_normaliser,
     multiply,
+    of_tasks,
     precisions,
     squared_distances,
     whiteners,
@@ -47,8 +48,11 @@ class MixtureLikelihood(Problem):
         (T, K, D) and ``covariances`` ((T, K, D, D), (T, 1, D, D), (T, K, D) or
         (T, K, 1), in the order of the types above).
     sample_weight : Tensor of shape (T, G), optional
-    reg_covar : float, default=0.0
-        Added to the diagonal of estimated covariances.
+    reg_covar : float or Tensor of shape (T, D), default=0.0
+        Added to the diagonal of estimated covariances, where they have no prior.
+    prior : CovariancePrior, optional
+        Of estimated covariances: its `penalty <CovariancePrior.penalty>` is added to the sum
+        over the samples, so F is bounded below.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class MixtureLikelihood(Problem):
         fixed=None,
         sample_weight=None,
         reg_covar=0.0,
+        prior=None,
     ):
         if covariance_type not in COVARIANCE_TYPES:
             raise ValueError(f"covariance_type must be one of {COVARIANCE_TYPES}")
@@ -68,7 +73,7 @@ class MixtureLikelihood(Problem):
         self.points = samples.mT.contiguous()
         self.sample_weight = sample_weight[:, None]  # (T, 1, G)
         self.fixed = dict(fixed or {})
-        self.n_components, self.reg_covar = n_components, reg_covar
+        self.n_components, self.reg_covar, self.prior = n_components, reg_covar, prior
         self.covariance_type = covariance_type
         self._prepare()
 
@@ -79,6 +84,7 @@ class MixtureLikelihood(Problem):
         self._weighs_equally = bool((self.sample_weight == 1).all())
         self._metric = self._expansion = self._monomials = None
         if "covariances" in self.fixed:
+            self.prior = None  # nothing is estimated
             self._metric = whiteners(self.fixed["covariances"], self.n_features)
             self._expansion = self._expand(*self._metric)
         elif self.n_features <= _MAX_FEATURES_OF_MONOMIALS:
@@ -121,6 +127,11 @@ class MixtureLikelihood(Problem):
             "metric", (covariances,), lambda: whiteners(covariances, self.n_features)
         )
 
+    def precision(self, variables) -> Tensor:
+        """Inverse covariances, as `precisions` gives them."""
+        whitener, _ = self.metric(variables)
+        return self.remember("precision", (whitener,), lambda: precisions(whitener))
+
     def log_joint(self, variables) -> Tensor:
         """``log π_k N(x_g | μ_k, Σ_k)``, (T, K, G); equation (14)."""
         weights, means, _ = self.parameters(variables)
@@ -133,7 +144,7 @@ class MixtureLikelihood(Problem):
         whitener, log_det = self.metric(variables)
         offset = log_weights + log_normaliser(log_det, self.n_features)[..., None]
         if self._monomials:
-            precision = precisions(whitener)
+            precision = self.precision(variables)
             if self._monomials.rounding(precision) < _MAX_EXPANDED:
                 return self._monomials.log_density(offset, means, precision)
         return offset - 0.5 * squared_distances(self.points, means, whitener)
@@ -144,7 +155,14 @@ class MixtureLikelihood(Problem):
 
     def objective(self, variables):
         terms = self.sample_weight * self.log_likelihood(variables)
-        return -terms.sum((1, 2)) / self.total
+        return self.penalty(variables) - terms.sum((1, 2)) / self.total
+
+    def penalty(self, variables) -> Tensor | float:
+        """What the prior of covariances adds to F, (T,)."""
+        if self.prior is None:
+            return 0.0
+        log_det = self.metric(variables)[1]
+        return self.prior.penalty(self.precision(variables), log_det, self.n_features) / self.total
 
     def gradient(self, variables, name):
         if name not in ("weights", "means"):
@@ -179,6 +197,15 @@ class MixtureLikelihood(Problem):
         start = zip(PARAMETERS, (weights, means, covariances), strict=True)
         return {name: value for name, value in start if name not in self.fixed}
 
+    def with_prior(self, prior):
+        """The same problem with another prior of covariances, or None."""
+        other = self.copied()
+        other.prior = None if "covariances" in self.fixed else prior
+        if other.prior and self._monomials:
+            keeps_digits = self._monomials.keeps_digits(prior)
+            other.prior = prior._replace(keeps_digits=keeps_digits)
+        return other
+
     def pooled_covariance(self, kind, reg_covar=0.0) -> Tensor:
         """Of all samples, (T, 1, ...)."""
         mean = (self.points @ self.sample_weight.mT).mT / self.total[:, None, None]
@@ -210,9 +237,13 @@ class MixtureLikelihood(Problem):
 
     def take(self, index):
         other = self.copied()
-        other.points, other.sample_weight = self.points[index], self.sample_weight[index]
+        other.points = of_tasks(self.points, index)
+        other.sample_weight = of_tasks(self.sample_weight, index)
         other.fixed = {name: value[index] for name, value in self.fixed.items()}
         other.n_tasks, other.total = len(other.points), self.total[index]
+        other.prior = self.prior and self.prior.take(index)
+        if isinstance(self.reg_covar, Tensor):
+            other.reg_covar = self.reg_covar[index]
         # What was computed from the data is indexed like them.
         other._metric = self._metric and tuple(x[index] for x in self._metric)
         other._expansion = self._expansion and tuple(x[index] for x in self._expansion)

@@ -55,13 +55,14 @@ class BaseMixture(
         "max_iter": integer(),
         "tol": NOT_NEGATIVE,
         "reg_covar": NOT_NEGATIVE,
+        "covariance_prior": NOT_NEGATIVE,
         "covariance_type": choice(*data.COVARIANCE_AXES),
         "init_params": NONE | choice(*STARTS, *_ALIASES),
         "fixed": Accepts(f"names among {PARAMETERS}", _are_parameters),
     }
 
     # What a fit on one data set tells, beside the parameters.
-    _told: tuple[str, ...] = ("lower_bound", "n_iter", "converged")
+    _told: tuple[str, ...] = ("lower_bound", "objective", "n_iter", "converged")
 
     @property
     def transform(self):
@@ -74,7 +75,8 @@ class BaseMixture(
         return MixturePlan(
             int(self.n_components),
             self.covariance_type,
-            self.reg_covar,
+            float(self.reg_covar),
+            float(self.covariance_prior),
             int(self.max_iter),
             self.tol,
             int(self.n_init),
@@ -144,7 +146,8 @@ class BaseMixture(
         Warns
         -----
         ConvergenceWarning
-            If the best run did not converge, a component ended without samples, or there
+            If the best run did not converge, a component ended without samples or thin (its
+            smallest variance less than a thousandth of the data's in any direction), or there
             are less distinct samples than components.
         """
         return self._fit(X, y, covariances=covariances, sample_weight=sample_weight)

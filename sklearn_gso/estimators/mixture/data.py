@@ -14,6 +14,12 @@ COVARIANCE_AXES = {
 }
 _SYMMETRY = 1e-8
 _NORMALISED = 1e-6
+# Share of the smallest eigenvalue of all samples below which a component is thin; and share
+# of the largest that is rounding.
+THIN = 1e-3
+_ROUNDING = 1e-14
+# Samples that vary by less are one place.
+_MIN_VARIANCE = 1e-290
 
 
 class Task(NamedTuple):
@@ -65,6 +71,30 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
 def n_distinct(task: Task) -> int:
     """How many different samples there are."""
     return 1 + int(np.count_nonzero((task.points[1:] != task.points[:-1]).any(axis=1)))
+
+
+def variances(task: Task) -> np.ndarray:
+    """Of the features, in units of which ``reg_covar`` is; of constant ones the mean of all."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        own = task.weights @ np.square(task.points) / len(task.points)
+    varied = (np.ptp(task.points, axis=0) > 0) & (own > _MIN_VARIANCE)
+    return np.where(varied, own, own[varied].mean() if varied.any() else 1.0)
+
+
+def thin_components(task: Task, covariances, kind) -> list[int]:
+    """Numbers of the components that are nearly flat beside all samples; the tied one is 0.
+
+    Those whose smallest eigenvalue is less than `THIN` times that of the samples' covariance.
+    """
+    points = task.points
+    least = np.linalg.eigvalsh((task.weights * points.T) @ points / len(points))
+    if "covariances" in task.held or not least[0] > _ROUNDING * least[-1]:
+        return []
+    if kind in ("full", "tied"):
+        own = np.linalg.eigvalsh(covariances)[..., 0]
+    else:
+        own = covariances.reshape(len(covariances), -1).min(axis=1)
+    return np.flatnonzero(own < THIN * least[0]).tolist()
 
 
 def check_sample_weight(sample_weight, X):

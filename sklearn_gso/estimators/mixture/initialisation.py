@@ -3,12 +3,25 @@
 import torch
 from torch import Tensor
 
-from ...problems._gaussians import as_matrices, fit_covariances, multiply, whiteners
+from ...problems._gaussians import (
+    CovariancePrior,
+    as_matrices,
+    fit_covariances,
+    multiply,
+    whiteners,
+)
 from ...problems._mixture_moves import best_assignment
-from ...problems.base import Variables, point
+from ...problems.base import Variables, point, take_tasks
 from ...problems.mixture_free_energy import MixtureFreeEnergy
 from ...rules.classical import ClosedForm, GeometricContinuation
 from ...solvers.alternating import alternate, rules_for
+from ...solvers.multistart import best_of_starts
+from ...solvers.run import in_batches, joined, minimize
+from .clustering import METRICS, coordinates, hard_clusters, members, n_drawn
+
+_FLOAT = torch.float64
+# Sweeps of EM after which the best of the metrics' clusters goes on.
+_RACE = 8
 
 # Clusters are found by EM whose common covariance is this share of the pooled one: small,
 # so that nearly every sample belongs to one cluster.
@@ -42,12 +55,35 @@ def kmeans_plusplus(problem: MixtureFreeEnergy, generator, given=None) -> Variab
 
 
 def matched(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
-    """Clusters from `kmeans_plusplus`, each assigned to the given covariance that fits it.
+    """Clusters, each assigned to the given covariance (or weight) that fits it.
 
-    Where covariances are not given each component takes those of its cluster, to which one
-    sample of the common covariance is added.
+    Where covariances are not given: hard clusters in each of the `METRICS`, with their own
+    covariances, of which the best after a few sweeps of EM is taken.
     """
-    return _begin(problem, given, lambda: _assigned_clusters(problem, generator))
+    known = "means" in problem.fixed or "means" in (given or {})
+    if known or "covariances" in problem.fixed:
+        return _begin(problem, given, lambda: _assigned_clusters(problem, generator))
+    return clustered(problem, [generator], given)
+
+
+def clustered(problem: MixtureFreeEnergy, generators, given=None) -> Variables:
+    """`matched` where covariances are estimated; a start from each generator, side by side."""
+    n, n_tasks, k = len(generators), problem.n_tasks, problem.n_components
+    drawn = [torch.rand(n_tasks, k, n_drawn(k), generator=g, dtype=_FLOAT) for g in generators]
+    uniform = torch.cat(drawn).repeat(len(METRICS), 1, 1)
+    points = coordinates(problem, pooled_covariance(problem))
+    each = torch.arange(n_tasks).repeat(n * len(METRICS))
+    place = torch.arange(len(points)).reshape(len(METRICS), n_tasks).repeat(1, n).flatten()
+    rules, parts = rules_for(problem, ClosedForm()), []
+    for runs in in_batches(problem, torch.arange(len(each))):
+        weight = problem.sample_weight[each[runs], 0]
+        labels = hard_clusters(points[place[runs]], weight, uniform[runs])
+        part, own = problem.take(each[runs]), take_tasks(given or {}, each[runs])
+        start = _begin(part, own, lambda p=part, z=labels: _of_clusters(p, z))
+        run = minimize(part, rules, start, _RACE, safeguard="none")
+        parts.append((run.variables, run.objective, part.n_collapsed(run.variables)))
+    variables, objective, collapsed = joined(parts)
+    return take_tasks(variables, best_of_starts(objective, len(METRICS), collapsed))
 
 
 def tempered(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
@@ -129,10 +165,23 @@ def _clusters(problem, generator) -> tuple[Tensor, Tensor]:
     return point(end["means"]), problem.sample_weight * clusters.responsibilities(end)
 
 
+def _of_clusters(problem, labels) -> dict[str, Tensor]:
+    """Parameters of hard clusters in their order, or in that which fits given weights."""
+    shares = members(labels, problem.n_components, _FLOAT) * problem.sample_weight
+    counts = shares.sum(2)
+    means = shares @ problem.points.mT / counts.clamp(min=1e-9)[..., None]
+    order = best_assignment(problem, means, shares)
+    task = torch.arange(problem.n_tasks)[:, None]
+    means, shares, counts = means[task, order], shares[task, order], counts[task, order]
+    covariances = _cluster_covariances(problem, means, shares, counts)
+    return {"means": means, "weights": (counts + 1).log()[..., None], "covariances": covariances}
+
+
 def _cluster_covariances(problem, means, shares, counts) -> Tensor:
     """A cluster of few samples has no covariance of its own."""
     kind, floored = problem.covariance_type, counts.clamp(min=1e-9)
-    own = fit_covariances(kind, problem.points, means, shares, problem.reg_covar, floored)
-    n = counts.sum(1, keepdim=True) if kind == "tied" else counts
-    n = n.reshape(*n.shape, *[1] * (own.ndim - 2))
-    return (n * own + problem.common_covariances()) / (n + 1)
+    prior = problem.prior
+    if prior is None:
+        common = problem.common_covariances()[:, :1]
+        prior = CovariancePrior.of(common, 1.0, problem.n_features)
+    return fit_covariances(kind, problem.points, means, shares, 0.0, floored, prior)

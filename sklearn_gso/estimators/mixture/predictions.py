@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..answering import packed
 from ..tasks import as_tasks, check_collection, unmask
-from .data import check_means
+from .data import check_means, check_sample_weight
 from .solving import log_joint
 
 CHECKS = {"dtype": [np.float64, np.float32], "ensure_min_samples": 2}
@@ -108,7 +108,7 @@ class MixturePredictions:
         """
         return packed(X, [logsumexp(joint, axis=1) for joint in self._joints(X, covariances)])
 
-    def score(self, X, y=None, *, covariances=None):
+    def score(self, X, y=None, *, covariances=None, sample_weight=None):
         """Mean log-likelihood of the samples; of a collection, the mean over its data sets.
 
         Parameters
@@ -116,32 +116,39 @@ class MixturePredictions:
         X, covariances
             As for `predict`.
         y : Ignored
+        sample_weight : array-like of shape (n_samples,) or collection, default=None
+            Weights of the mean. Data sets that are solved anew are solved with them.
 
         Returns
         -------
         score : float
         """
-        joints = self._joints(X, covariances)
-        return float(np.mean([logsumexp(joint, axis=1).mean() for joint in joints]))
+        collection = as_tasks(X)
+        solving = sample_weight if hasattr(self, "n_tasks_in_") else None
+        joints = self._joints(X, covariances, solving)
+        weights = [sample_weight] if collection is None else sample_weight
+        weights = [None] * len(joints) if sample_weight is None else weights
+        return float(np.mean([_mean(j, w) for j, w in zip(joints, weights, strict=True)]))
 
-    def sample(self, n_samples=1):
+    def sample(self, n_samples=1, *, random_state=None):
         """Draw samples from the fitted mixture.
 
         Parameters
         ----------
         n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            By default the mixture's own: the same samples at every call where that is a number.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Ordered by component.
         y : ndarray of shape (n_samples,)
             Component of each.
         """
         check_is_fitted(self, "means_", msg="%(name)s samples after a fit on one data set only.")
         if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
             raise ValueError(f"n_samples must be an integer >= 1, got {n_samples!r}.")
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
         counts = rng.multinomial(n_samples, self.weights_ / self.weights_.sum())
         is_tied, drawn = self.covariance_type == "tied", []
         covariances = [self.covariances_] * len(counts) if is_tied else self.covariances_
@@ -224,3 +231,9 @@ class MixturePredictions:
         free = {"weights": k - 1, "means": k * d, "covariances": covariances[self.covariance_type]}
         n_free = sum(count for name, count in free.items() if name not in self._fitted.held)
         return float(-2 * logsumexp(joint, axis=1).sum() + n_free * price(n_samples))
+
+
+def _mean(joint, sample_weight) -> float:
+    """Mean log-likelihood of the samples of one data set."""
+    weights = check_sample_weight(sample_weight, joint)
+    return np.average(logsumexp(joint, axis=1), weights=weights)

@@ -69,3 +69,32 @@ def test_sample_has_the_statistics_of_the_mixture(X):
             np.testing.assert_allclose(np.cov(own.T), expected, rtol=0.1, atol=0.1)
     with pytest.raises(ValueError, match="n_samples must be an integer >= 1"):
         fit.sample(0)
+
+
+def test_sample_draws_anew_where_it_is_told_to(X):
+    fit = gso(n_init=1, random_state=3).fit(X)
+    same, again = fit.sample(20)[0], fit.sample(20)[0]
+    np.testing.assert_array_equal(same, again)
+    other = fit.sample(20, random_state=4)[0]
+    assert not np.allclose(same, other)
+    np.testing.assert_array_equal(other, fit.sample(20, random_state=4)[0])
+    rng = np.random.RandomState(4)
+    np.testing.assert_array_equal(other, fit.sample(20, random_state=rng)[0])
+    assert not np.allclose(other, fit.sample(20, random_state=rng)[0])
+
+
+@each_mixture
+def test_a_weighted_score_is_that_of_repeated_samples(mixture, tasks, rng):
+    X, weight = tasks[0][0], rng.randint(0, 4, size=120)
+    fit = mixture(n_init=1).fit(X)
+    expected = fit.score(X.repeat(weight, axis=0))
+    assert fit.score(X, sample_weight=weight) == pytest.approx(expected)
+    assert fit.score(X, sample_weight=3.0 * np.ones(120)) == pytest.approx(fit.score(X))
+    for wrong in (weight[:5], -weight, 0 * weight):
+        with pytest.raises(ValueError, match="sample_weight|weights"):
+            fit.score(X, sample_weight=wrong)
+    many = learned_nothing(mixture).fit(tasks[0][:2])
+    weights = [weight, weight[::-1].copy()]
+    own = [many.score([x.repeat(w, axis=0)]) for x, w in zip(tasks[0][:2], weights, strict=True)]
+    found = [many.score([x], sample_weight=[w]) for x, w in zip(tasks[0][:2], weights, strict=True)]
+    np.testing.assert_allclose(found, own)

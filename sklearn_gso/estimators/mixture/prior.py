@@ -1,0 +1,69 @@
+"""The default prior of estimated covariances, relative to the data."""
+
+import torch
+from torch import Tensor
+
+from ...problems._gaussians import CovariancePrior
+from ...problems.mixture_free_energy import MixtureFreeEnergy
+from .clustering import METRICS, coordinates, hard_clusters, members, n_drawn
+from .initialisation import pooled_covariance
+
+# Weight of the prior: samples of a variance, and of a matrix so many times n_features + 2.
+# Chosen by held-out scores of other tables than the benchmarks' (benchmarks/LOG.md).
+_PSEUDO_SAMPLES = {"full": 0.5, "tied": 1.0, "diag": 0.5, "spherical": 0.5}
+_FLOAT = torch.float64
+
+
+def covariance_prior(problem: MixtureFreeEnergy, strength: float) -> CovariancePrior:
+    """A weak prior of estimated covariances, relative to the data.
+
+    Its scale is the covariance within the clusters in one of the `METRICS`, that of the
+    smallest volume: the covariance of all samples would grow with the distance between
+    clusters, which says nothing of their shape. Its weight is ``strength`` times
+    `_PSEUDO_SAMPLES`.
+    """
+    kind, d = problem.covariance_type, problem.n_features
+    n_pseudo = strength * _PSEUDO_SAMPLES[kind]
+    whole = problem.pooled_covariance("full")
+    within = whole if problem.n_components == 1 else _within_clusters(problem, whole)
+    within = within + torch.diag_embed(problem.reg_covar)[:, None]
+    if kind in ("full", "tied"):
+        return CovariancePrior.of(within, n_pseudo * (d + 2), d)
+    variances = within.diagonal(dim1=2, dim2=3)
+    scale = variances if kind == "diag" else variances.mean(2, keepdim=True)
+    return CovariancePrior.of(scale, n_pseudo, d)
+
+
+def _within_clusters(problem, whole) -> Tensor:
+    """The smallest of the covariances within clusters, (T, 1, D, D).
+
+    Drawn to that of all samples, in as small a volume as K components have, with the weight
+    of D + 2 samples, or of 3 where features stand alone: in small clusters hardly anything is
+    within.
+    """
+    k, d, n_tasks = problem.n_components, problem.n_features, problem.n_tasks
+    # The prior is of the data alone: neither seeds nor the number of starts change it.
+    generator, n_metrics = torch.Generator().manual_seed(0), len(METRICS)
+    uniform = torch.rand(1, k, n_drawn(k), generator=generator, dtype=_FLOAT)
+    points = coordinates(problem, pooled_covariance(problem))
+    sample_weight = problem.sample_weight.repeat(n_metrics, 1, 1)
+    labels = hard_clusters(points, sample_weight[:, 0], uniform.expand(len(points), -1, -1))
+    shares = (members(labels, k, _FLOAT) * sample_weight).unflatten(0, (n_metrics, n_tasks))
+    counts = shares.sum(3, keepdim=True)
+    sums = shares @ problem.points.mT
+    between = sums.mT @ (sums / counts.clamp(min=1e-9))
+    total = problem.total[:, None, None]
+    scatter = total * whole[:, 0] - between
+    weight = d + 2 if problem.covariance_type in ("full", "tied") else 3
+    prior = weight * k ** (-2 / d) * whole[:, 0]
+    within = (scatter + prior) / ((total - k).clamp(min=0) + weight)
+    smallest = _volume(within, problem.covariance_type).argmin(0)
+    return within[smallest, torch.arange(n_tasks)][:, None]
+
+
+def _volume(covariance, kind) -> Tensor:
+    """Logarithm of the determinant, as a covariance of a type."""
+    if kind in ("full", "tied"):
+        return torch.linalg.slogdet(covariance)[1]
+    variances = covariance.diagonal(dim1=-2, dim2=-1)
+    return variances.log().sum(-1) if kind == "diag" else variances.mean(-1)

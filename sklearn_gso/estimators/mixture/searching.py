@@ -1,0 +1,216 @@
+"""From starts to the best known optimum of each task of a batch."""
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...learned_optimizers import LearnedOptimizer
+from ...problems import MixtureFreeEnergy, map_tensors, new_generator, take_tasks
+from ...problems.base import Variables, where_tasks
+from ...rules import ClosedForm, RandomJudge
+from ...solvers import Monitor, Run, explore, minimize, rules_for
+from ...solvers.local_search import SHORT_RUN, Explored
+from ...solvers.multistart import best_of_starts
+from ...solvers.run import in_batches, joined
+from .initialisation import STARTS, clustered
+
+# Chances of a gain, as the judge sees it, above which an optimum is mistrusted: for the
+# first, second and third attempt more. A search of more rounds than _LONG has had its time.
+_UNSURE = (0.8, 0.95, 0.99)
+_LONG = 20
+# Estimated covariances adapt to most optima: a round costs more and brings less.
+_MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED = 0.05, 1
+# Nats a sample that EM hardly gains after some sweeps.
+_SLACK = 0.2
+
+
+@dataclass(frozen=True)
+class Search:
+    """Starts, EM, and non-local moves where a judge orders them.
+
+    Parameters
+    ----------
+    plan : MixturePlan
+    given : dict of str to Tensor
+        Parameters to start at.
+    seed : int
+        Start number i has a generator of its own, whatever the number of starts.
+    monitor : Monitor, optional
+    """
+
+    plan: Any
+    given: dict[str, Tensor]
+    seed: int
+    monitor: Monitor | None = None
+
+    def best_known(self, problem: MixtureFreeEnergy) -> Explored:
+        """The best optimum of each task that starts and moves lead to."""
+        # Where the centres are given all starts are the same.
+        n_starts = 1 if "means" in self.given else self.plan.n_init
+        if self.plan.judge is None:
+            return self._explored(problem, self._best_run(problem, n_starts), 0)
+        if "covariances" not in problem.fixed:
+            return self._walked(problem, n_starts)
+        return self._attempted(problem, n_starts)
+
+    def starts(self, problem, first: int, n: int) -> Variables:
+        """Starts number ``first`` to ``first + n``, those of all tasks side by side."""
+        seeds = np.random.RandomState(self.seed).randint(2**31 - 1, size=first + n)[first:]
+        generators = [new_generator(seed) for seed in seeds]
+        if self._from_clusters(problem):
+            return clustered(problem, generators, self.given)
+        kind = self.plan.init_params
+        if kind is None:
+            kind = "random" if "covariances" in problem.fixed else "matched"
+        return joined([STARTS[kind](problem, g, self.given) for g in generators])
+
+    def _from_clusters(self, problem) -> bool:
+        """Whether starts have already been through a few sweeps of EM."""
+        known = problem.fixed.keys() | self.given.keys()
+        return self.plan.init_params in (None, "matched") and not (
+            "covariances" in problem.fixed or "means" in known
+        )
+
+    def converged(self, problem, variables, **more) -> Run:
+        rules, plan = rules_for(problem, ClosedForm()), self.plan
+        options = {"tol": plan.tol, "safeguard": "none", **more}
+        return minimize(problem, rules, variables, plan.max_iter, **options)
+
+    def _best_run(self, problem, n_starts) -> Run:
+        """Every start run to convergence."""
+        variables = self.starts(problem, 0, n_starts)
+        if n_starts == 1:
+            return self.converged(problem, variables, monitor=self.monitor)
+        run = self.converged(problem.repeat(n_starts), variables, monitor=self.monitor)
+        collapsed = _of_runs(problem, run, n_starts)
+        return take_tasks(run, best_of_starts(run.objective, n_starts, collapsed))
+
+    def _walked(self, problem, n_starts) -> Explored:
+        """The first start with moves; a later one where it leads further down than all before.
+
+        What is done with a start depends on those before it alone, so more starts never
+        end higher.
+        """
+        n_tasks, variables = problem.n_tasks, self.starts(problem, 0, n_starts)
+        first = variables if n_starts == 1 else take_tasks(variables, slice(0, n_tasks))
+        run = self.converged(problem, first, monitor=self.monitor)
+        best = self._explored(problem, run, 0)
+        if n_starts == 1:
+            return best
+        n_sweeps = 0 if self._from_clusters(problem) else SHORT_RUN
+        short = _short_runs(problem, variables, n_starts, n_sweeps)
+        lowest = take_tasks(short, slice(0, n_tasks))
+        for i in range(1, n_starts):
+            mine = take_tasks(short, slice(i * n_tasks, (i + 1) * n_tasks))
+            record = _is_better(problem, mine, lowest)
+            lowest = where_tasks(record, mine, lowest)
+            hopeful = record & (mine.objective < best.run.objective + _SLACK)
+            which = hopeful.nonzero()[:, 0]
+            if len(which) and not self._stopped:
+                best = self._rivalled(problem, best, which, take_tasks(mine, which), i)
+        return best
+
+    def _rivalled(self, problem, best, which, start, number) -> Explored:
+        """A start of some tasks to the end, and on by moves where it is better there."""
+        part = problem.take(which)
+        run = self.converged(part, start.variables, monitor=self.monitor)
+        better = _is_better(part, run, take_tasks(best.run, which)).nonzero()[:, 0]
+        if not len(better):
+            return best
+        news = self._explored(part.take(better), take_tasks(run, better), number)
+        return _replaced(best, which[better], news)
+
+    def _attempted(self, problem, n_starts) -> Explored:
+        """The best of the starts with moves, again where the judge still has hope."""
+        best = self._attempt(problem, n_starts, 0)
+        if n_starts == 1:
+            return best
+        for number, most in enumerate(_UNSURE, start=1):
+            unsure = ((best.hope > most) & (best.n_rounds <= _LONG)).nonzero()[:, 0]
+            if not len(unsure) or self._stopped:
+                break
+            given = {name: value[unsure] for name, value in self.given.items()}
+            again = Search(self.plan, given, self.seed, self.monitor)
+            other = again._attempt(problem.take(unsure), n_starts, number)
+            better = (other.run.objective < best.run.objective[unsure]).nonzero()[:, 0]
+            best.n_rounds.index_add_(0, unsure, other.n_rounds)
+            n_rounds = best.n_rounds
+            best = _replaced(best, unsure[better], take_tasks(other, better))
+            best = best._replace(n_rounds=n_rounds)
+        return best
+
+    def _attempt(self, problem, n_starts, number) -> Explored:
+        variables = self.starts(problem, number * n_starts, n_starts)
+        if n_starts > 1:
+            short = _short_runs(problem, variables, n_starts, SHORT_RUN)
+            variables = take_tasks(short.variables, best_of_starts(short.objective, n_starts))
+        run = self.converged(problem, variables, monitor=self.monitor)
+        return self._explored(problem, run, number)
+
+    @property
+    def _stopped(self) -> bool:
+        return self.monitor is not None and self.monitor.stopped
+
+    def _explored(self, problem, run: Run, number: int) -> Explored:
+        """Non-local moves from where a run ended."""
+        plan, none = self.plan, torch.zeros(problem.n_tasks, dtype=torch.long)
+        if plan.judge is None or not problem.n_moves or not run.objective.isfinite().all():
+            return Explored(run, none, none.clone(), none.to(torch.float64))
+        generator = new_generator(self.seed + number)
+        if isinstance(plan.judge, LearnedOptimizer):
+            judge = _built(plan.judge, "covariances" not in problem.fixed)
+        else:
+            judge = RandomJudge(generator)
+        rules = rules_for(problem, ClosedForm())
+        settings = (judge, generator, plan.max_iter, plan.tol)
+        return explore(
+            problem, rules, run, *settings, max_rounds=plan.max_rounds, monitor=self.monitor
+        )
+
+
+def limited(step, seconds: float | None) -> Monitor | None:
+    """A monitor that shows a step, if there is anything to show it, and ends after some seconds."""
+    if seconds is None:
+        return step and Monitor(step)
+    end = time.monotonic() + seconds
+    return Monitor(lambda value: bool(step and step(value)) or time.monotonic() > end)
+
+
+def _short_runs(problem, variables, n_starts, n_sweeps) -> Run:
+    """Every start after a short run; no more of them at once than are fast."""
+    each, parts = torch.arange(problem.n_tasks).repeat(n_starts), []
+    rules = rules_for(problem, ClosedForm())
+    for runs in in_batches(problem, torch.arange(len(each))):
+        part, start = problem.take(each[runs]), take_tasks(variables, runs)
+        parts.append(minimize(part, rules, start, n_sweeps, safeguard="none"))
+    return joined(parts)
+
+
+def _of_runs(problem, run, n_starts) -> Tensor:
+    """`Problem.n_collapsed` of runs from several starts."""
+    return problem.repeat(n_starts).n_collapsed(run.variables)
+
+
+def _is_better(problem, one: Run, other: Run) -> Tensor:
+    """Whether a run is sounder than another, or as sound and lower, (T,)."""
+    mine, theirs = (problem.n_collapsed(run.variables) for run in (one, other))
+    lower = one.objective.nan_to_num(nan=torch.inf) < other.objective
+    return (mine < theirs) | ((mine == theirs) & lower)
+
+
+def _replaced(best: Explored, where: Tensor, news: Explored) -> Explored:
+    return map_tensors(lambda old, new: old.index_copy(0, where, new), best, news)
+
+
+@lru_cache(maxsize=8)
+def _built(optimizer, estimated):
+    """The judge of an optimizer; both are immutable, and building takes milliseconds."""
+    judge = optimizer.rules()["moves"]
+    if estimated:
+        judge.min_hope, judge.n_repeated = _MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED
+    return judge
