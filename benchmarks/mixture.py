@@ -16,7 +16,6 @@ from benchmarks.measuring import one_thread, timed
 from benchmarks.mixture_rows import (
     LARGER,
     SETS,
-    STEP_FILE,
     TABLE_5,
     WITHIN,
     by,
@@ -25,8 +24,7 @@ from benchmarks.mixture_rows import (
     em,
     learned,
     problems,
-    run_em_beside_step,
-    run_step,
+    stepped,
 )
 from benchmarks.peers import portfolio, swap_em
 from benchmarks.showing import show_bar
@@ -119,13 +117,10 @@ def same_start():
 
 
 def paper_step():
-    """The paper's rule after `benchmarks.mixture_step`, beside EM from one random start."""
-    if not STEP_FILE.exists():
-        show_bar("the paper's LSTMStep", "not trained: python -m benchmarks.mixture_step")
-        return
-    minutes = LearnedOptimizer.load(STEP_FILE).description["minutes"]
+    """The paper's rule beside EM from the same random start."""
+    minutes = LearnedOptimizer.load_pretrained("mixture_step").description["minutes"]
     sets = {"table 5, D=2": TABLE_5["table 5, D=2"], **SETS}
-    rows = {"step": run_step, "EM": run_em_beside_step}
+    rows = {"step": by(stepped), "EM": by(em, n_init=1)}
 
     def n_tasks(name):
         return 20 if sets[name].get("n_samples", 500) <= 2000 else 0

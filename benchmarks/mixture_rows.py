@@ -7,15 +7,13 @@ Negative log-likelihoods per sample, natural logarithm. Every row has the same t
 import numpy as np
 import torch
 
-from sklearn_gso import EMGaussianMixture, GSOGaussianMixture, LearnedOptimizer
+from sklearn_gso import EMGaussianMixture, GSOGaussianMixture
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.rules import ClosedForm
-from sklearn_gso.solvers import alternate, minimize, rules_for
+from sklearn_gso.solvers import minimize, rules_for
 
 from .measuring import timed
-from .mixture_step import OUTPUT as STEP_FILE
-from .mixture_step import T_L, T, likelihood, standardised
 
 TOL, MAX_ITER = 1e-6, 200
 WITHIN = 0.01
@@ -87,6 +85,13 @@ def learned(k, **options):
     return GSOGaussianMixture(k, n_epochs=0, tol=TOL, max_iter=MAX_ITER, random_state=0, **options)
 
 
+def stepped(k):
+    """The paper's rule with its numbers of steps, from one random start."""
+    return GSOGaussianMixture(
+        k, rule="step", n_epochs=0, n_init=1, t_l=10, max_iter=100, tol=0.0, random_state=0
+    )
+
+
 def by(make, **options):
     """A row: from X, covariances, k to the objective of each problem, and seconds for all."""
 
@@ -107,23 +112,3 @@ def by_search(search):
         return values.numpy(), seconds
 
     return solve
-
-
-def run_step(X, covariances, k):
-    """The same of the paper's rule from a random start."""
-    problem, (_, _, unit) = likelihood(X, covariances), standardised(X, covariances)
-    start = problem.init(torch.Generator().manual_seed(0))
-    rules = rules_for(problem, LearnedOptimizer.load(STEP_FILE).rules())
-    with torch.no_grad():
-        (end, _), seconds = timed(alternate, problem, rules, start, T, T_L)
-        return problem.objective(end).numpy() + X.shape[2] * np.log(unit), seconds
-
-
-def run_em_beside_step(X, covariances, k):
-    """The same of EM from the start that `run_step` has."""
-    samples, _, unit = standardised(X, covariances)
-    problem = likelihood(X, covariances)
-    free = MixtureFreeEnergy(torch.from_numpy(samples), k, fixed=problem.fixed)
-    start = problem.init(torch.Generator().manual_seed(0))
-    values, seconds = timed(em_from, free, free.start_from(start["means"]), T)
-    return values + X.shape[2] * np.log(unit), seconds

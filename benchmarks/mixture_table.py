@@ -5,11 +5,9 @@ The error of a row is the negative log-likelihood per sample, natural logarithm.
 
 import pandas as pd
 
-from sklearn_gso import LearnedOptimizer
-
 from . import mixture_rows, paper
 from .methods import pretrained
-from .mixture_rows import MAX_ITER, STEP_FILE, TABLE_5, TOL, WITHIN, by, em, learned
+from .mixture_rows import MAX_ITER, TABLE_5, TOL, WITHIN, by, em, learned, stepped
 from .showing import show, texts
 
 N_FULL, N_QUICK = 50, 10
@@ -41,13 +39,13 @@ def rows() -> dict:
     """By name ``(solve, settings)``; ``solve(X, covariances, k) -> objectives, seconds``."""
     plain = f"tol={TOL:g}, max_iter={MAX_ITER}"
     judge = f"{plain}, {pretrained('mixture')}"
-    step = f"T=100, t_l=10, weights {LearnedOptimizer.load(STEP_FILE).digest()[:8]}"
+    step = f"T=100, t_l=10, {pretrained('mixture_step')}"
     return {
         EM: (by(em, n_init=1), plain),
         "EM, 10 restarts": (by(em, n_init=10), plain),
         "EM, 20 restarts": (by(em, n_init=20), plain),
         "EM, 10 k-means++ starts": (by(em, n_init=10, kind="k-means++"), plain),
-        STEP: (mixture_rows.run_step, step),
+        STEP: (by(stepped), step),
         GSO: (by(learned, n_init=1), judge),
         OURS: (by(learned), judge),
     }

@@ -32,7 +32,7 @@ def check_table(owner, table: Mapping[str, Accepts]) -> None:
     check({name: getattr(owner, name) for name in table}, table, type(owner).__name__)
 
 
-def check_rule(owner, rule, kind: type) -> None:
+def check_rule(owner, rule, kind: type | tuple[type, ...]) -> None:
     """Raise a ValueError unless a rule, or a recipe, is of a kind.
 
     Parameters
@@ -40,8 +40,8 @@ def check_rule(owner, rule, kind: type) -> None:
     owner : object
         For the error.
     rule : object
-    kind : type
-        `UpdateRule` or `Judge`.
+    kind : type or tuple of types
+        `UpdateRule`, `Judge` and the like.
     """
     if isinstance(rule, kind):
         return
@@ -50,9 +50,10 @@ def check_rule(owner, rule, kind: type) -> None:
         return
     if isinstance(rule, Recipe) and issubclass(rule.network, kind):
         return
+    names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
     raise ValueError(
         f"rule of {type(owner).__name__} must be one of {sorted(known)}, a Recipe or rule of "
-        f"class {kind.__name__}, got {rule!r}."
+        f"class {names}, got {rule!r}."
     )
 
 

@@ -70,9 +70,9 @@ class BaseMixture(
 
     fit_transform = transform
 
-    def _mixture_plan(self, optimizer=None, **more) -> MixturePlan:
+    def _mixture_plan(self, optimizer=None, plan=MixturePlan, **more) -> MixturePlan:
         """What data sets are solved with."""
-        return MixturePlan(
+        return plan(
             int(self.n_components),
             self.covariance_type,
             float(self.reg_covar),

@@ -1,14 +1,13 @@
 """Train the paper's rule, equation (16), on mixtures with given covariances.
 
-``python -m benchmarks.mixture_step --minutes 55``, one core. Writes
-``benchmarks/mixture_step.safetensors``, which ``make bench-mixture`` judges. Weights are
+``python -m pretraining.mixture_step --minutes 55 --output mixture_step.safetensors``, one core:
+what ``GSOGaussianMixture(rule="step")`` starts from, judged by ``make bench-mixture``. Weights are
 shared by coordinates, so one pair of networks serves every number of components and
 features. Data are centred and divided by their root mean square.
 """
 
 import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +19,6 @@ from sklearn_gso.rules import LSTMStep
 from sklearn_gso.solvers import rules_for
 from sklearn_gso.training import make_episode, meta_train
 
-OUTPUT = Path(__file__).with_name("mixture_step.safetensors")
 T, T_L, T_U = 100, 10, 10
 
 
@@ -88,7 +86,7 @@ def train(minutes, seed=20261124):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=55)
-    parser.add_argument("--output", default=OUTPUT)
+    parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     optimizer = train(arguments.minutes)
