@@ -90,7 +90,9 @@ class FittedMatrix(FittedRows):
         """In blocks of rows: what becomes of one depends on no other, and memory stays small."""
         array = self.narrowed(array)
         n_rows, n_columns = array.shape
-        size = max(1, _BLOCK // max(n_columns, self._row_size))
+        # Of single entries of sparse rows nothing is as wide as these.
+        width = 1 if wanted and sparse.issparse(array) else n_columns
+        size = max(1, _BLOCK // max(width, self._row_size))
         blocks = [slice(start, start + size) for start in range(0, n_rows, size)]
 
         def of(rows):
