@@ -181,13 +181,12 @@ class Monomials:
         if is_matrix(precision):
             quadratic = self.factor * precision.flatten(2).index_select(2, self.place)
         else:
-            quadratic = -0.5 * precision
+            quadratic = -0.5 * precision.expand(-1, -1, self.n_pairs)
         offset = offset - 0.5 * (pulled * means).sum(2, keepdim=True)
         if quadratic.shape[1] == 1:  # of all components the same
             shared = quadratic @ self.values[:, : self.n_pairs]
             linear = self.values[:, self.n_pairs :]
             return torch.baddbmm(shared, torch.cat([pulled, offset], dim=2), linear)
-        quadratic = quadratic.expand(-1, -1, self.n_pairs)
         return torch.cat([quadratic, pulled, offset], dim=2) @ self.values
 
     def moments(self, weights: Tensor, tied: bool = False) -> tuple[Tensor, Tensor, Tensor]:
