@@ -15,6 +15,7 @@ from .empirical_bayes import EmpiricalBayesCompletion, identifiable_components
 from .matrix_completion import MatrixCompletion
 from .mixture_free_energy import MixtureFreeEnergy
 from .mixture_likelihood import MixtureLikelihood
+from .mixture_missing import MixtureMissing
 from .testing import check_problem
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "MatrixCompletion",
     "MixtureFreeEnergy",
     "MixtureLikelihood",
+    "MixtureMissing",
     "Problem",
     "check_problem",
     "has_role",

@@ -55,6 +55,8 @@ class MixtureLikelihood(Problem):
         over the samples, so F is bounded below.
     """
 
+    _is_complete = True  # no entry of the samples is missing
+
     def __init__(
         self,
         samples,
@@ -86,8 +88,8 @@ class MixtureLikelihood(Problem):
         if "covariances" in self.fixed:
             self.prior = None  # nothing is estimated
             self._metric = whiteners(self.fixed["covariances"], self.n_features)
-            self._expansion = self._expand(*self._metric)
-        elif self.n_features <= _MAX_FEATURES_OF_MONOMIALS:
+            self._expansion = self._expand(*self._metric) if self._is_complete else None
+        elif self._is_complete and self.n_features <= _MAX_FEATURES_OF_MONOMIALS:
             self._monomials = Monomials(self.points, self.covariance_type in ("full", "tied"))
 
     def _expand(self, whitener, log_det):

@@ -17,6 +17,7 @@ from ..parameters import NONE, NOT_NEGATIVE, Accepts, choice, integer
 from ..reporting import with_callbacks
 from ..tasks import batches, check_collection, draw_seed, unmask
 from . import data
+from .filling import MixtureFilling
 from .initialisation import STARTS
 from .predictions import CHECKS, MixturePredictions
 from .solving import ILL_DEFINED, MixturePlan, Solved, check_sound
@@ -31,6 +32,11 @@ def _are_parameters(value) -> bool:
     return is_list and all(isinstance(name, str) and name in PARAMETERS for name in value)
 
 
+def _kind(task) -> tuple:
+    """What tasks that are solved together share: their shape, and that nothing is missing."""
+    return task.points.shape, id(task) if np.isnan(task.points).any() else None
+
+
 @dataclass(frozen=True)
 class FittedMixture(Fitted):
     """What a fit of a mixture leaves behind, beside its parameters."""
@@ -41,7 +47,11 @@ class FittedMixture(Fitted):
 
 
 class BaseMixture(
-    MixturePredictions, DensityMixin, AlternatingEstimator, auto_wrap_output_keys=None
+    MixturePredictions,
+    MixtureFilling,
+    DensityMixin,
+    AlternatingEstimator,
+    auto_wrap_output_keys=None,
 ):
     """Fit of one data set or of a collection of them."""
 
@@ -49,13 +59,14 @@ class BaseMixture(
     rule = ClosedForm()
     optimizer = training = t_l = t_u = None
     n_epochs = 0
+    allow_nan = True
     safeguard = "none"
     accepts = {
         "n_components": integer(),
         "max_iter": integer(),
         "tol": NOT_NEGATIVE,
         "reg_covar": NOT_NEGATIVE,
-        "covariance_prior": NOT_NEGATIVE,
+        "covariance_prior": NOT_NEGATIVE | choice("pooled"),
         "covariance_type": choice(*data.COVARIANCE_AXES),
         "init_params": NONE | choice(*STARTS, *_ALIASES),
         "fixed": Accepts(f"names among {PARAMETERS}", _are_parameters),
@@ -76,7 +87,7 @@ class BaseMixture(
             int(self.n_components),
             self.covariance_type,
             float(self.reg_covar),
-            float(self.covariance_prior),
+            self.covariance_prior,
             int(self.max_iter),
             self.tol,
             int(self.n_init),
@@ -240,7 +251,7 @@ class BaseMixture(
         def cost(task):
             return n_each * (task.points.size + 4 * len(task.points))
 
-        return batches(tasks, lambda task: task.points.shape, cost)
+        return batches(tasks, _kind, cost)
 
     def _solve_anew(self, arrays, covariances, sample_weight, single) -> list[Solved]:
         kept = self._fitted.covariances

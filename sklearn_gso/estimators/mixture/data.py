@@ -25,7 +25,8 @@ _MIN_VARIANCE = 1e-290
 class Task(NamedTuple):
     """One data set to be described by a mixture."""
 
-    points: np.ndarray  # distinct samples in lexical order, centred, (n_distinct, n_features)
+    # Distinct samples in lexical order, centred, (n_distinct, n_features); NaN where missing.
+    points: np.ndarray
     weights: np.ndarray  # of mean 1
     centre: np.ndarray
     given: dict  # parameters that are known, or to start at, as the user gave them
@@ -54,7 +55,8 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
     X, weights = X[used], weights[used]
     order = np.lexsort(X.T[::-1])
     X, weights = X[order], weights[order]
-    starts = np.flatnonzero(np.r_[True, (X[1:] != X[:-1]).any(axis=1)])
+    _check_columns(X)
+    starts = np.flatnonzero(np.r_[True, _differ(X[1:], X[:-1])])
     if len(starts) < len(X):
         X, weights = X[starts], np.add.reduceat(weights, starts)
     if len(X) < n_components:
@@ -64,30 +66,56 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
     weights = weights / weights.max()
     weights = weights * (len(weights) / weights.sum())
     with np.errstate(over="ignore", invalid="ignore"):
-        centre = weights @ X / len(X)
+        centre = _column_means(weights, X)
         return Task(X - centre, weights, centre, given, held)
 
 
 def n_distinct(task: Task) -> int:
     """How many different samples there are."""
-    return 1 + int(np.count_nonzero((task.points[1:] != task.points[:-1]).any(axis=1)))
+    return 1 + int(np.count_nonzero(_differ(task.points[1:], task.points[:-1])))
+
+
+def _differ(rows, others) -> np.ndarray:
+    """Which rows are not the same; what is missing in both is."""
+    return ((rows != others) & ~(np.isnan(rows) & np.isnan(others))).any(axis=1)
+
+
+def _check_columns(X) -> None:
+    empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        raise ValueError(
+            f"Features {empty.tolist()} of X have no observed entry (of positive weight): leave "
+            "them out."
+        )
+
+
+def _column_means(weights, X) -> np.ndarray:
+    """Weighted means of what is observed."""
+    missing = np.isnan(X)
+    if not missing.any():
+        return weights @ X / len(X)
+    return weights @ np.where(missing, 0.0, X) / (weights @ ~missing)
 
 
 def variances(task: Task) -> np.ndarray:
     """Of the features, in units of which ``reg_covar`` is; of constant ones the mean of all."""
     with np.errstate(over="ignore", invalid="ignore"):
-        own = task.weights @ np.square(task.points) / len(task.points)
-    varied = (np.ptp(task.points, axis=0) > 0) & (own > _MIN_VARIANCE)
+        own = _column_means(task.weights, np.square(task.points))
+        varied = np.nanmax(task.points, axis=0) > np.nanmin(task.points, axis=0)
+    varied = varied & (own > _MIN_VARIANCE)
     return np.where(varied, own, own[varied].mean() if varied.any() else 1.0)
 
 
-def thin_components(task: Task, covariances, kind) -> list[int]:
+def thin_components(task: Task, covariances, kind, whole=None) -> list[int]:
     """Numbers of the components that are nearly flat beside all samples; the tied one is 0.
 
-    Those whose smallest eigenvalue is less than `THIN` times that of the samples' covariance.
+    Those whose smallest eigenvalue is less than `THIN` times that of the samples' covariance,
+    which may be given.
     """
     points = task.points
-    least = np.linalg.eigvalsh((task.weights * points.T) @ points / len(points))
+    if whole is None:
+        whole = (task.weights * points.T) @ points / len(points)
+    least = np.linalg.eigvalsh(whole)
     if "covariances" in task.held or not least[0] > _ROUNDING * least[-1]:
         return []
     if kind in ("full", "tied"):

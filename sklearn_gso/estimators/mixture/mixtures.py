@@ -334,7 +334,8 @@ class GSOGaussianMixture(BaseMixture):
         if self._steps:
             return self._learn_steps(tasks, start, plan, seed, progress)
         problems = [plan.problem([tasks[i] for i in chunk]) for chunk in self._chunks(tasks)]
-        if self.n_epochs == 0 or not problems[0].n_moves:
+        problems = [problem for problem in problems if problem.n_moves]
+        if self.n_epochs == 0 or not problems:
             return {"learned_optimizer_": start, "history_": History()}
         data = [t for p in problems for t in (p.points, p.sample_weight, *p.fixed.values())]
         checkpoint = self._open_checkpoint(data, seed, start, fixed=sorted(problems[0].fixed))

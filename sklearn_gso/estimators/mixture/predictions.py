@@ -10,18 +10,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..answering import packed
 from ..tasks import as_tasks, check_collection, unmask
 from .data import check_means, check_sample_weight
-from .solving import log_joint
+from .rows import log_joint
 
-CHECKS = {"dtype": [np.float64, np.float32], "ensure_min_samples": 2}
+_NAN = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
+CHECKS = {**_NAN, "ensure_min_samples": 2}
 
 
 class MixturePredictions:
     """What is told of data, from fitted parameters or by solving them anew."""
 
-    def _joints(self, X, covariances=None, sample_weight=None) -> list[np.ndarray]:
-        """``log π_k N(x | μ_k, Σ_k)`` of each sample of each data set."""
+    def _described(self, X, covariances=None, sample_weight=None) -> list[tuple]:
+        """Each data set, and the weights, means and covariances that describe it."""
         check_is_fitted(self)
-        collection, kind = as_tasks(X), self.covariance_type
+        collection = as_tasks(X)
         if not hasattr(self, "n_tasks_in_"):
             if collection is not None:
                 raise ValueError(
@@ -33,14 +34,19 @@ class MixturePredictions:
                     "covariances are for data sets that are solved anew, after a fit on a "
                     "collection; a fit on one data set has its own."
                 )
-            array = validate_data(self, unmask(X), reset=False, dtype=CHECKS["dtype"])
-            return [log_joint(array, self.weights_, self.means_, self.covariances_, kind)]
+            array = validate_data(self, unmask(X), reset=False, **_NAN)
+            return [(array, self.weights_, self.means_, self.covariances_)]
         if collection is None:
             arrays = [check_array(unmask(X), estimator=self, input_name="X", **CHECKS)]
         else:
             arrays = check_collection(collection, self, **CHECKS)
         solved = self._solve_anew(arrays, covariances, sample_weight, collection is None)
-        return [log_joint(a, *s[:3], kind) for a, s in zip(arrays, solved, strict=True)]
+        return [(array, *one[:3]) for array, one in zip(arrays, solved, strict=True)]
+
+    def _joints(self, X, covariances=None, sample_weight=None) -> list[np.ndarray]:
+        """``log π_k N(x | μ_k, Σ_k)`` of each sample of each data set."""
+        described = self._described(X, covariances, sample_weight)
+        return [log_joint(*one, self.covariance_type) for one in described]
 
     def predict(self, X, *, covariances=None):
         """The most probable component of each sample.
@@ -189,7 +195,8 @@ class MixturePredictions:
         -------
         trajectory : ndarray of shape (n_sweeps + 1, n_components, n_features)
         """
-        answer, centre = self.trace(X, means_init), np.asarray(X, dtype=np.float64).mean(axis=0)
+        answer = self.trace(X, means_init)
+        centre = np.nanmean(np.asarray(unmask(X), dtype=np.float64), axis=0)
         problem, (run,) = answer.problem, answer.runs
         way = [problem.parameter(variables, "means")[0] for variables in run.trace.variables]
         return np.stack([means.numpy() + centre for means in way])

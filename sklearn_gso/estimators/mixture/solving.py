@@ -7,20 +7,20 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from ...problems import MixtureFreeEnergy, MixtureLikelihood
+from ...problems import MixtureFreeEnergy, MixtureMissing
 from ...problems.mixture_likelihood import PARAMETERS
 from ...solvers import Answer
 from ...solvers.local_search import Explored
 from ..parallel import share_of_threads
 from ..reporting import Progress, warn
-from ..tasks import MEMORY_BOUND, to_tensor
+from ..tasks import to_tensor
+from .completing import complete
 from .data import THIN, Task, from_engine, n_distinct, thin_components, to_engine, variances
-from .prior import covariance_prior
+from .prior import covariance_prior, pooled_prior
 from .searching import Search, limited
 
 # Samples; a component of less is called empty.
 _MIN_MASS = 1e-6
-_MIN_LOG = -1e300
 ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical "
     "covariance (for instance caused by singleton or collapsed samples). Try to decrease the "
@@ -57,7 +57,7 @@ class MixturePlan:
     n_components: int
     covariance_type: str
     reg_covar: float
-    covariance_prior: float
+    covariance_prior: float | str
     max_iter: int
     tol: float
     n_init: int
@@ -68,18 +68,29 @@ class MixturePlan:
 
     def problem(self, tasks: list[Task]) -> MixtureFreeEnergy:
         """The problem of tasks of equal shape."""
-        given = self._given(tasks)
-        problem = MixtureFreeEnergy(
-            to_tensor([task.points for task in tasks]),
-            self.n_components,
-            covariance_type=self.covariance_type,
-            fixed={name: given[name] for name in tasks[0].held},
-            sample_weight=to_tensor([task.weights for task in tasks]),
-            reg_covar=self.reg_covar * to_tensor([variances(task) for task in tasks]),
-        )
+        problem = self._bare_problem(tasks)
         if self.covariance_prior == 0 or "covariances" in problem.fixed:
             return problem
+        if isinstance(self.covariance_prior, str):
+            return problem.with_prior(pooled_prior(problem))
         return problem.with_prior(covariance_prior(problem, self.covariance_prior))
+
+    def _bare_problem(self, tasks) -> MixtureFreeEnergy:
+        """Without a prior."""
+        given = self._given(tasks)
+        points = to_tensor([task.points for task in tasks])
+        units = to_tensor([variances(task) for task in tasks])
+        weights = to_tensor([task.weights for task in tasks])
+        options = {
+            "covariance_type": self.covariance_type,
+            "fixed": {name: given[name] for name in tasks[0].held},
+            "sample_weight": weights,
+            "reg_covar": self.reg_covar * units,
+        }
+        if not points.isnan().any():
+            return MixtureFreeEnergy(points, self.n_components, **options)
+        completed, whole = complete(points, weights, units)
+        return MixtureMissing(points, completed, self.n_components, whole=whole, **options)
 
     def _given(self, tasks) -> dict[str, torch.Tensor]:
         kind = self.covariance_type
@@ -126,7 +137,9 @@ class MixturePlan:
             ]
             about = (likelihood, run.objective, run.n_iter, run.converged, n_empty)
             numbers = [a[t].item() for a in (*about, explored.n_rounds, explored.n_gains)]
-            thin = thin_components(task, parameters[2], kind) if _all_finite(parameters) else []
+            whole = problem.whole[t, 0].numpy() if isinstance(problem, MixtureMissing) else None
+            sound = _all_finite(parameters)
+            thin = thin_components(task, parameters[2], kind, whole) if sound else []
             solved.append(Solved._make([*parameters, *numbers, thin]))
         return solved
 
@@ -165,19 +178,3 @@ def check_sound(solved: list[Solved], tasks, n_components: int) -> None:
         f"There are less distinct samples than n_components={n_components}: possibly due to "
         "duplicate points in X.",
     )
-
-
-@share_of_threads()
-def log_joint(X, weights, means, covariances, kind) -> np.ndarray:
-    """``log π_k N(x_g | μ_k, Σ_k)`` of each row by itself, (n_samples, K)."""
-    centre = means.mean(0)
-    parameters = zip(PARAMETERS, (weights, means, covariances), strict=True)
-    variables = {n: to_tensor([to_engine(n, v, kind, centre)]) for n, v in parameters}
-    step = max(1, MEMORY_BOUND // means.size)
-    joint = np.empty((len(X), len(means)))
-    for start in range(0, len(X), step):
-        rows = to_tensor([X[start : start + step] - centre])
-        problem = MixtureLikelihood(rows, len(means), covariance_type=kind)
-        joint[start : start + step] = problem.log_joint(variables)[0].mT.numpy()
-    # Rows whose distances overflow are infinitely unlikely, and stay numbers.
-    return np.nan_to_num(joint, nan=_MIN_LOG, neginf=_MIN_LOG)

@@ -20,7 +20,7 @@ def test_rows_stand_alone(mixture, X, rng):
 def test_long_inputs_go_in_pieces(X, monkeypatch):
     fit = em().fit(X)
     whole = fit.score_samples(X)
-    monkeypatch.setattr("sklearn_gso.estimators.mixture.solving.MEMORY_BOUND", 50)
+    monkeypatch.setattr("sklearn_gso.estimators.mixture.rows.MEMORY_BOUND", 50)
     np.testing.assert_allclose(fit.score_samples(X), whole, rtol=1e-12)
 
 

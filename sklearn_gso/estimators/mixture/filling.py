@@ -1,0 +1,67 @@
+"""Missing entries filled by what a mixture expects, or draws."""
+
+import numbers
+
+from ..answering import packed
+from ..tasks import draw_seed
+from .rows import drawn, expected
+
+
+class MixtureFilling:
+    """What a mixture tells of missing entries."""
+
+    def impute(self, X, *, covariances=None):
+        r"""Fill missing entries by their expectation given the observed ones of their row.
+
+        .. math::
+            E[x_M | x_O] = \sum_k r_k
+                \big(\mu_{kM} + \Sigma_{kMO} \Sigma_{kOO}^{-1} (x_O - \mu_{kO})\big)
+
+        with the responsibilities :math:`r_k` of the observed entries; of a row without any
+        these are the weights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or collection
+            NaN marks what is missing.
+        covariances : array-like or collection, default=None
+            Known covariances of data sets that are solved anew, as for `predict`.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features) or collection
+            Observed entries are as they were.
+
+        See Also
+        --------
+        sklearn_gso.MixtureImputer : The same as a step of a pipeline.
+        """
+        kind = self.covariance_type
+        return packed(X, [expected(*one, kind) for one in self._described(X, covariances)])
+
+    def sample_missing(self, X, n_samples=1, *, random_state=None, covariances=None):
+        """Draw missing entries, all of a row together, given the observed ones of their row.
+
+        For multiple imputation: what is computed from each of several completions varies as
+        much as the missing entries leave open, the parameters being taken for known.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or collection
+            NaN marks what is missing.
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            By default the mixture's own: the same draws at every call where that is a number.
+        covariances : array-like or collection, default=None
+            As for `impute`.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_rows, n_features) or collection
+        """
+        if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be an integer >= 1, got {n_samples!r}.")
+        described = self._described(X, covariances)
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        settings = (self.covariance_type, int(n_samples), seed)
+        return packed(X, [drawn(*one, *settings) for one in described])
