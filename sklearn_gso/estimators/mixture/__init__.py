@@ -1,5 +1,6 @@
 """Gaussian mixtures."""
 
-from .mixtures import EMGaussianMixture, GSOGaussianMixture
+from .em import EMGaussianMixture
+from .gso import GSOGaussianMixture
 
 __all__ = ["EMGaussianMixture", "GSOGaussianMixture"]

@@ -30,11 +30,13 @@ def units(tasks: list[Task]) -> torch.Tensor:
 
 
 def check_known(tasks: list[Task]) -> None:
-    """Raise a ValueError unless covariances are given: a step could make them indefinite."""
+    """Raise a ValueError unless covariances are given, which no step moves, and all is seen."""
     if any("covariances" not in task.held for task in tasks):
         raise ValueError(
             "rule='step' moves weights and centres alone, as in equation (16): give covariances."
         )
+    if any(np.isnan(task.points).any() for task in tasks):
+        raise ValueError("rule='step' takes no NaN, as equation (15); rule='moves' does.")
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,12 @@ def test_covariances_must_be_known(flowers, collection):
         clone(STEP).fit(X if collection else X[0])
 
 
+def test_holes_are_refused(flowers):
+    (X, *_), covariances = flowers
+    with pytest.raises(ValueError, match="takes no NaN"):
+        clone(STEP).fit(np.where(X[0] == X, np.nan, X), covariances=covariances)
+
+
 def test_other_rules_of_blocks_are_no_rules_of_mixtures():
     with pytest.raises(ValueError, match="must be one of"):
         clone(STEP).set_params(rule=recipe("control")).fit(np.zeros((9, 2)))
