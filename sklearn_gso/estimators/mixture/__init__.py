@@ -1,5 +1,6 @@
 """Gaussian mixtures."""
 
+from .imputer import MixtureImputer
 from .mixtures import EMGaussianMixture, GSOGaussianMixture
 
-__all__ = ["EMGaussianMixture", "GSOGaussianMixture"]
+__all__ = ["EMGaussianMixture", "GSOGaussianMixture", "MixtureImputer"]
