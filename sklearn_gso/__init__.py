@@ -7,6 +7,7 @@ from .estimators import (
     GSOGaussianMixture,
     GSOMatrixCompleter,
     MetaTraining,
+    MixtureImputer,
     SGDMatrixCompleter,
 )
 from .learned_optimizers import LearnedOptimizer
@@ -21,6 +22,7 @@ __all__ = [
     "GSOMatrixCompleter",
     "LearnedOptimizer",
     "MetaTraining",
+    "MixtureImputer",
     "SGDMatrixCompleter",
     "__version__",
 ]

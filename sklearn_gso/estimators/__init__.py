@@ -2,7 +2,7 @@
 
 from .base import AlternatingEstimator
 from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
-from .mixture import EMGaussianMixture, GSOGaussianMixture
+from .mixture import EMGaussianMixture, GSOGaussianMixture, MixtureImputer
 from .parameters import MetaTraining
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "GSOGaussianMixture",
     "GSOMatrixCompleter",
     "MetaTraining",
+    "MixtureImputer",
     "SGDMatrixCompleter",
 ]

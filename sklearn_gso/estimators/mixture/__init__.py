@@ -2,5 +2,6 @@
 
 from .em import EMGaussianMixture
 from .gso import GSOGaussianMixture
+from .imputer import MixtureImputer
 
-__all__ = ["EMGaussianMixture", "GSOGaussianMixture"]
+__all__ = ["EMGaussianMixture", "GSOGaussianMixture", "MixtureImputer"]

@@ -135,7 +135,7 @@ class BaseMixture(
         ----------
         X : array-like of shape (n_samples, n_features) or collection
             A collection is a list of data sets or an array of shape (n_tasks,
-            n_samples, n_features).
+            n_samples, n_features). NaN marks what is missing (at random).
         y : Ignored
         covariances : array-like or collection, default=None
             Known covariances, in place of the constructor's. For a collection also a
@@ -151,8 +151,8 @@ class BaseMixture(
         Raises
         ------
         ValueError
-            If X is no such thing or has less samples than components, or a parameter
-            does not fit. Nothing is changed then.
+            If X is no such thing, has less samples than components or a column without an
+            observed entry, or a parameter does not fit. Nothing is changed then.
 
         Warns
         -----

@@ -25,9 +25,11 @@ class EMGaussianMixture(BaseMixture):
         Added to the diagonal of estimated covariances, in units of the features' variances: on
         standardised data it is scikit-learn's, and in other units the fit is the same. With a
         prior it is added to the prior's scale instead.
-    covariance_prior : float, default=0.0
+    covariance_prior : float or "pooled", default=0.0
         Strength of a weak prior of estimated covariances, 1.0 being that of
-        `GSOGaussianMixture`. 0 is maximum likelihood, the default here, as this class is
+        `GSOGaussianMixture`. "pooled": a strong one that draws every covariance to that of all
+        samples with the weight of 3 n_features samples (3 for "diag" and "spherical"), for
+        imputing. 0 is maximum likelihood, the default here, as this class is
         scikit-learn's EM: its likelihood has no bound where samples coincide in some direction.
     max_iter : int, default=100
     n_init : int, default=1
@@ -79,6 +81,12 @@ class EMGaussianMixture(BaseMixture):
     -----
     The fit depends neither on the order of the samples nor, with integer weights, on
     whether they are repeated or weighted: starts are drawn from the sorted distinct ones.
+
+    NaN marks entries that are missing at random: likelihoods, also of `predict` and `score`, are
+    those of the observed part of each row, and EM expects the rest, given that part, for each
+    component (`sklearn_gso.problems.MixtureMissing`). Starts are found on rows that one Gaussian
+    has completed. There are no non-local moves then, and of a collection a judge learns from the
+    complete data sets alone. `MixtureImputer` fills in a pipeline.
 
     The prior of a covariance :math:`\Sigma_k` is so many samples more, :math:`m`, of a Gaussian
     of covariance :math:`\Lambda` about the component's centre, and what is minimised

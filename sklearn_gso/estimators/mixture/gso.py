@@ -47,11 +47,11 @@ class GSOGaussianMixture(BaseMixture):
         Further settings of training: batches, learning rate, validation, checkpoint.
     covariance_type, covariances, fixed, reg_covar, init_params
         As for `EMGaussianMixture`.
-    covariance_prior : float, default=1.0
+    covariance_prior : float or "pooled", default=1.0
         Strength of a weak prior of estimated covariances, see the notes of
         `EMGaussianMixture`; starts and moves are judged by the penalised likelihood, which has
-        a bound. 0 is maximum likelihood: a component may then shrink onto samples that
-        coincide, and a warning names it.
+        a bound. "pooled" as for `EMGaussianMixture`. 0 is maximum likelihood: a component may
+        then shrink onto samples that coincide, and a warning names it.
     tol : float, default=1e-6
     max_iter : int, default=200
         Of each run to convergence; outer steps of "step", 100 in the paper.
@@ -89,7 +89,7 @@ class GSOGaussianMixture(BaseMixture):
 
     See Also
     --------
-    EMGaussianMixture : EM alone.
+    EMGaussianMixture : EM alone, which is all that is done where X has NaN; see its notes.
 
     References
     ----------

@@ -58,6 +58,7 @@ class MixturePredictions:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or collection
+            Of a row with NaN the observed entries count; one without any tells nothing.
         covariances : array-like or collection, default=None
             Known covariances of data sets that are solved anew, as for `fit`; by default
             those that `fit` was given for all.

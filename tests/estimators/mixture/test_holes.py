@@ -1,11 +1,14 @@
 """NaN among the samples: mixtures are fitted to what is observed, and fill what is not."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
 
-from sklearn_gso import EMGaussianMixture
+from sklearn_gso import EMGaussianMixture, MixtureImputer
 from tests.estimators.mixture.mixtures import (
     assert_same_fit,
     each_kind,
@@ -226,6 +229,23 @@ def test_draws_depend_on_their_seed_alone(holes):
     assert (one == holes)[:, ~gone].all()
     with pytest.raises(ValueError, match="n_samples must be an integer >= 1"):
         fit.sample_missing(holes, 0)
+
+
+# In a pipeline -------------------------------------------------------------------------
+
+
+def test_an_imputer_fills_new_rows_in_a_pipeline_and_keeps_names(holes):
+    frame = pd.DataFrame(holes, columns=["a", "b", "c"])
+    imputer = MixtureImputer(em(2)).set_output(transform="pandas")
+    filled = imputer.fit(frame[:100]).transform(frame[100:])
+    assert list(filled.columns) == ["a", "b", "c"]
+    expected = em(2).fit(holes[:100]).impute(holes[100:])
+    np.testing.assert_array_equal(filled.to_numpy(), expected)
+    target = np.arange(len(holes)) % 2
+    pipeline = make_pipeline(MixtureImputer(), LogisticRegression())
+    assert pipeline.fit(frame, target).predict(frame).shape == target.shape
+    with pytest.raises(ValueError, match="mixture of MixtureImputer must be None or a"):
+        MixtureImputer("gmm").fit(frame)
 
 
 # The pooled prior ---------------------------------------------------------------------
