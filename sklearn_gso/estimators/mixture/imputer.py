@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..parameters import NONE, check_table, instance
 from ..tasks import unmask
 from .base import BaseMixture
-from .mixtures import GSOGaussianMixture
+from .gso import GSOGaussianMixture
 
 _CHECKS = {"dtype": ["float64", "float32"], "ensure_all_finite": "allow-nan"}
 
