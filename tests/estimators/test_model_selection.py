@@ -74,7 +74,7 @@ def slow(*values):
         slow("grid", "list", True),
         slow("grid", "unequal", False),
         ("random", "array", True),
-        ("random", "list", False),
+        slow("random", "list", False),
         slow("halving", "unequal", True),
         slow("halving", "array", False),
     ],

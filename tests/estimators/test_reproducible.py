@@ -169,7 +169,9 @@ def n_kept() -> int:
     return sum(issubclass(type(one), kinds) for one in gc.get_objects())
 
 
-@pytest.mark.parametrize("name", ["control", "step", "em", "judge"])
+@pytest.mark.parametrize(
+    "name", ["control", *(pytest.param(n, marks=pytest.mark.slow) for n in ("step", "em", "judge"))]
+)
 def test_fits_keep_no_tensor(name):
     fit(name, True), fit(name, False)  # what is read once stays
     before = n_kept()
