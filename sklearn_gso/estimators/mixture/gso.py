@@ -1,7 +1,7 @@
 """A Gaussian mixture by EM and a learned judge of moves, or by the paper's own rule."""
 
 from ...problems import MixtureFreeEnergy, MixtureLikelihood
-from ...rules import Judge, LSTMStep, UpdateRule
+from ...rules import RECIPES, Judge, LSTMStep, UpdateRule
 from ...training import History
 from ..learning import JudgeLearner, warn_about
 from ..parameters import NONE, POSITIVE, MetaTraining, instance, integer, keep
@@ -166,6 +166,7 @@ class GSOGaussianMixture(BaseMixture):
         super()._check_parameters()
         if isinstance(self.rule, UpdateRule):
             raise ValueError(f"rule must be 'moves', 'step' or a Recipe, got {self.rule!r}.")
+        self._check_recipe()
         if self._steps:
             if self.max_rounds != _MAX_ROUNDS:
                 raise ValueError("max_rounds is for rule='moves'.")
@@ -180,6 +181,17 @@ class GSOGaussianMixture(BaseMixture):
                     f"{name} of MetaTraining is for rules that move blocks; a judge learns from "
                     "what moves bring."
                 )
+
+    def _check_recipe(self):
+        """Raise for fields of a recipe that nothing would use."""
+        known, plain = self._recipe(), RECIPES["step" if self._steps else "moves"]
+        unused = ("max_iter",) if self._steps else ("max_iter", "shared", "t_u", "loss", "anneal")
+        changed = [name for name in unused if getattr(known, name) != getattr(plain, name)]
+        if changed:
+            raise ValueError(
+                f"{changed} of the recipe would not be used: max_iter is a parameter of "
+                f"{type(self).__name__}, and judges learn from single moves."
+            )
 
     def _mixture_plan(self, optimizer=None):
         if self._steps:

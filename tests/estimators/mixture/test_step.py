@@ -106,6 +106,8 @@ def test_the_papers_size(flowers):
         ({"rule": "moves", "t_u": 3}, "t_u is for rule='step'"),
         ({"rule": "control"}, r"one of \['moves', 'step'\]"),
         ({"rule": LSTMStep(generator=new_generator(0))}, "'moves', 'step' or a Recipe"),
+        ({"rule": recipe("step", max_iter=7)}, "max_iter.*would not be used"),
+        ({"rule": recipe("moves", t_u=7)}, "t_u.*would not be used"),
         ({"optimizer": "mixture"}, "does not fit"),
         ({"optimizer": None}, "needs a trained optimizer"),
     ],
