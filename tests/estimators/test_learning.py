@@ -93,7 +93,7 @@ def test_the_papers_networks_have_500_units():
 
 def test_pretrained_optimizers_go_by_name(easy_tasks, tmp_path, monkeypatch):
     names = LearnedOptimizer.pretrained_names()
-    assert names == sorted(names) == ["completer", "mixture"]
+    assert names == sorted(names) == ["completer", "mixture", "mixture_step"]
     X = easy_tasks[0][0]
     by_name = GSOMatrixCompleter(2, optimizer="completer", random_state=0).fit(X)
     default = GSOMatrixCompleter(2, random_state=0).fit(X)
@@ -227,15 +227,14 @@ TOO_FAST = MetaTraining(learning_rate=1e3)
     ("kind", "optimizer"),
     [("completer", "pretrained"), ("completer", None), ("mixture", "pretrained")],
 )
-def test_training_that_brings_nothing_keeps_the_start_and_says_so(
-    kind, optimizer, easy_tasks, points
-):
+def test_training_that_brings_nothing_keeps_the_start_and_says_so(kind, optimizer, easy_tasks):
     """A learning rate that wrecks every checkpoint."""
     if kind == "completer":
         estimator = GSOMatrixCompleter(2, max_iter=4, n_epochs=2, random_state=0)
         X = easy_tasks[0]
     else:
-        estimator, X = judge(n_epochs=2, rule="moves"), points
+        estimator = judge(n_epochs=2, rule="moves")
+        X = make_mixture_tasks(12, n_components=3, n_samples=60, random_state=0)[0]
     estimator.set_params(optimizer=optimizer, training=TOO_FAST)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -144,7 +144,9 @@ print(json.dumps(found))
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_other_seeds_other_starts(name):
-    one, other = fit(name, True), fit(name, True, random_state=1)
+    # Several starts of a mixture may well end in the same optimum.
+    start = {"n_init": 1} if name in MIXTURES else {}
+    one, other = (fit(name, True, random_state=seed, **start) for seed in (0, 1))
     assert any(not np.array_equal(a, b) for a, b in zip(one, other, strict=False))
 
 

@@ -52,7 +52,7 @@ def test_training_of_estimators(make, easy_tasks):
     if make is completer:
         X = easy_tasks[0][:5, :12]
     else:
-        X = make_mixture_tasks(3, n_samples=60, n_components=3, random_state=0)[0]
+        X = make_mixture_tasks(6, n_samples=60, n_components=3, random_state=0)[0]
     estimator = make().fit(X)
     history = estimator.history_
     display = TrainingHistoryDisplay.from_estimator(estimator)
