@@ -55,8 +55,10 @@ class Learner:
         """
         generator = new_generator(seed)
         problem = self._problem(items[:1])
-        rules = start.rules(generator) if start else self.recipe.networks(problem, generator)
-        if start:
+        if not start:
+            rules = self.recipe.networks(problem, generator)
+        else:
+            rules = {n: r for n, r in start.rules(generator).items() if n in problem.moved_names}
             for rule in rules.values():
                 rule.requires_grad_(True)
         episodes = self._episodes(items, truths, rules, seed)

@@ -1,5 +1,8 @@
 """One matrix with missing entries: dense with NaN, or sparse, its stored entries observed."""
 
+import math
+import numbers
+
 import numpy as np
 from scipy import sparse
 
@@ -18,6 +21,24 @@ def looks_one_hot(X) -> bool:
     return sparse.issparse(X) and X.nnz > 0 and float(np.mean(X.data == 1)) >= _ONE_HOT
 
 
+def is_null(value) -> bool:
+    """None, NaN, or the NA of pandas."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return isinstance(value, numbers.Real) and math.isnan(value)
+
+
+def without_null(X):
+    """NaN for all kinds of null among the objects of a frame or an array."""
+    if getattr(X, "ndim", 2) != 2:
+        return X
+    if hasattr(X, "notna") and any(getattr(t, "kind", "") == "O" for t in X.dtypes):
+        return X.where(X.notna(), np.nan)
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O":
+        return np.where(np.frompyfunc(is_null, 1, 1)(X).astype(bool), np.nan, X)
+    return X
+
+
 def check_numbers(X) -> None:
     """Raise a ValueError that names the first column of a frame or an array without numbers."""
     if hasattr(X, "iloc"):
@@ -26,7 +47,10 @@ def check_numbers(X) -> None:
                 f"Expected a 2-dimensional container but got {type(X)} instead: pass a "
                 "DataFrame, as X.to_frame()."
             )
-        columns = [(repr(name), X.iloc[:, j]) for j, name in enumerate(X.columns)]
+        # Columns of numbers are not looked at: each would be a Series of its own.
+        kinds = [getattr(dtype, "kind", "O") for dtype in X.dtypes]
+        others = [j for j, kind in enumerate(kinds) if kind in "OSUmM"]
+        columns = [(repr(X.columns[j]), X.iloc[:, j]) for j in others]
     elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OSUmM":
         columns = [(str(j), column) for j, column in enumerate(X.T)]
     else:

@@ -43,7 +43,7 @@ class LeftOut:
         """What each observed entry would leave unexplained were it left out, to first order.
 
         ``e / (1 - h)``, e being the residual and h the leverage of the entry on both of its
-        rows, and 1 - h; both in the form of a residual of ``observed``, by default of all.
+        rows, and 1 - h; both in the form of a residual of ``observed``, by default all entries.
         """
         observed = self.observed if observed is None else observed
         (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
@@ -81,10 +81,13 @@ class LeftOut:
         return mean, left, (left + _DRAWN * common) / (count + _DRAWN)
 
     def beside_baseline(self, variables):
-        """As `left_out`, squared, over what columns' means leave, both in columns' variances.
+        r"""How large left-out errors are beside those of the columns' means, (T,).
 
-        An entry counts by what its own fit leaves to the others: where that is little, the
-        first order says little.
+        .. math:: \sum_{ij} s_{ij} e_{ij}^2 / \sigma_j^2 \Big/ \sum_{ij} s_{ij} m_{ij}^2 / \sigma_j^2
+
+        with e and s = 1 - h from `left_out`, m the entries less the mean of the others of their
+        column, and the columns' variances. An entry counts by s, what its own fit leaves to the
+        others: where that is little, the first order says little.
         """
         count = self.row_counts["V"]
         mean, _, variance = self._spread()

@@ -69,7 +69,7 @@ def untraced(run: Run) -> Run:
     return run._replace(trace=None)
 
 
-def beside_baseline(answer: Answer) -> Answer:
+def with_baseline(answer: Answer) -> Answer:
     """With the problem's baseline where it predicts left-out data about as well as the runs."""
     problem = answer.problem
     if not problem.weighs_runs:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..problems.base import Problem, Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules
-from .answers import Answer, beside_baseline, untraced
+from .answers import Answer, untraced, with_baseline
 from .policies import Fixed, Policy, UntilAgree
 from .run import Monitor, Run, in_batches, minimize
 from .safeguard import fallbacks
@@ -79,7 +79,7 @@ class Multistart:
                 runs.add(fallbacks(rules), alone, tasks, companion=True)
             self._until_agreed(runs, rules, tasks, generator)
         answer = Answer(problem, runs.runs, runs.weights())
-        return answer if runs.stopped else beside_baseline(answer)
+        return answer if runs.stopped else with_baseline(answer)
 
     def _until_agreed(self, runs, rules, tasks, generator):
         """Runs from new starts for those tasks of which no run confirms the best."""

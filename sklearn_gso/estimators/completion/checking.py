@@ -63,7 +63,12 @@ class Checking:
 
     def _checked_tasks(self, tasks) -> list:
         checks = self._checks()
-        unmasked = [self._unmasked(task) for task in tasks]
+        unmasked = []
+        for i, task in enumerate(tasks):
+            try:
+                unmasked.append(self._unmasked(task))
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"Task {i} of the collection: {error}") from error
         arrays = check_collection(unmasked, self, self._marked, **checks)
         self._check_components([array.shape for array in arrays])
         return arrays

@@ -12,20 +12,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...rules.accepts import FLAG, Accepts, is_flag
 from ..fitting import fitted_on_one
-from ..matrices import check_numbers, check_unique, line_counts, observed_entries, stored, without
+from ..matrices import (
+    check_numbers,
+    check_unique,
+    is_null,
+    line_counts,
+    observed_entries,
+    stored,
+    without,
+    without_null,
+)
 from ..tasks import unmask
-
-
-def _is_null(value) -> bool:
-    """None, NaN, or the NA of pandas."""
-    if value is None or type(value).__name__ == "NAType":
-        return True
-    return isinstance(value, numbers.Real) and np.isnan(value)
 
 
 def _marks_missing(value) -> bool:
     is_number = isinstance(value, numbers.Real) and not is_flag(value)
-    return _is_null(value) or (is_number and bool(np.isfinite(value)))
+    return is_null(value) or (is_number and bool(np.isfinite(value)))
 
 
 def _is_free(bound, infinite) -> bool:
@@ -45,7 +47,7 @@ class Imputing:
     # What comes in ----------------------------------------------------------------
 
     def _checks(self, **more):
-        finite = "allow-nan" if _is_null(self.missing_values) else True
+        finite = "allow-nan" if is_null(self.missing_values) else True
         return {
             "accept_sparse": ("csr", "csc", "coo"),
             "dtype": [np.float64, np.float32],
@@ -57,25 +59,14 @@ class Imputing:
         """NaN for masked entries and, among objects, for all kinds of null."""
         X = unmask(X)
         check_unique(X)
-        X = self._without_null(X) if _is_null(self.missing_values) else X
+        X = without_null(X) if is_null(self.missing_values) else X
         check_numbers(X)
-        return X
-
-    def _without_null(self, X):
-        if (
-            hasattr(X, "notna")
-            and X.ndim == 2
-            and any(getattr(t, "kind", "") == "O" for t in X.dtypes)
-        ):
-            return X.where(X.notna(), np.nan)
-        if isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2:
-            return np.where(np.frompyfunc(_is_null, 1, 1)(X).astype(bool), np.nan, X)
         return X
 
     def _marked(self, array):
         """The checked matrix: NaN where missing, CSR of the observed entries if sparse."""
         array = stored(array)
-        if _is_null(self.missing_values):
+        if is_null(self.missing_values):
             return array
         return without(array, self.missing_values)
 

@@ -15,7 +15,7 @@ from ..fitting import Fitted, column_names
 from ..parallel import in_chunks
 from ..parameters import NONE, NOT_NEGATIVE, Accepts, choice, integer
 from ..reporting import with_callbacks
-from ..tasks import batches, check_collection, draw_seed, unmask
+from ..tasks import batches, check_collection, draw_seed
 from . import data
 from .filling import MixtureFilling
 from .initialisation import STARTS
@@ -164,7 +164,7 @@ class BaseMixture(
         return self._fit(X, y, covariances=covariances, sample_weight=sample_weight)
 
     def _fit_one(self, X, y, progress, covariances=None, sample_weight=None):
-        array = check_array(unmask(X), estimator=self, input_name="X", **CHECKS)
+        array = check_array(data.as_numbers(X), estimator=self, input_name="X", **CHECKS)
         known = self.covariances if covariances is None else covariances
         task = self._task(array, sample_weight, known)
         if self.warm_start and hasattr(self, "means_"):

@@ -2,6 +2,8 @@
 
 import numbers
 
+import numpy as np
+
 from ..answering import packed
 from ..tasks import draw_seed
 from .rows import drawn, expected
@@ -42,6 +44,8 @@ class MixtureFilling:
     def sample_missing(self, X, n_samples=1, *, random_state=None, covariances=None):
         """Draw missing entries, all of a row together, given the observed ones of their row.
 
+        What is drawn for a row depends, by the random numbers, on the rows beside it.
+
         For multiple imputation: what is computed from each of several completions varies as
         much as the missing entries leave open, the parameters being taken for known.
 
@@ -63,5 +67,7 @@ class MixtureFilling:
             raise ValueError(f"n_samples must be an integer >= 1, got {n_samples!r}.")
         described = self._described(X, covariances)
         seed = draw_seed(self.random_state if random_state is None else random_state)
-        settings = (self.covariance_type, int(n_samples), seed)
-        return packed(X, [drawn(*one, *settings) for one in described])
+        seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(described))
+        settings = (self.covariance_type, int(n_samples))
+        pairs = zip(described, seeds, strict=True)
+        return packed(X, [drawn(*one, *settings, int(own)) for one, own in pairs])

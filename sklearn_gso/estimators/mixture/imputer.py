@@ -4,8 +4,8 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..parameters import NONE, check_table, instance
-from ..tasks import unmask
 from .base import BaseMixture
+from .data import as_numbers
 from .gso import GSOGaussianMixture
 
 _CHECKS = {"dtype": ["float64", "float32"], "ensure_all_finite": "allow-nan"}
@@ -15,7 +15,7 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Imputer that fills missing entries by what a Gaussian mixture expects.
 
     New rows are filled one by one, by the mixture of the rows of ``fit``. Columns may have any
-    units: no `StandardScaler` is needed.
+    units, no `StandardScaler` is needed, unless covariances are "spherical".
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         mixture = self.mixture
         if mixture is None:
             mixture = GSOGaussianMixture(3, covariance_prior="pooled", random_state=0)
-        array = validate_data(self, unmask(X), **_CHECKS)
+        array = validate_data(self, as_numbers(X), **_CHECKS)
         self.mixture_ = clone(mixture).fit(array)
         return self
 
@@ -90,7 +90,7 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         filled : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return self.mixture_.impute(validate_data(self, unmask(X), reset=False, **_CHECKS))
+        return self.mixture_.impute(validate_data(self, as_numbers(X), reset=False, **_CHECKS))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

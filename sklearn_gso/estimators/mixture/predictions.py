@@ -8,8 +8,8 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..answering import packed
-from ..tasks import as_tasks, check_collection, unmask
-from .data import check_means, check_sample_weight
+from ..tasks import as_tasks, check_collection
+from .data import as_numbers, check_means, check_sample_weight
 from .rows import log_joint
 
 _NAN = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
@@ -34,10 +34,10 @@ class MixturePredictions:
                     "covariances are for data sets that are solved anew, after a fit on a "
                     "collection; a fit on one data set has its own."
                 )
-            array = validate_data(self, unmask(X), reset=False, **_NAN)
+            array = validate_data(self, as_numbers(X), reset=False, **_NAN)
             return [(array, self.weights_, self.means_, self.covariances_)]
         if collection is None:
-            arrays = [check_array(unmask(X), estimator=self, input_name="X", **CHECKS)]
+            arrays = [check_array(as_numbers(X), estimator=self, input_name="X", **CHECKS)]
         else:
             arrays = check_collection(collection, self, **CHECKS)
         solved = self._solve_anew(arrays, covariances, sample_weight, collection is None)
@@ -181,7 +181,7 @@ class MixturePredictions:
             Of one run with a `Trace`, in coordinates centred at the mean of the samples.
         """
         check_is_fitted(self, "means_")
-        array = check_array(unmask(X), estimator=self, input_name="X", **CHECKS)
+        array = check_array(as_numbers(X), estimator=self, input_name="X", **CHECKS)
         known = self.covariances_ if "covariances" in self._fitted.held else None
         task = self._task(array, None, known)
         if means_init is not None:
@@ -197,7 +197,7 @@ class MixturePredictions:
         trajectory : ndarray of shape (n_sweeps + 1, n_components, n_features)
         """
         answer = self.trace(X, means_init)
-        centre = np.nanmean(np.asarray(unmask(X), dtype=np.float64), axis=0)
+        centre = np.nanmean(np.asarray(as_numbers(X), dtype=np.float64), axis=0)
         problem, (run,) = answer.problem, answer.runs
         way = [problem.parameter(variables, "means")[0] for variables in run.trace.variables]
         return np.stack([means.numpy() + centre for means in way])

@@ -35,6 +35,8 @@ def check_known(tasks: list[Task]) -> None:
         raise ValueError(
             "rule='step' moves weights and centres alone, as in equation (16): give covariances."
         )
+    if {"weights", "means"} <= set(tasks[0].held):
+        raise ValueError("rule='step' has nothing to move: weights and means are fixed.")
     if any(np.isnan(task.points).any() for task in tasks):
         raise ValueError("rule='step' takes no NaN, as equation (15); rule='moves' does.")
 
@@ -64,8 +66,11 @@ class StepPlan(MixturePlan):
     def solve(self, tasks: list[Task], seed, progress: Progress) -> list[Solved]:
         """Solve tasks of equal shape."""
         scaled, unit, n = self.likelihood(tasks), units(tasks), self.n_init
-        rules = self.learned.rules() if self.learned else GradientDescent(backtrack=True)
         many, problem = scaled.repeat(n), self.problem(tasks)
+        rules = dict.fromkeys(many.moved_names, GradientDescent(backtrack=True))
+        if self.learned:
+            learned = self.learned.rules()
+            rules = {name: learned[name] for name in many.moved_names}
         with torch.no_grad(), progress.phase("solving", self.max_iter, "step") as step:
             start = Search(self, self._given(tasks), seed).starts(problem, 0, n)
             run = minimize(

@@ -239,3 +239,9 @@ def test_sparse_ones_are_rather_beside_zeros(rng):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gso.fit(sparse.csr_array(rng.rand(30, 4) * (rng.rand(30, 4) < 0.7)))
+
+
+def test_a_column_without_numbers_of_a_collection_is_named_with_its_task():
+    tasks = [np.ones((4, 3)), pd.DataFrame({"a": [1, 2], "c": ["x", "y"]})]
+    with pytest.raises(ValueError, match="Task 1 of the collection: .*'x', in column 'c'"):
+        GSOMatrixCompleter(2, n_epochs=0).fit(tasks)

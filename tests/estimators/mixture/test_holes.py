@@ -272,3 +272,26 @@ def test_a_fit_is_not_changed_by_what_it_fills(holes):
     fit.sample_missing(holes)
     np.testing.assert_array_equal(holes, copy)
     assert all(a is b for a, b in zip(before, fitted(fit), strict=True))
+
+
+def test_data_sets_of_a_collection_have_draws_of_their_own(rng):
+    X = rng.randn(50, 2)
+    X[rng.rand(50, 2) < 0.3] = np.nan
+    X[np.isnan(X).all(1)] = 0.0
+    one, other = EMGaussianMixture(1, random_state=0).fit([X, X]).sample_missing([X, X])
+    holes = np.isnan(X)
+    assert abs(np.corrcoef(one[0][holes], other[0][holes])[0, 1]) < 0.9
+
+
+def test_frames_are_taken_as_completers_take_them(rng):
+    X = pd.DataFrame(rng.randn(30, 2), columns=["a", "b"]).mask(rng.rand(30, 2) < 0.2)
+    plain = MixtureImputer(EMGaussianMixture(1)).fit_transform(X)
+    with_na = X.astype(object).where(X.notna(), pd.NA)
+    np.testing.assert_array_equal(
+        MixtureImputer(EMGaussianMixture(1)).fit_transform(with_na), plain
+    )
+    for estimator in (MixtureImputer(), EMGaussianMixture(1)):
+        with pytest.raises(ValueError, match="'x', in column 'c' of X"):
+            estimator.fit(X.assign(c="x"))
+        with pytest.raises(ValueError, match="Column 'd' of X holds dates"):
+            estimator.fit(X.assign(d=pd.date_range("2020", periods=30)))

@@ -134,3 +134,18 @@ def test_holes_are_refused(flowers):
 def test_other_rules_of_blocks_are_no_rules_of_mixtures():
     with pytest.raises(ValueError, match="must be one of"):
         clone(STEP).set_params(rule=recipe("control")).fit(np.zeros((9, 2)))
+
+
+@pytest.mark.parametrize("held", ["weights", "means"])
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_what_is_fixed_stays(flowers, held, epochs):
+    (X, *_), covariances = flowers
+    values = {"weights": [0.5, 0.3, 0.2], "means": X[[0, 20, 40]]}
+    fixed = {"fixed": [held], f"{held}_init": values[held], "n_epochs": epochs, "max_iter": 2}
+    fitted = clone(STEP).set_params(**fixed).fit([X, X + 1], covariances=covariances)
+    fitted = fitted if epochs else clone(STEP).set_params(**fixed).fit(X, covariances=covariances)
+    if not epochs:
+        np.testing.assert_array_equal(getattr(fitted, held + "_"), values[held])
+    both = {"fixed": ["weights", "means"], "weights_init": values["weights"]}
+    with pytest.raises(ValueError, match="nothing to move"):
+        clone(STEP).set_params(**both, means_init=X[:3]).fit(X, covariances=covariances)
