@@ -83,7 +83,9 @@ class LeftOut:
     def beside_baseline(self, variables):
         r"""How large left-out errors are beside those of the columns' means, (T,).
 
-        .. math:: \sum_{ij} s_{ij} e_{ij}^2 / \sigma_j^2 \Big/ \sum_{ij} s_{ij} m_{ij}^2 / \sigma_j^2
+        .. math::
+            \sum_{ij} s_{ij} e_{ij}^2 / \sigma_j^2
+                \Big/ \sum_{ij} s_{ij} m_{ij}^2 / \sigma_j^2
 
         with e and s = 1 - h from `left_out`, m the entries less the mean of the others of their
         column, and the columns' variances. An entry counts by s, what its own fit leaves to the
