@@ -49,8 +49,9 @@ def test_gso_is_never_worse_than_em_from_the_same_start(kind, start, known, opti
             assert_same_fit(judged, alone, 0, 0)
         gained += judged.n_gains_
         assert judged.n_rounds_ >= (optimizer is None)  # a trained judge may see no hope
-    if start == "random" and (known or optimizer is None):
-        assert gained > 0  # the set is hard enough that there is something to gain
+    # The set is hard enough that there is something to gain; a tied covariance adapts.
+    if start == "random" and (known or (optimizer is None and kind != "tied")):
+        assert gained > 0
 
 
 @pytest.fixture(scope="module")
