@@ -132,8 +132,12 @@ class FittedRows:
         """From the answer to one instance; ``more`` for classes that keep more."""
         weights, parts = cls.main_parts(answer)
         runs = [cls.kept(answer.problem, variables) for variables in parts]
-        units = map_tensors(lambda t: t.numpy(), answer.problem.units)
-        return cls(type(answer.problem), {**options, **units}, weights, runs, **more)
+        return cls(*cls.made_with(answer.problem, options), weights, runs, **more)
+
+    @staticmethod
+    def made_with(problem, options: dict) -> tuple[type, dict]:
+        """The class and the options of problems of new rows, in the same units."""
+        return type(problem), {**options, **map_tensors(lambda t: t.numpy(), problem.units)}
 
     @staticmethod
     def main_parts(answer: Answer) -> tuple[np.ndarray, list]:

@@ -15,7 +15,9 @@ _ENOUGH = 200_000
 _DRAWN = 5
 # Of the squares of a column's entries: what varies less is constant up to rounding.
 _CONSTANT = 1e-20
-_MIN_NOISE = 1e-10
+# Of a noise variance, in units of the data's mean square. The bias that it leaves in the
+# factors is of its own order, not of its root.
+MIN_NOISE = 1e-10
 # Of the precision that a row's entries have: a prior that they do not move.
 _CERTAIN = 1e12
 
@@ -112,7 +114,7 @@ class LeftOut:
         if like["noise"].shape[2] == 1:
             variance = common
         noise = torch.where(self.by_column[:, 0], 1 / variance, 1 / common)
-        noise = noise.clamp(max=1 / _MIN_NOISE)
+        noise = noise.clamp(max=1 / MIN_NOISE)
         certain = _CERTAIN * (1 + (noise * mean.square()).sum(1))[:, None, None]
         covariance = pack(identity[None, ..., None]) / certain
         rows = {"U": identity[:1], "V": mean[..., None] * identity[:1]}

@@ -6,15 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._left_out import LeftOut
+from ._left_out import MIN_NOISE, LeftOut
 from ._linalg import counted, inner, log_determinant, outer, pack, solve_and_invert, unpack
 from ._observations import OTHER
 from .base import Problem, Variables, point
 from .matrix_completion import MatrixCompletion, _lines, _row_control
 
-# In units of the data's mean square. The bias that it leaves in the factors is
-# of its own order, not of its root.
-_MIN_NOISE = 1e-10
 _NOISE_PASSES = 8
 
 
@@ -158,14 +155,14 @@ class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
     def _fit_noise(self, variables) -> Tensor:
         misfit, count = self._expected_misfit(variables)[:, None], self.row_counts["V"][:, None]
         variance = misfit.sum(2, keepdim=True) / count.sum(2, keepdim=True).clamp(min=1)
-        common = 1 / variance.clamp(min=_MIN_NOISE)
+        common = 1 / variance.clamp(min=MIN_NOISE)
         if not self._has_column_noise:
             return common
         noise, weight = variables["noise"], self.noise_weight
         # log of the mean lies below its tangent: each pass lowers F, and few are needed.
         for _ in range(_NOISE_PASSES):
             variance = (misfit + weight / noise.mean(2, keepdim=True)) / (count + weight)
-            noise = 1 / variance.clamp(min=_MIN_NOISE)
+            noise = 1 / variance.clamp(min=MIN_NOISE)
         return torch.where(self.by_column, noise, common)
 
     def posterior(self, variables, name, controls) -> Posterior:
@@ -271,7 +268,7 @@ class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
 
     def unexplained(self, variables):
         variance = (self.row_counts["V"] / variables["noise"][:, 0]).sum(1)
-        return (variance / self.n_observed.clamp(min=1)).clamp(min=_MIN_NOISE)
+        return (variance / self.n_observed.clamp(min=1)).clamp(min=MIN_NOISE)
 
     def stands_still(self, before, after, change, tol):
         """Whether predictions changed by less than a share of what is unexplained.

@@ -73,8 +73,7 @@ class FittedMatrix(FittedRows):
             variables = with_surprise(problem, {**variables, "U": left})
             runs.append(cls.kept(problem, variables))
             row_means += [point(left)[0].numpy()] * keep_rows
-        units = map_tensors(lambda t: t.numpy(), problem.units)
-        return cls(type(problem), {**options, **units}, weights, runs, row_means, **more)
+        return cls(*cls.made_with(problem, options), weights, runs, row_means, **more)
 
     def components(self) -> np.ndarray:
         """Vᵀ of the run that weighs most, in the units of the data, (k, n_columns)."""
