@@ -19,9 +19,10 @@ SCALINGS = ("auto", *SCALES)
 _SURELY, _EQUALLY = 1.0, 0.02
 # What is wide is rather a matrix of one unit, some of whose columns hardly vary, as the pixels
 # of images: only decades speak against it.
-_SURELY_WIDE = 3.0
-# Of the mean one: a column that is nearly constant must not decide alone.
-_LEAST_VARIANCE = 1e-3
+_SURELY_WIDE = 2.0
+# Of the mean one: a column that is nearly constant must not decide alone. Among many columns it
+# does not, and only without such a bound are decades told from pixels that hardly vary.
+_LEAST_VARIANCE, _LEAST_VARIANCE_WIDE = 1e-3, 1e-8
 _MIN_ENTRIES = 3
 # Entries of a column, for each component and at all: with fewer its noise cannot be told.
 _WELL_OBSERVED, _AT_LEAST = 5, 15
@@ -82,7 +83,8 @@ def choose(array, n_components: int, scaling: str = "auto") -> tuple[str, str]:
     noises = "columns" if well else "matrix"
     if scaling != "auto":
         return scaling, noises if scaling == "columns" else "matrix"
-    excess, tall = _excess(array, counts), is_tall(array)
+    tall = is_tall(array)
+    excess = _excess(array, counts, tall)
     if excess >= (_SURELY if tall else _SURELY_WIDE):
         return "columns", noises
     if excess < _EQUALLY or _is_scattered(array, counts) or not (well or tall):
@@ -105,7 +107,7 @@ def _is_scattered(array, counts) -> bool:
     return counts.sum() < _KNOWN * array.shape[0] * array.shape[1]
 
 
-def _excess(array, counts) -> float:
+def _excess(array, counts, tall) -> float:
     """Log of the standard deviation of all entries over the mean one of the columns."""
     _, columns, values = observed_entries(array)
     # No larger than 1: squares must not overflow.
@@ -118,7 +120,10 @@ def _excess(array, counts) -> float:
         return 0.0
     if not variance[usable].any():
         return np.inf
-    least = _LEAST_VARIANCE * variance[usable].mean()
+    if not tall:
+        usable &= variance > 0  # constant pixels, which are many, have no units
+    least = _LEAST_VARIANCE if tall else _LEAST_VARIANCE_WIDE
+    least = least * variance[usable].mean()
     logs = np.log(np.maximum(variance[usable], least))
     return 0.5 * (np.log(values.var()) - np.average(logs, weights=counts[usable]))
 

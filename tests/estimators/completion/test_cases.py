@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
-from sklearn_gso.datasets import make_low_rank_tasks
+from sklearn_gso.datasets import make_digits_tasks, make_low_rank_tasks
 
 gso = GSOMatrixCompleter(random_state=0)
 
@@ -245,3 +245,15 @@ def test_a_column_without_numbers_of_a_collection_is_named_with_its_task():
     tasks = [np.ones((4, 3)), pd.DataFrame({"a": [1, 2], "c": ["x", "y"]})]
     with pytest.raises(ValueError, match="Task 1 of the collection: .*'x', in column 'c'"):
         GSOMatrixCompleter(2, n_epochs=0).fit(tasks)
+
+
+def test_wide_tables_have_units_and_wide_images_have_one(rng):
+    """Twenty rows of two hundred columns: in units of six decades, and pixels."""
+    truth = rng.randn(20, 3) @ rng.randn(3, 200) + 0.3 * rng.randn(20, 200)
+    units = 10.0 ** (np.arange(200) % 7)
+    X, hidden = with_holes(truth * units, 0.3)
+    fitted = gso.fit(X)
+    assert fitted.scaling_ == "columns"
+    assert np.square((fitted.transform(X) / units - truth)[hidden]).mean() < 0.5
+    images, _ = make_digits_tasks(1, fraction_hidden=0.6, random_state=0)
+    assert gso.fit(images[0]).scaling_ == "matrix"
