@@ -38,15 +38,17 @@ class Noise:
         missing = samples.isnan()
         self.points = samples.nan_to_num().mT.contiguous()
         self.products = products or is_matrix(noise)
-        self.observed = self.mask = None
+        self.observed: Tensor | None = None  # (T, D, G)
+        self.mask: Tensor | None = None  # as what is packed, 1 where both features are observed
         if missing.any():
             noise = noise.expand(-1, samples.shape[1], *noise.shape[2:])
-            self.observed = (~missing).to(samples.dtype).mT.contiguous()  # (T, D, G)
-            self.mask = outer(self.observed.mT) if self.products else self.observed
-        self.added = self._packed(noise)
-        if self.observed is not None:
-            alone = self._packed(1 - self.observed.mT)  # 1 for what is missing: its logarithm is 0
-            self.added = self.added * self.mask + alone
+            observed = (~missing).to(samples.dtype)
+            self.observed = observed.mT.contiguous()
+            self.mask = outer(observed) if self.products else self.observed
+            # 1 for what is missing: its logarithm is 0.
+            self.added = self._packed(noise) * self.mask + self._packed(1 - observed)
+        else:
+            self.added = self._packed(noise)
 
     def _packed(self, noise: Tensor) -> Tensor:
         if not self.products:
@@ -120,7 +122,7 @@ class Noise:
         """Of what is observed of some rows, (T, K, n)."""
         deviation = self.points[:, None, :, rows] - means[..., None]
         squares = (self.pulled(means, inverse, rows) * deviation).sum(2)
-        n_observed = self.points.shape[1]
+        n_observed = torch.as_tensor(self.points.shape[1])
         if self.observed is not None:
             n_observed = self.observed[:, None, :, rows].sum(2)
         return -0.5 * (math.log(2 * math.pi) * n_observed + log_det + squares)

@@ -1,5 +1,7 @@
 """What mixtures share whose samples are not seen as they are."""
 
+from abc import abstractmethod
+
 import torch
 
 from ._gaussians import _averaged
@@ -49,6 +51,14 @@ class MixtureIncomplete(MixtureFreeEnergy):
         other = super().take(index)
         other.whole = None if self.whole is None else self.whole[index]
         return other
+
+    def in_first_order(self, values):
+        """Values of the samples, the last axis, in the order in which these were given."""
+        return values
+
+    @abstractmethod
+    def expectation(self, variables):
+        """All samples as expected, in the order given, (T, G, D)."""
 
     def gaussians(self, variables) -> Gaussians:
         _, means, covariances = self.parameters(variables)

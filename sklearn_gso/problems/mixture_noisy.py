@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ._gaussians import _averaged, _on_diagonal, as_matrices, is_matrix, multiply
+from ._gaussians import _averaged, as_matrices, is_matrix, multiply
 from ._noise import Noise
 from .mixture_free_energy import _MIN_COUNT
 from .mixture_incomplete import MixtureIncomplete
@@ -89,7 +89,7 @@ class MixtureNoisy(MixtureIncomplete):
     def _parts(self) -> list[slice]:
         return self.noise.parts(self.n_components)
 
-    def inverses(self, variables) -> tuple:
+    def inverses(self, variables) -> tuple[tuple[Tensor, Tensor], ...]:
         """`Noise.inverses`, once for all steps with the same covariances."""
         covariances = self.parameter(variables, "covariances")
         each = 1 if self.covariance_type == "tied" else self.n_components
@@ -103,7 +103,7 @@ class MixtureNoisy(MixtureIncomplete):
     def log_joint(self, variables):
         weights, means, _ = self.parameters(variables)
         pairs = zip(self._parts(), self.inverses(variables), strict=True)
-        parts = [self.noise.log_density(means, *inverse, rows) for rows, inverse in pairs]
+        parts = [self.noise.log_density(means, *own, rows) for rows, own in pairs]
         return torch.log_softmax(weights, dim=1) + torch.cat(parts, dim=2)
 
     def minimize_block(self, variables, name, controls=None):
@@ -157,40 +157,40 @@ class MixtureNoisy(MixtureIncomplete):
 
     def _bounded(self, covariances) -> Tensor:
         """Covariances not below ``reg_covar`` in any direction, which a prior makes needless."""
-        if self.prior is not None or not torch.as_tensor(self.reg_covar).any():
+        least = torch.as_tensor(self.reg_covar, dtype=covariances.dtype)
+        if self.prior is not None or not least.any():
             return covariances
-        least = _on_diagonal(self.reg_covar, covariances)
+        least = least.expand(self.n_tasks, self.n_features)[:, None]
         if not is_matrix(covariances):
             least = least.mean(2, keepdim=True) if self.covariance_type == "spherical" else least
             return torch.maximum(covariances, least)
-        unit = least.diagonal(dim1=2, dim2=3).sqrt()
+        unit = least.sqrt()
         scaled = covariances / (unit[..., None] * unit[..., None, :])
         values, vectors = torch.linalg.eigh((scaled + scaled.mT) / 2)
-        lifted = covariances + self._lifts(values, unit[..., None] * vectors)
-        return torch.where((values < 1).any(2)[..., None, None], lifted, covariances)
+        if (values >= 1).all():
+            return covariances
+        vectors = unit[..., None] * vectors
+        return covariances + (vectors * (1 - values).clamp(min=0)[..., None, :]) @ vectors.mT
 
-    @staticmethod
-    def _lifts(values, vectors) -> Tensor:
-        """What raises eigenvalues to 1."""
-        return (vectors * (1 - values).clamp(min=0)[..., None, :]) @ vectors.mT
+    def expectation(self, variables) -> Tensor:
+        """Of the noise-free values, given the rows, (T, G, D)."""
+        shares = self.responsibilities(variables)
+        means, covariances, each = *self.parameters(variables)[1:], []
+        for rows, (inverse, _) in zip(self._parts(), self.inverses(variables), strict=True):
+            moved = multiply(covariances, self.noise.pulled(means, inverse, rows))
+            each.append((shares[:, :, None, rows] * (means[..., None] + moved)).sum(1))
+        return torch.cat(each, dim=2).mT
 
     def posterior(self, variables) -> tuple[Tensor, Tensor]:
         """Means (T, G, D) and covariances (T, G, D, D) of the noise-free values, given the rows."""
-        _, means, covariances = self.parameters(variables)
-        matrices, shares = (
-            as_matrices(covariances, self.n_features),
-            self.responsibilities(variables),
-        )
-        centres, squares = [], []
+        shares, centres = self.responsibilities(variables), self.expectation(variables).mT
+        means, covariances, each = *self.parameters(variables)[1:], []
+        matrices = as_matrices(covariances, self.n_features)[:, :, None]
         for rows, (inverse, _) in zip(self._parts(), self.inverses(variables), strict=True):
-            own = shares[..., rows]
-            pulled = self.noise.pulled(means, inverse, rows)
-            each = means[..., None] + multiply(covariances, pulled)
-            kept = self.noise.matrices(inverse).permute(0, 1, 4, 2, 3)
-            within = matrices[:, :, None] - matrices[:, :, None] @ kept @ matrices[:, :, None]
-            centre = (own[:, :, None] * each).sum(1).mT
-            apart = each.mT - centre[:, None]
+            moved = multiply(covariances, self.noise.pulled(means, inverse, rows))
+            apart = (means[..., None] + moved - centres[:, None, :, rows]).mT  # (T, K, n, D)
+            inverse = self.noise.matrices(inverse).permute(0, 1, 4, 2, 3)
+            within = matrices - matrices @ inverse @ matrices
             within = within + apart[..., None] * apart[..., None, :]
-            centres.append(centre)
-            squares.append((own[..., None, None] * within).sum(1))
-        return torch.cat(centres, dim=1), torch.cat(squares, dim=1)
+            each.append((shares[..., rows, None, None] * within).sum(1))
+        return centres.mT, torch.cat(each, dim=1)

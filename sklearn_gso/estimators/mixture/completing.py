@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ...problems import MixtureMissing, MixtureNoisy, point
+from ...problems import MixtureIncomplete, MixtureMissing, MixtureNoisy, point
 from ...problems._gaussians import CovariancePrior
 from ...rules import ClosedForm
 from ...solvers import minimize, rules_for
@@ -36,6 +36,7 @@ def complete(
     covariance : Tensor of shape (T, 1, D, D)
     """
     d, filled = samples.shape[2], samples.nan_to_num()
+    problem: MixtureIncomplete
     if noise is None:
         problem = MixtureMissing(samples, filled, 1, sample_weight=sample_weight)
     else:
@@ -49,7 +50,7 @@ def complete(
     run = minimize(
         problem, rules_for(problem, ClosedForm()), variables, _MAX_ITER, tol=_TOL, safeguard="none"
     )
-    covariance = point(run.variables["covariances"])
-    if noise is not None:
-        return problem.posterior(run.variables)[0], covariance
-    return torch.where(samples.isnan(), problem.expectation(run.variables), samples), covariance
+    expected = problem.expectation(run.variables)
+    if noise is None:
+        expected = torch.where(samples.isnan(), expected, samples)
+    return expected, point(run.variables["covariances"])

@@ -6,7 +6,7 @@
 import numpy as np
 import torch
 
-from ...problems import MixtureLikelihood, MixtureMissing, MixtureNoisy
+from ...problems import MixtureIncomplete, MixtureLikelihood, MixtureMissing, MixtureNoisy
 from ...problems.mixture_likelihood import PARAMETERS
 from ..parallel import share_of_threads
 from ..tasks import MEMORY_BOUND, to_tensor
@@ -45,17 +45,21 @@ def _with_noise(rows, noise, variables, kind) -> tuple[MixtureNoisy, dict]:
     return problem, problem.start_at(variables)
 
 
+def _incomplete(rows, noise, variables, kind) -> tuple[MixtureIncomplete, dict]:
+    """The problem of rows with holes, noise or both, and its variables after an E-step."""
+    if noise is None:
+        return _with_holes(rows, variables, kind)
+    return _with_noise(rows, noise, variables, kind)
+
+
 @share_of_threads()
 def log_joint(data, weights, means, covariances, kind) -> np.ndarray:
     """``log π_k N(x_g | μ_k, Σ_k + V_g)`` of what is observed of each row, (n_samples, K)."""
     joint = np.empty((len(data[0]), len(means)))
     with torch.no_grad():
         for which, rows, noise, variables, _ in _batches(data, weights, means, covariances, kind):
-            if noise is not None:
-                problem, variables = _with_noise(rows, noise, variables, kind)
-                logs = variables["responsibilities"]
-            elif rows.isnan().any():
-                problem, variables = _with_holes(rows, variables, kind)
+            if noise is not None or rows.isnan().any():
+                problem, variables = _incomplete(rows, noise, variables, kind)
                 logs = problem.in_first_order(variables["responsibilities"])
             else:
                 complete = MixtureLikelihood(rows, len(means), covariance_type=kind)
@@ -73,10 +77,7 @@ def expected(data, weights, means, covariances, kind) -> np.ndarray:
         for which, rows, noise, variables, centre in _batches(
             data, weights, means, covariances, kind
         ):
-            if noise is not None:
-                problem, variables = _with_noise(rows, noise, variables, kind)
-            else:
-                problem, variables = _with_holes(rows, variables, kind)
+            problem, variables = _incomplete(rows, noise, variables, kind)
             _fill(filled[which], problem.expectation(variables)[0].numpy() + centre)
     return filled
 
@@ -91,8 +92,8 @@ def posterior(data, weights, means, covariances, kind) -> tuple[np.ndarray, np.n
             problem, variables = _with_noise(rows, noise, variables, kind)
             mean, covariance = problem.posterior(variables)
             parts.append((mean[0].numpy() + centre, covariance[0].numpy()))
-    mean, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return mean, covariance
+    means, covariances = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return means, covariances
 
 
 @share_of_threads()

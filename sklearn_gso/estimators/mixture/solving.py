@@ -141,7 +141,8 @@ class MixturePlan:
             ]
             about = (likelihood, run.objective, run.n_iter, run.converged, n_empty)
             numbers = [a[t].item() for a in (*about, explored.n_rounds, explored.n_gains)]
-            whole = problem.whole[t, 0].numpy() if isinstance(problem, MixtureMissing) else None
+            whole = getattr(problem, "whole", None)
+            whole = None if whole is None else whole[t, 0].numpy()
             # Where there is noise a thin component is no sign of samples that coincide.
             tells = _all_finite(parameters) and task.noise is None
             thin = thin_components(task, parameters[2], kind, whole) if tells else []
