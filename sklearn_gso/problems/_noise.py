@@ -122,7 +122,7 @@ class Noise:
         """Of what is observed of some rows, (T, K, n)."""
         deviation = self.points[:, None, :, rows] - means[..., None]
         squares = (self.pulled(means, inverse, rows) * deviation).sum(2)
-        n_observed = torch.as_tensor(self.points.shape[1])
+        n_observed = self.points.new_tensor(self.points.shape[1])
         if self.observed is not None:
             n_observed = self.observed[:, None, :, rows].sum(2)
         return -0.5 * (math.log(2 * math.pi) * n_observed + log_det + squares)
