@@ -19,6 +19,7 @@ from ..tasks import batches, check_collection, draw_seed
 from . import data
 from .filling import MixtureFilling
 from .initialisation import STARTS
+from .noise import check_noise, noise_per_task
 from .predictions import CHECKS, MixturePredictions
 from .solving import ILL_DEFINED, MixturePlan, Solved, check_sound
 
@@ -33,7 +34,9 @@ def _are_parameters(value) -> bool:
 
 
 def _kind(task) -> tuple:
-    """What tasks that are solved together share: their shape, and that nothing is missing."""
+    """What tasks that are solved together share: shapes, and which are alone with their holes."""
+    if task.noise is not None:
+        return task.points.shape, task.noise.shape
     return task.points.shape, id(task) if np.isnan(task.points).any() else None
 
 
@@ -120,15 +123,16 @@ class BaseMixture(
             raise ValueError(f"{name!r} is fixed, but {source}_init gives no value.")
         return given, tuple(name for name in PARAMETERS if name in held)
 
-    def _task(self, array, sample_weight, covariances) -> data.Task:
+    def _task(self, array, sample_weight, covariances, noise=None) -> data.Task:
         weights = data.check_sample_weight(sample_weight, array)
         given, held = self._given(array.shape[1], covariances)
-        return data.as_task(array, weights, self.n_components, given, held)
+        array, noise = check_noise(noise, array)
+        return data.as_task(array, weights, self.n_components, given, held, noise)
 
     # Fitting ------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y=None, *, covariances=None, sample_weight=None):
+    def fit(self, X, y=None, *, covariances=None, sample_weight=None, noise_covariance=None):
         """Fit a mixture to one data set, or learn from a collection.
 
         Parameters
@@ -143,6 +147,12 @@ class BaseMixture(
         sample_weight : array-like of shape (n_samples,) or collection, default=None
             A weight of 2 is the same as a sample that is there twice, 0 as one that is
             not. For a collection one array for each data set.
+        noise_covariance : array-like or collection, default=None
+            Of Gaussian noise that was added to the samples: the mixture is that of the samples
+            without it (extreme deconvolution). Variances (n_samples, n_features) or covariances
+            (n_samples, n_features, n_features) of each sample's own, or one for all: a variance,
+            (n_features,) or (n_features, n_features). An infinite variance says that an entry is
+            missing. For a collection one for all, or a list of one for each data set.
 
         Returns
         -------
@@ -161,12 +171,13 @@ class BaseMixture(
             smallest variance less than a thousandth of the data's in any direction), or there
             are less distinct samples than components.
         """
-        return self._fit(X, y, covariances=covariances, sample_weight=sample_weight)
+        known = {"covariances": covariances, "sample_weight": sample_weight}
+        return self._fit(X, y, **known, noise_covariance=noise_covariance)
 
-    def _fit_one(self, X, y, progress, covariances=None, sample_weight=None):
+    def _fit_one(self, X, y, progress, covariances=None, sample_weight=None, noise_covariance=None):
         array = check_array(data.as_numbers(X), estimator=self, input_name="X", **CHECKS)
         known = self.covariances if covariances is None else covariances
-        task = self._task(array, sample_weight, known)
+        task = self._task(array, sample_weight, known, noise_covariance)
         if self.warm_start and hasattr(self, "means_"):
             known = {name: task.given[name] for name in task.held}
             task = task._replace(given={**task.given, **self._last(task), **known})
@@ -184,10 +195,12 @@ class BaseMixture(
         fitted = FittedMixture(seed, optimizer, held=task.held, covariance_type=kind)
         return fitted, {**column_names(X), **learned, **self._attributes(solved)}
 
-    def _fit_collection(self, tasks, y, progress, covariances=None, sample_weight=None):
+    def _fit_collection(
+        self, tasks, y, progress, covariances=None, sample_weight=None, noise_covariance=None
+    ):
         arrays = check_collection(tasks, self, **CHECKS)
         known = self.covariances if covariances is None else covariances
-        tasks = self._new_tasks(arrays, known, sample_weight)
+        tasks = self._new_tasks(arrays, known, sample_weight, noise_covariance)
         seed = draw_seed(self.random_state)
         learned = self._learn_from(tasks, seed, progress)
         shared = all(one is covariances for one in self._per_task(covariances, len(arrays)))
@@ -230,16 +243,16 @@ class BaseMixture(
         ndim = len(data.COVARIANCE_AXES[self.covariance_type])
         return data.per_task(covariances, n_tasks, ndim, "covariances")
 
-    def _new_tasks(self, arrays, covariances, sample_weight):
+    def _new_tasks(self, arrays, covariances, sample_weight, noise_covariance=None):
         """Tasks of a collection; errors name them."""
         known = self._per_task(covariances, len(arrays))
         weights = data.per_task(sample_weight, len(arrays), 1, "sample_weight")
         if sample_weight is not None and any(w is sample_weight for w in weights):
             raise ValueError("sample_weight must hold one array for each task of the collection.")
-        tasks = []
+        noise, tasks = noise_per_task(noise_covariance, len(arrays)), []
         for i, array in enumerate(arrays):
             try:
-                tasks.append(self._task(array, weights[i], known[i]))
+                tasks.append(self._task(array, weights[i], known[i], noise[i]))
             except ValueError as error:
                 raise ValueError(f"Task {i} of the collection: {error}") from error
         return tasks
@@ -253,7 +266,7 @@ class BaseMixture(
 
         return batches(tasks, _kind, cost)
 
-    def _solve_anew(self, arrays, covariances, sample_weight, single) -> list[Solved]:
+    def _solve_anew(self, arrays, covariances, sample_weight, noise, single) -> list[Solved]:
         kept = self._fitted.covariances
         if covariances is None and isinstance(kept, str):
             raise ValueError(
@@ -263,9 +276,9 @@ class BaseMixture(
         if covariances is None:
             covariances = self.covariances if kept is None else kept
         if single:
-            tasks = [self._task(arrays[0], sample_weight, covariances)]
+            tasks = [self._task(arrays[0], sample_weight, covariances, noise)]
         else:
-            tasks = self._new_tasks(arrays, covariances, sample_weight)
+            tasks = self._new_tasks(arrays, covariances, sample_weight, noise)
         chunks, seed = self._chunks(tasks), self._fitted.seed
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
         if len(tasks) == 1:

@@ -34,15 +34,19 @@ class Task(NamedTuple):
     centre: np.ndarray
     given: dict  # parameters that are known, or to start at, as the user gave them
     held: tuple[str, ...]  # those that are not to be estimated
+    # Of the points, (n_distinct or 1, n_features) or (n_distinct or 1, n_features, n_features).
+    noise: np.ndarray | None = None
 
 
-def as_task(X, sample_weight, n_components, given, held) -> Task:
+def as_task(X, sample_weight, n_components, given, held, noise=None) -> Task:
     """Distinct samples in lexical order, those of weight 0 left out.
 
     Whatever is drawn from them then depends neither on the order of the samples nor on
-    whether equal ones are repeated or weighted.
+    whether equal ones are repeated or weighted. Equal are those of equal noise.
     """
-    X = np.asarray(X, dtype=np.float64)
+    X, n_features = np.asarray(X, dtype=np.float64), X.shape[1]
+    if noise is not None and len(noise) > 1:
+        X = np.hstack([X, noise.reshape(len(X), -1)])
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
     used = weights > 0
     n_used = np.count_nonzero(used)
@@ -58,7 +62,7 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
     X, weights = X[used], weights[used]
     order = np.lexsort(X.T[::-1])
     X, weights = X[order], weights[order]
-    _check_columns(X)
+    _check_columns(X[:, :n_features])
     starts = np.flatnonzero(np.r_[True, _differ(X[1:], X[:-1])])
     if len(starts) < len(X):
         X, weights = X[starts], np.add.reduceat(weights, starts)
@@ -66,11 +70,14 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
         # Some of them again, so that every component finds a sample to start at.
         times = np.bincount(np.arange(n_components) % len(X))
         X, weights = X.repeat(times, axis=0), (weights / times).repeat(times)
+    if noise is not None and len(noise) > 1:
+        noise = X[:, n_features:].reshape(len(X), *noise.shape[1:])
+    X = X[:, :n_features]
     weights = weights / weights.max()
     weights = weights * (len(weights) / weights.sum())
     with np.errstate(over="ignore", invalid="ignore"):
         centre = _column_means(weights, X)
-        return Task(X - centre, weights, centre, given, held)
+        return Task(X - centre, weights, centre, given, held, noise)
 
 
 def n_distinct(task: Task) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...learned_optimizers import LearnedOptimizer
-from ...problems import MixtureFreeEnergy, MixtureMissing, map_tensors, new_generator, take_tasks
+from ...problems import MixtureFreeEnergy, MixtureIncomplete, map_tensors, new_generator, take_tasks
 from ...problems.base import Variables, where_tasks
 from ...rules import ClosedForm, RandomJudge
 from ...solvers import Monitor, Run, explore, minimize, rules_for
@@ -62,8 +62,8 @@ class Search:
         """Starts number ``first`` to ``first + n``, those of all tasks side by side."""
         seeds = np.random.RandomState(self.seed).randint(2**31 - 1, size=first + n)[first:]
         generators = [new_generator(seed) for seed in seeds]
-        if isinstance(problem, MixtureMissing):
-            found = self.starts(problem.without_holes(), first, n)
+        if isinstance(problem, MixtureIncomplete):
+            found = self.starts(problem.completed(), first, n)
             repeated: Any = problem.repeat(n)
             return repeated.start_at(found)
         if self._from_clusters(problem):
