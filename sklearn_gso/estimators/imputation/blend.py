@@ -7,7 +7,15 @@ import numpy as np
 
 from ..completion import GSOMatrixCompleter
 from .parts import Factors, Means, Mixture, mixture_rows
-from .weighing import MAX_JUDGED, equal_weights, errors, heldout_weights, hidden_entries
+from .weighing import (
+    MAX_JUDGED,
+    equal_weights,
+    errors,
+    given_weights,
+    heldout_weights,
+    hidden_entries,
+    surprise_of,
+)
 
 # Names of the parts, beside "means", and "neighbours", which add to "factors".
 MODELS = ("factors", "mixture", "pooled")
@@ -27,10 +35,11 @@ def made_parts(names, completer: GSOMatrixCompleter, array) -> dict:
 
 @dataclass(frozen=True)
 class Blend:
-    """Fitted parts, by name, and what each of them weighs."""
+    """Fitted parts, by name, what each of them weighs, and by how much they are too sure."""
 
     parts: dict
     weights: dict
+    surprise: float
 
     @classmethod
     def fit(cls, array, make, weighing, seed) -> "Blend":
@@ -45,20 +54,16 @@ class Blend:
             Numbers by the names of parts.
         seed : int
         """
-        parts = make(array)
-        if len(parts) == 1:
-            weights = np.ones(1)
-        elif weighing == "equal":
+        parts, surprise = make(array), 1.0
+        if isinstance(weighing, Mapping):
+            weights = given_weights(weighing, list(parts))
+        elif weighing == "equal" or len(parts) == 1:
             weights = equal_weights(len(parts))
-        elif isinstance(weighing, Mapping):
-            weights = np.array([float(weighing.get(name, 0)) for name in parts])
-            weights = weights / weights.sum() if weights.sum() > 0 else np.eye(len(parts))[0]
         else:
-            weights = _judged(array, make, seed)
-        used = {name: part for (name, part), w in zip(parts.items(), weights, strict=True) if w > 0}
-        fitted = {name: part.fit(array, seed) for name, part in used.items()}
-        shown = {name: float(w) for name, w in zip(parts, weights, strict=True)}
-        return cls(fitted, shown)
+            weights, surprise = _judged(array, make, seed)
+        named = {name: float(w) for name, w in zip(parts, weights, strict=True)}
+        used = {name: part.fit(array, seed) for name, part in parts.items() if named[name] > 0}
+        return cls(used, named, surprise)
 
     @property
     def learned_optimizer(self):
@@ -71,13 +76,47 @@ class Blend:
         total = sum(self.weights[name] * part.expected(array) for name, part in self.parts.items())
         return np.where(np.isnan(array), total, array)
 
+    def deviations(self, array) -> np.ndarray:
+        """Standard deviations of what is missing: of the mixture of what the parts say."""
+        mean, total = self.expected(array), 0.0
+        for name, part in self.parts.items():
+            own = np.square(part.deviations(array)) + np.square(part.expected(array) - mean)
+            total = total + self.weights[name] * own
+        return self.surprise * np.sqrt(total)
 
-def _judged(array, make, seed) -> np.ndarray:
-    """Weights by entries that are hidden from all parts, of some rows of a large table."""
+    def drawn(self, array, n_samples, seed) -> np.ndarray:
+        """Draws of what is missing, (n_samples, n, q).
+
+        About the blend's estimates, with its deviations; entries of a row go together as the
+        heaviest mixture draws them, if there is one.
+        """
+        mixtures = [name for name, part in self.parts.items() if isinstance(part, Mixture)]
+        if mixtures:
+            part = self.parts[max(mixtures, key=self.weights.__getitem__)]
+            scale, centre = part.deviations(array), part.expected(array)
+            draws = part.drawn(array, n_samples, seed) - centre
+            draws = draws / np.where(scale > 0, scale, 1.0)
+        else:
+            draws = np.random.RandomState(seed).normal(size=(n_samples, *array.shape))
+        return np.where(
+            np.isnan(array), self.expected(array) + self.deviations(array) * draws, array
+        )
+
+
+def _judged(array, make, seed) -> tuple[np.ndarray, float]:
+    """Weights, and surprise, by entries that are hidden from all parts.
+
+    Of some rows, where there are many.
+    """
     if len(array) > MAX_JUDGED:
         array = array[np.random.RandomState(seed).choice(len(array), MAX_JUDGED, replace=False)]
         array = array[:, ~np.isnan(array).all(0)]
     hidden = hidden_entries(array, seed)
     rest = np.where(hidden, np.nan, array)
-    estimates = [part.fit(rest, seed).expected(rest) for part in make(array).values()]
-    return heldout_weights(np.array([errors(array, one, hidden) for one in estimates]))
+    parts = {name: part.fit(rest, seed) for name, part in make(array).items()}
+    estimates = [part.expected(rest) for part in parts.values()]
+    weights = heldout_weights(np.array([errors(array, one, hidden) for one in estimates]))
+    named = dict(zip(parts, weights, strict=True))
+    blend = Blend({name: part for name, part in parts.items() if named[name] > 0}, named, 1.0)
+    error = (blend.expected(rest) - array)[hidden]
+    return weights, surprise_of(error, blend.deviations(rest)[hidden])

@@ -63,9 +63,20 @@ class Column:
         """The values that estimates (n, width) stand for."""
         if self.categories is None:
             return np.rint(numbers[:, 0]) if self.whole else numbers[:, 0]
+        if len(self.categories) == 0:
+            return np.full(len(numbers), None)
         if len(self.categories) == 2:
             return self.categories[(numbers[:, 0] > 0.5).astype(int)]
         return self.categories[numbers.argmax(1)]
+
+    def doubt(self, numbers, deviations) -> np.ndarray:
+        """Standard deviation of a number; of a category how likely another one is."""
+        if self.categories is None:
+            return deviations[:, 0]
+        if len(self.categories) == 2:
+            return np.clip(0.5 - np.abs(numbers[:, 0] - 0.5), 0.0, 0.5)
+        shares = np.clip(numbers, 1e-9, None)
+        return 1 - shares.max(1) / shares.sum(1) if self.width else np.zeros(len(numbers))
 
 
 def nulls(values) -> np.ndarray:

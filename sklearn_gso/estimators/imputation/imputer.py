@@ -1,13 +1,16 @@
 """An imputer of tables: factors, nearest rows and mixtures, weighted by hidden entries."""
 
+import numbers
 from collections.abc import Mapping
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ...rules.accepts import Accepts
 from ..completion import GSOMatrixCompleter
+from ..fitting import fitted_on_one
 from ..parameters import NONE, MetaTraining, check_table, choice, instance, integer, keep
 from ..tasks import as_tasks, draw_seed
 from .blend import MODELS, Blend, made_parts
@@ -241,11 +244,59 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
                 raise ValueError("Fitted on a collection: transform takes a list of tables, too.")
             own = {"optimizer": self.learned_optimizer_, "n_epochs": 0}
             return [clone(self).set_params(**own).fit_transform(task) for task in tasks]
-        table = self._read(X, reset=False)
-        fitted = self._fitted
-        array = to_numbers(fitted.columns, table, self.handle_unknown == "error")
-        numbers = fitted.blend.expected(array[:, fitted.known])
-        return self._packed(X, table, fitted.decoded(self._within(numbers)))
+        table, array = self._numbers(X)
+        return self._completed(X, table, self._fitted.blend.expected(array))
+
+    @available_if(fitted_on_one)
+    def transform_std(self, X):
+        """Standard deviations of what `transform` fills in.
+
+        Of entries as they would be measured: 1.645 of them to either side cover about 90 %, by
+        the entries that ``fit`` had hidden. Bounds do not change them.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        deviations : ndarray of shape (n_samples, n_kept_features)
+            In the units of X; 0 where X is observed. Of a category the estimated probability
+            that another one is right.
+        """
+        check_is_fitted(self)
+        table, array = self._numbers(X)
+        blend = self._fitted.blend
+        return self._deviations(table, blend.expected(array), blend.deviations(array))
+
+    @available_if(fitted_on_one)
+    def sample_missing(self, X, n_samples=1, *, random_state=None):
+        """Complete a table several times, what is missing being drawn: multiple imputation.
+
+        Draws vary about what `transform` fills in with the deviations of `transform_std`; missing
+        entries of one row go together as a mixture has them. What is computed from each
+        completed table varies by what the missing entries leave open, the models being taken for
+        known.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            By default the imputer's own.
+
+        Returns
+        -------
+        tables : list of DataFrame or ndarray
+            As `transform` returns them.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be an integer >= 1, got {n_samples!r}.")
+        table, array = self._numbers(X)
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        draws = self._fitted.blend.drawn(array, int(n_samples), seed)
+        return [self._completed(X, table, one) for one in draws]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

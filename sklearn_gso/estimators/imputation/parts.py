@@ -1,4 +1,7 @@
-"""The models that a blend is made of; each estimates all entries of a table that are missing."""
+"""The models that a blend is made of.
+
+Each estimates the entries of rows that are missing, by a number and by its standard deviation.
+"""
 
 import warnings
 
@@ -15,17 +18,22 @@ _MAX_ROWS, _MAX_SIZE = 5000, 4_000_000
 # Rows for each component, and for each column, that a mixture needs at least.
 _ROWS_EACH, _ROWS_A_COLUMN = 10, 3
 _N_GAUSSIANS = 3
+# Doubles of covariances worked on at once.
+_BLOCK = 2_000_000
 
 
 class Means:
     """The mean of what is observed of each column."""
 
     def fit(self, array, seed):
-        self.values = np.nanmean(array, axis=0)
+        self.values, self.spread = np.nanmean(array, axis=0), np.nanstd(array, axis=0)
         return self
 
     def expected(self, array) -> np.ndarray:
         return np.where(np.isnan(array), self.values, array)
+
+    def deviations(self, array) -> np.ndarray:
+        return np.where(np.isnan(array), self.spread, 0.0)
 
 
 class Factors:
@@ -54,6 +62,9 @@ class Factors:
             estimates = estimates + self.neighbours.corrections(estimates)
         return np.where(np.isnan(array), estimates, array)
 
+    def deviations(self, array) -> np.ndarray:
+        return self.completer.transform_std(array)
+
 
 class Mixture:
     """A Gaussian mixture over rows with holes.
@@ -81,6 +92,21 @@ class Mixture:
 
     def expected(self, array) -> np.ndarray:
         return self.mixture.impute(array)
+
+    def deviations(self, array) -> np.ndarray:
+        result = np.zeros_like(array, dtype=np.float64)
+        step = max(1, _BLOCK // array.shape[1] ** 2)
+        for start in range(0, len(array), step):
+            rows = slice(start, start + step)
+            _, covariances = self.mixture.denoise(
+                array[rows], noise_covariance=0.0, return_cov=True
+            )
+            result[rows] = np.sqrt(covariances.diagonal(axis1=1, axis2=2).clip(min=0))
+        return np.where(np.isnan(array), result, 0.0)
+
+    def drawn(self, array, n_samples, seed) -> np.ndarray:
+        """Draws of the missing entries, those of a row together, (n_samples, n, q)."""
+        return self.mixture.sample_missing(array, n_samples, random_state=seed)
 
 
 def mixture_rows(array) -> int:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..completion.imputing import Imputing
 from ..tasks import as_tasks, unmask
 from .blend import Blend
-from .columns import Column, nulls, read_columns, starts
+from .columns import Column, nulls, read_columns, starts, to_numbers
 from .containers import appended, filled_array, filled_frame, is_frame, without_value
 
 
@@ -26,11 +26,15 @@ class Fitted:
     kept: np.ndarray  # numbers of the columns that come out
     known: np.ndarray  # flags of the columns of numbers that had an observed entry
 
-    def decoded(self, numbers) -> list[np.ndarray]:
-        """Values of every column, from numbers (n, q) of the known ones; of others 0 or null."""
+    def whole(self, numbers) -> np.ndarray:
+        """Numbers (n, q) of the known columns with 0 in the others."""
         whole = np.zeros((len(numbers), len(self.known)))
         whole[:, self.known] = numbers
-        first = starts(self.columns)
+        return whole
+
+    def decoded(self, numbers) -> list[np.ndarray]:
+        """Values of every column, from numbers (n, q) of the known ones; of others 0 or null."""
+        whole, first = self.whole(numbers), starts(self.columns)
         parts = [whole[:, first[j] : first[j + 1]] for j in range(len(self.columns))]
         return [c.from_numbers(part) for c, part in zip(self.columns, parts, strict=True)]
 
@@ -74,7 +78,28 @@ class Tables(Imputing):
         values = read_columns(table)[1]
         return MissingIndicator(error_on_new=False).fit(_holes(values))
 
+    def _numbers(self, X):
+        """A table, and the known columns of numbers that it is for the models."""
+        table, fitted = self._read(X, reset=False), self._fitted
+        array = to_numbers(fitted.columns, table, self.handle_unknown == "error")
+        return table, array[:, fitted.known]
+
     # What goes out ------------------------------------------------------------------------
+
+    def _completed(self, X, table, numbers):
+        """A table with estimates, numbers of the known columns, in place of what is missing."""
+        return self._packed(X, table, self._fitted.decoded(self._within(numbers)))
+
+    def _deviations(self, table, numbers, deviations) -> np.ndarray:
+        """Of the columns that come out; of a category how likely another one is."""
+        fitted, values = self._fitted, read_columns(table)[1]
+        numbers, deviations = fitted.whole(numbers), fitted.whole(deviations)
+        first, result = starts(fitted.columns), []
+        for j in fitted.kept:
+            own = slice(first[j], first[j + 1])
+            doubt = fitted.columns[j].doubt(numbers[:, own], deviations[:, own])
+            result.append(np.where(nulls(values[j]), doubt, 0.0))
+        return np.column_stack(result)
 
     def _within(self, numbers):
         """Estimates of the known columns within the bounds, which are of columns of numbers."""
