@@ -56,11 +56,7 @@ def filled_frame(X, chosen, columns: list[Column], estimates):
 
 def _filled(values, estimates) -> np.ndarray:
     null = nulls(values)
-    if not null.any():
-        return values
-    result = np.asarray(values).astype(estimates.dtype if estimates.dtype.kind == "f" else object)
-    result[null] = estimates[null]
-    return result
+    return np.where(null, estimates, values) if null.any() else values
 
 
 def _series(series, column: Column, estimates, is_polars):
@@ -71,6 +67,8 @@ def _series(series, column: Column, estimates, is_polars):
     if not nulls(values).any():
         return None
     filled = _filled(values, estimates)
+    if column.whole:
+        filled = filled.astype(np.int64)
     is_float = column.categories is None and not column.whole
     if is_polars:
         return type(series)(series.name, filled.tolist(), dtype=None if is_float else series.dtype)

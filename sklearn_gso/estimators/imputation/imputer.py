@@ -50,8 +50,8 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
         Models beside columns' means. "factors": `GSOMatrixCompleter`; "neighbours": on top of it,
         the mean residual of the ten nearest rows; "mixture": `EMGaussianMixture` of three
         components with the default prior of `GSOGaussianMixture`; "pooled": one whose
-        covariances are drawn to a common one. Mixtures are left out of tables with less than
-        three rows for each column.
+        covariances are drawn to a common one. Mixtures are left out of tables with less rows
+        than columns, or than ten.
     weights : {"heldout", "equal"} or dict, default="heldout"
         "heldout": by errors on a hidden share of the observed entries, the models being fitted
         twice. "equal": the models weigh the same, and means nothing. Or numbers by part, "means"

@@ -15,8 +15,8 @@ from .neighbours import Neighbours
 
 # Rows and entries of covariances, rows * columns², that a mixture is fitted to at most.
 _MAX_ROWS, _MAX_SIZE = 5000, 4_000_000
-# Rows for each component, and for each column, that a mixture needs at least.
-_ROWS_EACH, _ROWS_A_COLUMN = 10, 3
+# Rows for each component that a mixture needs at least; and one for each column.
+_ROWS_EACH = 10
 _N_GAUSSIANS = 3
 # Doubles of covariances worked on at once.
 _BLOCK = 2_000_000
@@ -113,4 +113,4 @@ def mixture_rows(array) -> int:
     """Rows that a mixture of a table is fitted to; 0 where it would be too large or too poor."""
     n_rows, n_columns = array.shape
     most = min(n_rows, _MAX_ROWS, _MAX_SIZE // n_columns**2)
-    return most if most >= max(_ROWS_EACH, min(n_rows, _ROWS_A_COLUMN * n_columns)) else 0
+    return most if most >= max(_ROWS_EACH, n_columns) else 0
