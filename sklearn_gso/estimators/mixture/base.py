@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from ...problems import MixtureFreeEnergy
 from ...problems.mixture_likelihood import PARAMETERS
 from ...rules import ClosedForm
+from ...rules.accepts import FLAG
 from ..base import AlternatingEstimator
 from ..fitting import Fitted, column_names
 from ..parallel import in_chunks
@@ -17,8 +18,11 @@ from ..parameters import NONE, NOT_NEGATIVE, Accepts, choice, integer
 from ..reporting import with_callbacks
 from ..tasks import batches, check_collection, draw_seed
 from . import data
+from .counting import count
+from .criteria import CRITERIA
 from .filling import MixtureFilling
 from .initialisation import STARTS
+from .knowing import NUMBERS, MixtureKnowledge
 from .predictions import CHECKS, MixturePredictions
 from .solving import ILL_DEFINED, MixturePlan, Solved, check_sound
 
@@ -47,6 +51,7 @@ class FittedMixture(Fitted):
 
 
 class BaseMixture(
+    MixtureKnowledge,
     MixturePredictions,
     MixtureFilling,
     DensityMixin,
@@ -62,7 +67,9 @@ class BaseMixture(
     allow_nan = True
     safeguard = "none"
     accepts = {
-        "n_components": integer(),
+        "n_components": integer() | NUMBERS | choice(*CRITERIA),
+        "criterion": NONE | choice(*CRITERIA),
+        "drop_empty": FLAG,
         "max_iter": integer(),
         "tol": NOT_NEGATIVE,
         "reg_covar": NOT_NEGATIVE,
@@ -81,10 +88,16 @@ class BaseMixture(
 
     fit_transform = transform
 
-    def _mixture_plan(self, optimizer=None, plan=MixturePlan, **more) -> MixturePlan:
+    def _check_parameters(self):
+        super()._check_parameters()
+        self._check_open()
+
+    def _mixture_plan(
+        self, optimizer=None, n_components=None, plan=MixturePlan, **more
+    ) -> MixturePlan:
         """What data sets are solved with."""
         return plan(
-            int(self.n_components),
+            self._n_most() if n_components is None else n_components,
             self.covariance_type,
             float(self.reg_covar),
             self.covariance_prior,
@@ -92,38 +105,13 @@ class BaseMixture(
             self.tol,
             int(self.n_init),
             _ALIASES.get(self.init_params, self.init_params),
+            bool(self.drop_empty),
             **more,
         )
 
     def _learn_from(self, tasks, seed, progress) -> dict:
         """What is learned from a collection."""
         return {}
-
-    def _given(self, n_features, covariances) -> tuple[dict, tuple]:
-        """Parameters that are known or to start at, and the names of the known ones."""
-        given, kind, sizes = {}, self.covariance_type, (self.n_components, n_features)
-        if self.weights_init is not None:
-            given["weights"] = data.check_weights(self.weights_init, sizes)
-        if self.means_init is not None:
-            given["means"] = data.check_means(self.means_init, sizes)
-        if covariances is not None:
-            if self.precisions_init is not None:
-                raise ValueError("Give covariances or precisions_init, not both.")
-            given["covariances"] = data.check_covariances(covariances, kind, sizes)
-        elif self.precisions_init is not None:
-            name = "precisions_init"
-            precisions = data.check_covariances(self.precisions_init, kind, sizes, name)
-            given["covariances"] = data.invert(precisions, kind)
-        held = set(self.fixed) | ({"covariances"} if covariances is not None else set())
-        for name in sorted(held - given.keys()):
-            source = "covariances or precisions" if name == "covariances" else name
-            raise ValueError(f"{name!r} is fixed, but {source}_init gives no value.")
-        return given, tuple(name for name in PARAMETERS if name in held)
-
-    def _task(self, array, sample_weight, covariances) -> data.Task:
-        weights = data.check_sample_weight(sample_weight, array)
-        given, held = self._given(array.shape[1], covariances)
-        return data.as_task(array, weights, self.n_components, given, held)
 
     # Fitting ------------------------------------------------------------------------
 
@@ -168,13 +156,20 @@ class BaseMixture(
         known = self.covariances if covariances is None else covariances
         task = self._task(array, sample_weight, known)
         if self.warm_start and hasattr(self, "means_"):
-            known = {name: task.given[name] for name in task.held}
-            task = task._replace(given={**task.given, **self._last(task), **known})
+            held = {name: task.given[name] for name in task.held}
+            task = task._replace(given={**task.given, **self._last(task), **held})
         seed = draw_seed(self.random_state)
         learned = self._prepare(task, {}, seed, progress)
         optimizer = learned.get("learned_optimizer_")
-        (solved,) = self._mixture_plan(optimizer).solve([task], seed, progress)
-        check_sound([solved], [task], self.n_components)
+        plan = self._mixture_plan(optimizer, self._n_most(known))
+        values = None
+        if self._is_open:
+            n_samples = len(array) if sample_weight is None else float(np.sum(sample_weight))
+            question = self._question(n_samples)
+            solved, task, values = count(plan, task, question, seed, progress)
+        else:
+            (solved,) = plan.solve([task], seed, progress)
+        check_sound([solved], [task], len(solved.means))
         if self.verbose:
             print(
                 f"{type(self).__name__}: lower bound {solved.lower_bound:.6f} after "
@@ -182,9 +177,17 @@ class BaseMixture(
             )
         kind = self.covariance_type
         fitted = FittedMixture(seed, optimizer, held=task.held, covariance_type=kind)
-        return fitted, {**column_names(X), **learned, **self._attributes(solved)}
+        told = {"n_components_": len(solved.means), **self._attributes(solved)}
+        if values is not None:
+            told["criterion_values_"] = values
+        return fitted, {**column_names(X), **learned, **told}
 
     def _fit_collection(self, tasks, y, progress, covariances=None, sample_weight=None):
+        if self._is_open:
+            raise ValueError(
+                "n_components must be one number where a collection is fitted, got "
+                f"{self.n_components!r}: choose it on single data sets."
+            )
         arrays = check_collection(tasks, self, **CHECKS)
         known = self.covariances if covariances is None else covariances
         tasks = self._new_tasks(arrays, known, sample_weight)
@@ -201,17 +204,6 @@ class BaseMixture(
         )
         return fitted, {"n_tasks_in_": len(tasks), **learned}
 
-    def _last(self, task) -> dict:
-        """The fitted parameters, to start at."""
-        if self.means_.shape != (self.n_components, len(task.centre)):
-            raise ValueError(
-                f"warm_start goes on from means of shape {self.means_.shape}, which do not fit "
-                f"n_components={self.n_components} and {len(task.centre)} features."
-            )
-        if self._fitted.covariance_type != self.covariance_type:
-            raise ValueError("warm_start needs the covariance_type of the fit before.")
-        return {name: getattr(self, name + "_") for name in PARAMETERS}
-
     def _attributes(self, solved: Solved) -> dict:
         """Public attributes after a fit on one data set."""
         covariances, kind = solved.covariances, self.covariance_type
@@ -225,24 +217,6 @@ class BaseMixture(
             raise ValueError(ILL_DEFINED)
         told = {f"{name}_": getattr(solved, name) for name in (*PARAMETERS, *self._told)}
         return {**told, "precisions_cholesky_": factors, "precisions_": precisions}
-
-    def _per_task(self, covariances, n_tasks) -> list:
-        ndim = len(data.COVARIANCE_AXES[self.covariance_type])
-        return data.per_task(covariances, n_tasks, ndim, "covariances")
-
-    def _new_tasks(self, arrays, covariances, sample_weight):
-        """Tasks of a collection; errors name them."""
-        known = self._per_task(covariances, len(arrays))
-        weights = data.per_task(sample_weight, len(arrays), 1, "sample_weight")
-        if sample_weight is not None and any(w is sample_weight for w in weights):
-            raise ValueError("sample_weight must hold one array for each task of the collection.")
-        tasks = []
-        for i, array in enumerate(arrays):
-            try:
-                tasks.append(self._task(array, weights[i], known[i]))
-            except ValueError as error:
-                raise ValueError(f"Task {i} of the collection: {error}") from error
-        return tasks
 
     def _chunks(self, tasks) -> list[list[int]]:
         """Numbers of tasks of equal shape, in chunks that fit the memory bound."""

@@ -3,12 +3,13 @@
 import numbers
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import entr, logsumexp, softmax
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..answering import packed
 from ..tasks import as_tasks, check_collection
+from .criteria import criterion, n_free
 from .data import as_numbers, check_means, check_sample_weight
 from .rows import log_joint
 
@@ -214,7 +215,7 @@ class MixturePredictions:
         bic : float
             The lower the better.
         """
-        return self._criterion(X, np.log)
+        return self._criterion("bic", X)
 
     def aic(self, X):
         """Akaike information criterion on one data set, as `bic`.
@@ -227,18 +228,16 @@ class MixturePredictions:
         -------
         aic : float
         """
-        return self._criterion(X, lambda n: 2.0)
+        return self._criterion("aic", X)
 
-    def _criterion(self, X, price):
+    def _criterion(self, name, X):
         if as_tasks(X) is not None:
             raise ValueError("Information criteria are of one data set, not of a collection.")
         (joint,), d = self._joints(X), np.shape(X)[1]
-        n_samples, k = joint.shape
-        matrix = d * (d + 1) // 2
-        covariances = {"full": k * matrix, "tied": matrix, "diag": k * d, "spherical": k}
-        free = {"weights": k - 1, "means": k * d, "covariances": covariances[self.covariance_type]}
-        n_free = sum(count for name, count in free.items() if name not in self._fitted.held)
-        return float(-2 * logsumexp(joint, axis=1).sum() + n_free * price(n_samples))
+        likelihoods = logsumexp(joint, axis=1)
+        values = np.exp(joint - likelihoods[:, None])
+        n_parameters = n_free(self.covariance_type, joint.shape[1], d, self._fitted.held)
+        return criterion(name, likelihoods.sum(), n_parameters, len(X), entr(values).sum())
 
 
 def _mean(joint, sample_weight) -> float:

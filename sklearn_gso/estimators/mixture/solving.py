@@ -62,6 +62,7 @@ class MixturePlan:
     tol: float
     n_init: int
     init_params: str | None  # None: "random" where covariances are known, else "matched"
+    drop_empty: bool = False
     judge: Any = None  # LearnedOptimizer, "random", or None: there are no moves
     max_rounds: int = 200  # of moves, from each start that moves go on from
     time_limit: float | None = None
@@ -77,7 +78,7 @@ class MixturePlan:
 
     def _bare_problem(self, tasks) -> MixtureFreeEnergy:
         """Without a prior."""
-        given = self._given(tasks)
+        given = self.given(tasks)
         points = to_tensor([task.points for task in tasks])
         units = to_tensor([variances(task) for task in tasks])
         weights = to_tensor([task.weights for task in tasks])
@@ -92,7 +93,7 @@ class MixturePlan:
         completed, whole = complete(points, weights, units)
         return MixtureMissing(points, completed, self.n_components, whole=whole, **options)
 
-    def _given(self, tasks) -> dict[str, torch.Tensor]:
+    def given(self, tasks) -> dict[str, torch.Tensor]:
         kind = self.covariance_type
         return {
             name: to_tensor([to_engine(name, t.given[name], kind, t.centre) for t in tasks])
@@ -105,8 +106,8 @@ class MixturePlan:
         # How many steps there will be nobody knows: runs converge, moves begin new ones.
         with torch.no_grad(), progress.phase("solving", None, "step") as step:
             problem = self.problem(tasks)
-            search = Search(self, self._given(tasks), seed, limited(step, self.time_limit))
-            return self._solved(problem, tasks, search.best_known(problem))
+            search = Search(self, self.given(tasks), seed, limited(step, self.time_limit))
+            return self.solved(problem, tasks, search.best_known(problem))
 
     def __call__(self, tasks, seed, progress):
         solved = self.solve(tasks, seed, progress)
@@ -117,15 +118,15 @@ class MixturePlan:
         """EM from one start, sweep by sweep."""
         problem = self.problem([task])
         with torch.no_grad():
-            search = Search(self, self._given([task]), seed)
+            search = Search(self, self.given([task]), seed)
             run = search.converged(problem, search.starts(problem, 0, 1), trace=True)
         return Answer(problem, [run], torch.ones(1, 1, dtype=torch.float64))
 
-    def _solved(self, problem, tasks, explored: Explored) -> list[Solved]:
+    def solved(self, problem, tasks, explored: Explored) -> list[Solved]:
         """The mixtures in the coordinates of their data."""
         run, kind = explored.run, self.covariance_type
         shares = problem.sample_weight * problem.responsibilities(run.variables)
-        n_empty = (shares.sum(2) < _MIN_MASS).sum(1)
+        empty = shares.sum(2) < _MIN_MASS
         likelihood = problem.penalty(run.variables) - run.objective
         solved = []
         for t, task in enumerate(tasks):
@@ -135,6 +136,9 @@ class MixturePlan:
                 else from_engine(name, run.variables[name][t].numpy(), kind, task.centre).copy()
                 for name in PARAMETERS
             ]
+            n_empty = empty.sum(1)
+            if self.drop_empty:
+                parameters, n_empty = self._dropped(parameters, empty[t].numpy()), 0 * n_empty
             about = (likelihood, run.objective, run.n_iter, run.converged, n_empty)
             numbers = [a[t].item() for a in (*about, explored.n_rounds, explored.n_gains)]
             whole = problem.whole[t, 0].numpy() if isinstance(problem, MixtureMissing) else None
@@ -142,6 +146,14 @@ class MixturePlan:
             thin = thin_components(task, parameters[2], kind, whole) if sound else []
             solved.append(Solved._make([*parameters, *numbers, thin]))
         return solved
+
+    def _dropped(self, parameters, empty) -> list:
+        """The parameters without those of empty components."""
+        weights, means, covariances = parameters
+        weights = weights[~empty] / weights[~empty].sum()
+        if self.covariance_type != "tied":
+            covariances = covariances[~empty]
+        return [weights, means[~empty], covariances]
 
 
 def _all_finite(arrays) -> bool:

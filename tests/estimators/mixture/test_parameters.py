@@ -15,8 +15,8 @@ from tests.estimators.mixture.mixtures import each_mixture, gso, identity
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_components": 0}, "n_components of .* must be an integer >= 1, got 0"),
-        ({"n_components": 2.5}, "n_components of .* must be an integer >= 1, got 2.5"),
+        ({"n_components": 0}, "n_components of .* must be an integer >= 1 or .*, got 0"),
+        ({"n_components": 2.5}, "n_components of .* must be an integer >= 1 or .*, got 2.5"),
         ({"n_init": 0}, "n_init of .* must be an integer >= 1"),
         ({"max_iter": 0}, "max_iter of .* must be an integer >= 1"),
         ({"tol": -1.0}, "tol of .* must be a number >= 0"),

@@ -1,0 +1,114 @@
+"""What a mixture is given: parameters that are known or to start at, numbers to choose among."""
+
+import numpy as np
+
+from ...problems.mixture_likelihood import PARAMETERS
+from ..parameters import Accepts, integer
+from . import data
+from .counting import Question
+
+_NUMBER = integer()
+
+
+def _are_numbers(value) -> bool:
+    if not isinstance(value, list | tuple | range | np.ndarray) or not len(value):
+        return False
+    return all(_NUMBER.fits(one) for one in value) and bool(np.all(np.diff(value) > 0))
+
+
+NUMBERS = Accepts("an increasing sequence of them", _are_numbers)
+
+
+class MixtureKnowledge:
+    """The part of a mixture that reads what it is given."""
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether the number of components is to be chosen."""
+        return not _NUMBER.fits(self.n_components)
+
+    def _question(self, n_samples) -> Question:
+        """Among which numbers of components is to be chosen, and by what."""
+        if isinstance(self.n_components, str):
+            return Question(None, self.n_components, n_samples)
+        numbers = tuple(int(number) for number in self.n_components)
+        return Question(numbers, self.criterion or "bic", n_samples)
+
+    def _check_open(self):
+        """Raise for parameters that the choice of a number excludes, or that need one."""
+        named = isinstance(self.n_components, str)
+        if self.criterion is not None and (named or not self._is_open):
+            raise ValueError(
+                "criterion chooses among several n_components, given as a sequence; "
+                f"n_components is {self.n_components!r}."
+            )
+        if self._is_open and self.warm_start:
+            raise ValueError("warm_start needs one number of components.")
+
+    def _n_most(self, covariances=None) -> int:
+        """The number of components, or the largest to begin with where one is chosen."""
+        if not isinstance(self.n_components, str):
+            return int(np.max(self.n_components))
+        if self.covariance_type == "tied":
+            covariances, precisions = None, None
+        else:
+            precisions = self.precisions_init
+        for values in (covariances, precisions, self.means_init, self.weights_init):
+            if values is not None and np.ndim(values):
+                return len(values)
+        return 1
+
+    def _given(self, n_features, covariances) -> tuple[dict, tuple]:
+        """Parameters that are known or to start at, and the names of the known ones."""
+        given, kind, sizes = {}, self.covariance_type, (self._n_most(covariances), n_features)
+        if self.weights_init is not None:
+            given["weights"] = data.check_weights(self.weights_init, sizes)
+        if self.means_init is not None:
+            given["means"] = data.check_means(self.means_init, sizes)
+        if covariances is not None:
+            if self.precisions_init is not None:
+                raise ValueError("Give covariances or precisions_init, not both.")
+            given["covariances"] = data.check_covariances(covariances, kind, sizes)
+        elif self.precisions_init is not None:
+            name = "precisions_init"
+            precisions = data.check_covariances(self.precisions_init, kind, sizes, name)
+            given["covariances"] = data.invert(precisions, kind)
+        held = set(self.fixed) | ({"covariances"} if covariances is not None else set())
+        for name in sorted(held - given.keys()):
+            source = "covariances or precisions" if name == "covariances" else name
+            raise ValueError(f"{name!r} is fixed, but {source}_init gives no value.")
+        return given, tuple(name for name in PARAMETERS if name in held)
+
+    def _task(self, array, sample_weight, covariances) -> data.Task:
+        weights = data.check_sample_weight(sample_weight, array)
+        given, held = self._given(array.shape[1], covariances)
+        return data.as_task(array, weights, self._n_most(covariances), given, held)
+
+    def _per_task(self, covariances, n_tasks) -> list:
+        ndim = len(data.COVARIANCE_AXES[self.covariance_type])
+        return data.per_task(covariances, n_tasks, ndim, "covariances")
+
+    def _new_tasks(self, arrays, covariances, sample_weight):
+        """Tasks of a collection; errors name them."""
+        known = self._per_task(covariances, len(arrays))
+        weights = data.per_task(sample_weight, len(arrays), 1, "sample_weight")
+        if sample_weight is not None and any(w is sample_weight for w in weights):
+            raise ValueError("sample_weight must hold one array for each task of the collection.")
+        tasks = []
+        for i, array in enumerate(arrays):
+            try:
+                tasks.append(self._task(array, weights[i], known[i]))
+            except ValueError as error:
+                raise ValueError(f"Task {i} of the collection: {error}") from error
+        return tasks
+
+    def _last(self, task) -> dict:
+        """The fitted parameters, to start at."""
+        if self.means_.shape != (self.n_components, len(task.centre)):
+            raise ValueError(
+                f"warm_start goes on from means of shape {self.means_.shape}, which do not fit "
+                f"n_components={self.n_components} and {len(task.centre)} features."
+            )
+        if self._fitted.covariance_type != self.covariance_type:
+            raise ValueError("warm_start needs the covariance_type of the fit before.")
+        return {name: getattr(self, name + "_") for name in PARAMETERS}
