@@ -27,7 +27,7 @@ class MixtureMissing(MixtureFreeEnergy):
         The samples with estimates in place of NaN. Only starts and priors look at these.
     whole : Tensor of shape (T, 1, D, D), optional
         The covariance of all samples; by default that of the completed ones.
-    n_components, covariance_type, fixed, sample_weight, reg_covar, prior
+    n_components, covariance_type, fixed, sample_weight, reg_covar, prior, pinned
         As for `MixtureLikelihood`.
 
     Notes
@@ -73,6 +73,7 @@ class MixtureMissing(MixtureFreeEnergy):
             sample_weight=self.sample_weight[:, 0],
             reg_covar=self.reg_covar,
             prior=self.prior,
+            pinned=self.pinned,
         )
 
     def start_at(self, variables):
@@ -137,7 +138,8 @@ class MixtureMissing(MixtureFreeEnergy):
             return gaussians.means + sums / counts[..., None]
         parts = self.conditionals(gaussians), self.deviations(gaussians)
         squares = self.holes.squares(shares, gaussians, *parts)
-        return _averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
+        fitted = _averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
+        return self.with_pinned(fitted)
 
     def expectation(self, variables):
         """All samples, their missing entries as expected, in the order given, (T, G, D)."""

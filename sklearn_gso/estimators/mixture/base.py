@@ -1,5 +1,6 @@
 """What the mixtures share: parameters, and the fit of one data set or of a collection."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,8 @@ def _are_parameters(value) -> bool:
 
 def _kind(task) -> tuple:
     """What tasks that are solved together share: their shape, and that nothing is missing."""
-    return task.points.shape, id(task) if np.isnan(task.points).any() else None
+    alone = np.isnan(task.points).any()
+    return task.points.shape, id(task) if alone else None, task.pinned is None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class FittedMixture(Fitted):
 
     held: tuple[str, ...] = ()  # parameters that were not estimated
     covariance_type: str = "full"
+    pinned: Any = None  # covariances of which some were given, NaN for the others
     covariances: Any = None  # given with a collection for all of its data sets, or "per task"
 
 
@@ -176,7 +179,9 @@ class BaseMixture(
                 f"{solved.n_iter} iterations, converged: {solved.converged}"
             )
         kind = self.covariance_type
-        fitted = FittedMixture(seed, optimizer, held=task.held, covariance_type=kind)
+        pinned = None if task.pinned is None else task.pinned[solved.kept]
+        told_of = {"held": task.held, "covariance_type": kind, "pinned": pinned}
+        fitted = FittedMixture(seed, optimizer, **told_of)
         told = {"n_components_": len(solved.means), **self._attributes(solved)}
         if values is not None:
             told["criterion_values_"] = values
@@ -194,7 +199,7 @@ class BaseMixture(
         seed = draw_seed(self.random_state)
         learned = self._learn_from(tasks, seed, progress)
         shared = all(one is covariances for one in self._per_task(covariances, len(arrays)))
-        kept = np.array(covariances) if shared and covariances is not None else None
+        kept = deepcopy(covariances) if shared else None
         fitted = FittedMixture(
             seed,
             learned.get("learned_optimizer_"),

@@ -16,7 +16,7 @@ from ...solvers.local_search import Explored
 from ...solvers.run import in_batches, joined
 from ..parallel import share_of_threads
 from .criteria import criterion, n_free
-from .data import Task, n_distinct
+from .data import Task, n_distinct, n_pinned
 from .searching import Search, _is_better, limited
 from .solving import MixturePlan, Solved
 from .splitting import at, halved, with_empty
@@ -72,12 +72,18 @@ def without(task: Task, component: int, kind: str) -> Task:
         given[name] = np.delete(given[name], component, axis=0)
         if name == "weights":
             given[name] = given[name] / given[name].sum()
-    return task._replace(given=given)
+    pinned = None if task.pinned is None else np.delete(task.pinned, component, axis=0)
+    return task._replace(given=given, pinned=pinned)
 
 
 def _of_single(task: Task, kind: str) -> list[str]:
-    """What is given for each component."""
+    """Which parameters are given for each component."""
     return [name for name in task.given if name != "covariances" or kind != "tied"]
+
+
+def _tells(task: Task, kind: str) -> bool:
+    """Whether anything is given of single components."""
+    return bool(_of_single(task, kind)) or task.pinned is not None
 
 
 @dataclass
@@ -95,7 +101,7 @@ class _Walk:
     def solve(self) -> tuple[Solved, Task, dict[int, float]]:
         numbers, top = self.question.numbers, self.plan.n_components
         lowest = numbers[0] if numbers else 1
-        if _of_single(self.task, self.plan.covariance_type):
+        if _tells(self.task, self.plan.covariance_type):
             self._begin(top)
         else:
             self._begin(lowest)
@@ -173,10 +179,11 @@ class _Walk:
         share = self.question.n_samples / float(problem.total)
         entropy = -(problem.sample_weight * torch.xlogy(values, values)).sum()
         likelihood = problem.penalty(run.variables) - run.objective
+        sizes = (problem.covariance_type, problem.n_components, problem.n_features)
         value = criterion(
             self.question.criterion,
             self.question.n_samples * float(likelihood),
-            n_free(problem.covariance_type, problem.n_components, problem.n_features, task.held),
+            n_free(*sizes, task.held, n_pinned(task.pinned)),
             self.question.n_samples,
             share * float(entropy),
         )
@@ -217,11 +224,12 @@ class _Walk:
             return value[0][others[numbers]]
 
         def place(numbers):
-            part = problem.take(torch.zeros_like(numbers))
+            part, before = problem.take(torch.zeros_like(numbers)), last.problem
+            if before.pinned is not None:
+                part.pinned = left("covariances", before.pinned, numbers)
             if not part.fixed:
                 return part
-            fixed = last.problem.fixed
-            return part.with_fixed({n: left(n, v, numbers) for n, v in fixed.items()})
+            return part.with_fixed({n: left(n, v, numbers) for n, v in before.fixed.items()})
 
         def start(part, numbers):
             now = last.problem.parameters(last.run.variables)
@@ -233,7 +241,7 @@ class _Walk:
         return task, problem, self._converged(problem, variables)
 
     def _problem(self, k, task) -> MixtureFreeEnergy:
-        if k in self.known and not _of_single(task, self.plan.covariance_type):
+        if k in self.known and not _tells(task, self.plan.covariance_type):
             return self.known[k].problem
         return replace(self.plan, n_components=k).problem([task])
 

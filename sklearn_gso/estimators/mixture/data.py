@@ -34,9 +34,10 @@ class Task(NamedTuple):
     centre: np.ndarray
     given: dict  # parameters that are known, or to start at, as the user gave them
     held: tuple[str, ...]  # those that are not to be estimated
+    pinned: np.ndarray | None = None  # covariances of which some are given, NaN for the others
 
 
-def as_task(X, sample_weight, n_components, given, held) -> Task:
+def as_task(X, sample_weight, n_components, given, held, pinned=None) -> Task:
     """Distinct samples in lexical order, those of weight 0 left out.
 
     Whatever is drawn from them then depends neither on the order of the samples nor on
@@ -70,7 +71,7 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
     weights = weights * (len(weights) / weights.sum())
     with np.errstate(over="ignore", invalid="ignore"):
         centre = _column_means(weights, X)
-        return Task(X - centre, weights, centre, given, held)
+        return Task(X - centre, weights, centre, given, held, pinned)
 
 
 def n_distinct(task: Task) -> int:
@@ -152,7 +153,7 @@ def per_task(values, n_tasks, ndim, name) -> list:
     if values is None:
         return [None] * n_tasks
     is_list = isinstance(values, list | tuple)
-    dimensions = 1 + max(map(np.ndim, values), default=0) if is_list else np.ndim(values)
+    dimensions = _n_axes(values) if is_list else np.ndim(values)
     if dimensions != ndim + 1:
         return [values] * n_tasks
     if len(values) != n_tasks:
@@ -165,6 +166,13 @@ def per_task(values, n_tasks, ndim, name) -> list:
             f"{name} must be given for every task or for none; task {missing[0]} has none."
         )
     return list(values)
+
+
+def _n_axes(values) -> int:
+    """Axes of an array, or of lists of arrays and None."""
+    if isinstance(values, list | tuple):
+        return 1 + max(map(_n_axes, values), default=0)
+    return np.ndim(values)
 
 
 def check_weights(weights, sizes) -> np.ndarray:
@@ -182,11 +190,39 @@ def check_means(means, sizes) -> np.ndarray:
     return _of_shape(means, "means_init", ("n_components", "n_features"), sizes)
 
 
-def check_covariances(values, kind, sizes, name="covariances") -> np.ndarray:
+def n_pinned(pinned) -> int:
+    """How many covariances are given."""
+    return 0 if pinned is None else int((~np.isnan(pinned.reshape(len(pinned), -1)[:, 0])).sum())
+
+
+def are_single(covariances) -> bool:
+    """Whether some covariances of a list are given, and None stands for the others."""
+    is_list = isinstance(covariances, list | tuple)
+    return is_list and any(one is None for one in covariances)
+
+
+def check_single(values, kind, sizes) -> np.ndarray:
+    """A covariance or None for each component, as an array with NaN for None."""
+    if kind == "tied":
+        raise ValueError("covariances of covariance_type='tied' must be one for all, not a list.")
+    if len(values) != sizes[0]:
+        raise ValueError(
+            f"covariances must hold one covariance, or None, for each of n_components={sizes[0]}, "
+            f"got {len(values)}."
+        )
+    size_of = dict(zip(("n_components", "n_features"), sizes, strict=True))
+    pinned = np.full([size_of[axis] for axis in COVARIANCE_AXES[kind]], np.nan)
+    for j, one in enumerate(values):
+        if one is not None:
+            pinned[j] = check_covariances([one], kind, (1, sizes[1]), first=j)[0]
+    return pinned
+
+
+def check_covariances(values, kind, sizes, name="covariances", first=0) -> np.ndarray:
     """Symmetric and positive-definite matrices, or positive variances."""
     of = f" of covariance_type={kind!r}"
     covariances = _of_shape(values, name, COVARIANCE_AXES[kind], sizes, of)
-    for j, one in enumerate(covariances[None] if kind == "tied" else covariances):
+    for j, one in enumerate(covariances[None] if kind == "tied" else covariances, start=first):
         where = name if kind == "tied" else f"{name} of component {j}"
         if kind in ("diag", "spherical"):
             if (one <= 0).any():

@@ -24,7 +24,9 @@ class EMGaussianMixture(BaseMixture):
         what was given of them; else a warning tells of them.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
     covariances : array-like, default=None
-        Known covariances, in the shape of ``covariances_``: they are not estimated.
+        Known covariances, in the shape of ``covariances_``: they are not estimated. In a list,
+        None stands for the covariance of a component that is estimated, unless "tied":
+        ``[C, None, None]`` holds the first alone.
     fixed : tuple of {"weights", "means", "covariances"}, default=()
         Parameters that are held at the values of ``weights_init``, ``means_init`` and
         ``covariances`` (or ``precisions_init``).

@@ -10,7 +10,7 @@ from ...problems._gaussians import (
     multiply,
     whiteners,
 )
-from ...problems._mixture_moves import best_assignment
+from ...problems._mixture_moves import assignment_of_pinned, best_assignment
 from ...problems.base import Variables, point, take_tasks
 from ...problems.mixture_free_energy import MixtureFreeEnergy
 from ...rules.classical import ClosedForm, GeometricContinuation
@@ -170,7 +170,11 @@ def _of_clusters(problem, labels) -> dict[str, Tensor]:
     shares = members(labels, problem.n_components, _FLOAT) * problem.sample_weight
     counts = shares.sum(2)
     means = shares @ problem.points.mT / counts.clamp(min=1e-9)[..., None]
-    order = best_assignment(problem, means, shares)
+    if problem.pinned is None:
+        order = best_assignment(problem, means, shares)
+    else:
+        own = _cluster_covariances(problem, means, shares, counts)
+        order = assignment_of_pinned(problem, own, means, shares)
     task = torch.arange(problem.n_tasks)[:, None]
     means, shares, counts = means[task, order], shares[task, order], counts[task, order]
     covariances = _cluster_covariances(problem, means, shares, counts)

@@ -54,18 +54,22 @@ class MixtureKnowledge:
         else:
             precisions = self.precisions_init
         for values in (covariances, precisions, self.means_init, self.weights_init):
-            if values is not None and np.ndim(values):
+            if values is not None and not np.isscalar(values):
                 return len(values)
         return 1
 
-    def _given(self, n_features, covariances) -> tuple[dict, tuple]:
-        """Parameters that are known or to start at, and the names of the known ones."""
-        given, kind, sizes = {}, self.covariance_type, (self._n_most(covariances), n_features)
+    def _given(self, k, n_features, covariances) -> tuple[dict, tuple]:
+        """Parameters that are known or to start at, and the names of the known ones.
+
+        Covariances of single components are not among them.
+        """
+        given, kind, sizes = {}, self.covariance_type, (k, n_features)
         if self.weights_init is not None:
             given["weights"] = data.check_weights(self.weights_init, sizes)
         if self.means_init is not None:
             given["means"] = data.check_means(self.means_init, sizes)
-        if covariances is not None:
+        single = data.are_single(covariances)
+        if covariances is not None and not single:
             if self.precisions_init is not None:
                 raise ValueError("Give covariances or precisions_init, not both.")
             given["covariances"] = data.check_covariances(covariances, kind, sizes)
@@ -73,16 +77,22 @@ class MixtureKnowledge:
             name = "precisions_init"
             precisions = data.check_covariances(self.precisions_init, kind, sizes, name)
             given["covariances"] = data.invert(precisions, kind)
-        held = set(self.fixed) | ({"covariances"} if covariances is not None else set())
+        held = set(self.fixed)
+        if covariances is not None and not single:
+            held.add("covariances")
         for name in sorted(held - given.keys()):
             source = "covariances or precisions" if name == "covariances" else name
             raise ValueError(f"{name!r} is fixed, but {source}_init gives no value.")
         return given, tuple(name for name in PARAMETERS if name in held)
 
-    def _task(self, array, sample_weight, covariances) -> data.Task:
+    def _task(self, array, sample_weight, covariances, n_components=None) -> data.Task:
         weights = data.check_sample_weight(sample_weight, array)
-        given, held = self._given(array.shape[1], covariances)
-        return data.as_task(array, weights, self._n_most(covariances), given, held)
+        k, pinned = n_components or self._n_most(covariances), None
+        given, held = self._given(k, array.shape[1], covariances)
+        if data.are_single(covariances):
+            sizes = (k, array.shape[1])
+            pinned = data.check_single(covariances, self.covariance_type, sizes)
+        return data.as_task(array, weights, k, given, held, pinned)
 
     def _per_task(self, covariances, n_tasks) -> list:
         ndim = len(data.COVARIANCE_AXES[self.covariance_type])

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..answering import packed
 from ..tasks import as_tasks, check_collection
 from .criteria import criterion, n_free
-from .data import as_numbers, check_means, check_sample_weight
+from .data import as_numbers, check_means, check_sample_weight, n_pinned
 from .rows import log_joint
 
 _NAN = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
@@ -183,12 +183,16 @@ class MixturePredictions:
         """
         check_is_fitted(self, "means_")
         array = check_array(as_numbers(X), estimator=self, input_name="X", **CHECKS)
-        known = self.covariances_ if "covariances" in self._fitted.held else None
-        task = self._task(array, None, known)
+        known, pinned = None, self._fitted.pinned
+        if "covariances" in self._fitted.held:
+            known = self.covariances_
+        elif pinned is not None:
+            known = [None if np.isnan(one).any() else one for one in pinned]
+        task = self._task(array, None, known, self.n_components_)
         if means_init is not None:
-            means = check_means(means_init, (self.n_components, array.shape[1]))
+            means = check_means(means_init, (self.n_components_, array.shape[1]))
             task = task._replace(given={**task.given, "means": means})
-        return self._mixture_plan().trace(task, self._fitted.seed)
+        return self._mixture_plan(n_components=self.n_components_).trace(task, self._fitted.seed)
 
     def trajectory(self, X, means_init=None):
         """Centres at the start and after every sweep of EM; as `trace`.
@@ -236,7 +240,8 @@ class MixturePredictions:
         (joint,), d = self._joints(X), np.shape(X)[1]
         likelihoods = logsumexp(joint, axis=1)
         values = np.exp(joint - likelihoods[:, None])
-        n_parameters = n_free(self.covariance_type, joint.shape[1], d, self._fitted.held)
+        held, pinned = self._fitted.held, self._fitted.pinned
+        n_parameters = n_free(self.covariance_type, joint.shape[1], d, held, n_pinned(pinned))
         return criterion(name, likelihoods.sum(), n_parameters, len(X), entr(values).sum())
 
 

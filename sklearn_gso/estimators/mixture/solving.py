@@ -48,6 +48,7 @@ class Solved(NamedTuple):
     n_rounds: int
     n_gains: int
     thin: list[int]
+    kept: np.ndarray  # which components were not dropped
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,10 @@ class MixturePlan:
             "sample_weight": weights,
             "reg_covar": self.reg_covar * units,
         }
+        if tasks[0].pinned is not None:
+            kind = self.covariance_type
+            pinned = [to_engine("covariances", t.pinned, kind, t.centre) for t in tasks]
+            options["pinned"] = to_tensor(pinned)
         if not points.isnan().any():
             return MixtureFreeEnergy(points, self.n_components, **options)
         completed, whole = complete(points, weights, units)
@@ -137,23 +142,27 @@ class MixturePlan:
                 for name in PARAMETERS
             ]
             n_empty = empty.sum(1)
+            kept = np.ones(problem.n_components, bool)
             if self.drop_empty:
-                parameters, n_empty = self._dropped(parameters, empty[t].numpy()), 0 * n_empty
+                kept, n_empty = ~empty[t].numpy(), 0 * n_empty
+                parameters = self._reduced(parameters, kept)
             about = (likelihood, run.objective, run.n_iter, run.converged, n_empty)
             numbers = [a[t].item() for a in (*about, explored.n_rounds, explored.n_gains)]
             whole = problem.whole[t, 0].numpy() if isinstance(problem, MixtureMissing) else None
             sound = _all_finite(parameters)
             thin = thin_components(task, parameters[2], kind, whole) if sound else []
-            solved.append(Solved._make([*parameters, *numbers, thin]))
+            if task.pinned is not None:  # what was given is no news
+                free = np.isnan(task.pinned[kept].reshape(kept.sum(), -1)[:, 0])
+                thin = [j for j in thin if free[j]]
+            solved.append(Solved._make([*parameters, *numbers, thin, kept]))
         return solved
 
-    def _dropped(self, parameters, empty) -> list:
-        """The parameters without those of empty components."""
+    def _reduced(self, parameters, kept) -> list:
+        """The parameters of some of the components."""
         weights, means, covariances = parameters
-        weights = weights[~empty] / weights[~empty].sum()
         if self.covariance_type != "tied":
-            covariances = covariances[~empty]
-        return [weights, means[~empty], covariances]
+            covariances = covariances[kept]
+        return [weights[kept] / weights[kept].sum(), means[kept], covariances]
 
 
 def _all_finite(arrays) -> bool:
