@@ -23,7 +23,7 @@ from .counting import count
 from .criteria import CRITERIA
 from .filling import MixtureFilling
 from .initialisation import STARTS
-from .knowing import NUMBERS, MixtureKnowledge
+from .knowing import NUMBERS, SHARES, MixtureKnowledge
 from .predictions import CHECKS, MixturePredictions
 from .solving import ILL_DEFINED, MixturePlan, Solved, check_sound
 
@@ -78,7 +78,7 @@ class BaseMixture(
         "reg_covar": NOT_NEGATIVE,
         "covariance_prior": NOT_NEGATIVE | choice("pooled"),
         "covariance_type": choice(*data.COVARIANCE_AXES),
-        "init_params": NONE | choice(*STARTS, *_ALIASES),
+        "init_params": NONE | choice(*STARTS, *_ALIASES) | SHARES,
         "fixed": Accepts(f"names among {PARAMETERS}", _are_parameters),
     }
 
@@ -107,7 +107,7 @@ class BaseMixture(
             int(self.max_iter),
             self.tol,
             int(self.n_init),
-            _ALIASES.get(self.init_params, self.init_params),
+            None if self._has_shares else _ALIASES.get(self.init_params, self.init_params),
             bool(self.drop_empty),
             **more,
         )
@@ -115,6 +115,40 @@ class BaseMixture(
     def _learn_from(self, tasks, seed, progress) -> dict:
         """What is learned from a collection."""
         return {}
+
+    @classmethod
+    def from_parameters(cls, weights, means, covariances, **parameters):
+        """A mixture of given parameters, as if it had been fitted to them.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Non-negative, of sum 1.
+        means : array-like of shape (n_components, n_features)
+        covariances : array-like
+            In the shape of ``covariances_``.
+        **parameters
+            Of the constructor, ``covariance_type`` among them; ``n_components`` is known.
+
+        Returns
+        -------
+        mixture : object
+            For `predict`, `score`, `sample`, `impute` and so on; with ``warm_start=True`` `fit`
+            goes on from these parameters.
+
+        Raises
+        ------
+        ValueError
+            If a parameter has another shape or cannot be one.
+        """
+        mixture = cls(len(weights), **parameters)
+        mixture._check_parameters()
+        found = mixture._checked(weights, means, covariances)
+        seed, d = draw_seed(mixture.random_state), found.means.shape[1]
+        fitted = FittedMixture(seed, covariance_type=mixture.covariance_type)
+        told = {"n_components_": len(found.means), "n_features_in_": d}
+        mixture._become(fitted, {**told, **mixture._parameters(found)})
+        return mixture
 
     # Fitting ------------------------------------------------------------------------
 
@@ -193,6 +227,8 @@ class BaseMixture(
                 "n_components must be one number where a collection is fitted, got "
                 f"{self.n_components!r}: choose it on single data sets."
             )
+        if self._has_shares and not callable(self.init_params):
+            raise ValueError("init_params of a collection may be a name or a function.")
         arrays = check_collection(tasks, self, **CHECKS)
         known = self.covariances if covariances is None else covariances
         tasks = self._new_tasks(arrays, known, sample_weight)
@@ -211,6 +247,11 @@ class BaseMixture(
 
     def _attributes(self, solved: Solved) -> dict:
         """Public attributes after a fit on one data set."""
+        told = {f"{name}_": getattr(solved, name) for name in self._told}
+        return {**told, **self._parameters(solved)}
+
+    def _parameters(self, solved) -> dict:
+        """Public attributes of parameters."""
         covariances, kind = solved.covariances, self.covariance_type
         try:
             with np.errstate(over="ignore", divide="ignore"):
@@ -220,7 +261,7 @@ class BaseMixture(
             raise ValueError(ILL_DEFINED) from error
         if not np.isfinite(precisions).all():
             raise ValueError(ILL_DEFINED)
-        told = {f"{name}_": getattr(solved, name) for name in (*PARAMETERS, *self._told)}
+        told = {f"{name}_": getattr(solved, name) for name in PARAMETERS}
         return {**told, "precisions_cholesky_": factors, "precisions_": precisions}
 
     def _chunks(self, tasks) -> list[list[int]]:

@@ -1,9 +1,8 @@
-"""What a mixture is given: samples in one order, and parameters in the shapes of their type."""
+"""Samples in one order, and parameters in the shapes of their type."""
 
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils import check_array
 
 from ..matrices import check_numbers, without_null
 from ..tasks import unmask
@@ -15,8 +14,6 @@ COVARIANCE_AXES = {
     "diag": ("n_components", "n_features"),
     "spherical": ("n_components",),
 }
-_SYMMETRY = 1e-8
-_NORMALISED = 1e-6
 # Share of the smallest eigenvalue of all samples below which a component is thin; and share
 # of the largest that is rounding.
 THIN = 1e-3
@@ -32,7 +29,9 @@ class Task(NamedTuple):
     points: np.ndarray
     weights: np.ndarray  # of mean 1
     centre: np.ndarray
-    given: dict  # parameters that are known, or to start at, as the user gave them
+    # Parameters that are known, or to start at, as the user gave them; and "responsibilities"
+    # to start at, of the distinct samples, (n_distinct, n_components).
+    given: dict
     held: tuple[str, ...]  # those that are not to be estimated
     pinned: np.ndarray | None = None  # covariances of which some are given, NaN for the others
 
@@ -56,17 +55,23 @@ def as_task(X, sample_weight, n_components, given, held, pinned=None) -> Task:
             f"Expected n_samples >= n_components but got n_components = {n_components}, "
             f"n_samples = {n_used}" + ("" if sample_weight is None else " of positive weight")
         )
-    X, weights = X[used], weights[used]
+    X, weights, given = X[used], weights[used], dict(given)
     order = np.lexsort(X.T[::-1])
     X, weights = X[order], weights[order]
+    shares = given.get("responsibilities", np.empty((len(used), 0)))[used][order]
     _check_columns(X)
     starts = np.flatnonzero(np.r_[True, _differ(X[1:], X[:-1])])
     if len(starts) < len(X):
+        shares = np.add.reduceat(weights[:, None] * shares, starts)
         X, weights = X[starts], np.add.reduceat(weights, starts)
+        shares = shares / weights[:, None]
     if len(X) < n_components:
         # Some of them again, so that every component finds a sample to start at.
         times = np.bincount(np.arange(n_components) % len(X))
         X, weights = X.repeat(times, axis=0), (weights / times).repeat(times)
+        shares = shares.repeat(times, axis=0)
+    if "responsibilities" in given:
+        given["responsibilities"] = shares
     weights = weights / weights.max()
     weights = weights * (len(weights) / weights.sum())
     with np.errstate(over="ignore", invalid="ignore"):
@@ -129,22 +134,6 @@ def thin_components(task: Task, covariances, kind, whole=None) -> list[int]:
     return np.flatnonzero(own < THIN * least[0]).tolist()
 
 
-def check_sample_weight(sample_weight, X):
-    """Finite, non-negative weights that are not all zero, or None."""
-    if sample_weight is None:
-        return None
-    weights = _finite(sample_weight, "sample_weight")
-    if weights.ndim == 0:
-        weights = np.full(len(X), float(weights))
-    if weights.shape != (len(X),):
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(len(X),)}!")
-    if (weights < 0).any():
-        raise ValueError("Negative values in data passed to `sample_weight`.")
-    if not weights.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights
-
-
 def per_task(values, n_tasks, ndim, name) -> list:
     """One entry for each task, of a value for all or of a collection of values.
 
@@ -175,82 +164,9 @@ def _n_axes(values) -> int:
     return np.ndim(values)
 
 
-def check_weights(weights, sizes) -> np.ndarray:
-    """Non-negative numbers that sum to 1; ``sizes`` are n_components and n_features."""
-    weights = _of_shape(weights, "weights_init", ("n_components",), sizes)
-    if (weights < 0).any() or not abs(weights.sum() - 1) < _NORMALISED:
-        raise ValueError(
-            f"weights_init must be non-negative and sum to 1, got min {weights.min():.5f} "
-            f"and sum {weights.sum():.5f}."
-        )
-    return weights
-
-
-def check_means(means, sizes) -> np.ndarray:
-    return _of_shape(means, "means_init", ("n_components", "n_features"), sizes)
-
-
 def n_pinned(pinned) -> int:
     """How many covariances are given."""
     return 0 if pinned is None else int((~np.isnan(pinned.reshape(len(pinned), -1)[:, 0])).sum())
-
-
-def are_single(covariances) -> bool:
-    """Whether some covariances of a list are given, and None stands for the others."""
-    is_list = isinstance(covariances, list | tuple)
-    return is_list and any(one is None for one in covariances)
-
-
-def check_single(values, kind, sizes) -> np.ndarray:
-    """A covariance or None for each component, as an array with NaN for None."""
-    if kind == "tied":
-        raise ValueError("covariances of covariance_type='tied' must be one for all, not a list.")
-    if len(values) != sizes[0]:
-        raise ValueError(
-            f"covariances must hold one covariance, or None, for each of n_components={sizes[0]}, "
-            f"got {len(values)}."
-        )
-    size_of = dict(zip(("n_components", "n_features"), sizes, strict=True))
-    pinned = np.full([size_of[axis] for axis in COVARIANCE_AXES[kind]], np.nan)
-    for j, one in enumerate(values):
-        if one is not None:
-            pinned[j] = check_covariances([one], kind, (1, sizes[1]), first=j)[0]
-    return pinned
-
-
-def check_covariances(values, kind, sizes, name="covariances", first=0) -> np.ndarray:
-    """Symmetric and positive-definite matrices, or positive variances."""
-    of = f" of covariance_type={kind!r}"
-    covariances = _of_shape(values, name, COVARIANCE_AXES[kind], sizes, of)
-    for j, one in enumerate(covariances[None] if kind == "tied" else covariances, start=first):
-        where = name if kind == "tied" else f"{name} of component {j}"
-        if kind in ("diag", "spherical"):
-            if (one <= 0).any():
-                raise ValueError(f"{where} must be positive, got {np.min(one)}.")
-            continue
-        if not np.allclose(one, one.T, rtol=_SYMMETRY, atol=_SYMMETRY * np.abs(one).max()):
-            raise ValueError(f"{where} must be symmetric.")
-        try:
-            np.linalg.cholesky((one + one.T) / 2)
-        except np.linalg.LinAlgError as error:
-            raise ValueError(f"{where} must be positive-definite.") from error
-    return covariances
-
-
-def _of_shape(values, name, axes, sizes, of="") -> np.ndarray:
-    """A finite copy of the shape that its axes have."""
-    size_of = dict(zip(("n_components", "n_features"), sizes, strict=True))
-    array, shape = _finite(values, name), tuple(size_of[axis] for axis in axes)
-    if array.shape != shape:
-        words = str(axes).replace("'", "") + of
-        raise ValueError(f"{name} must have shape {words} = {shape}, got {array.shape}.")
-    return array
-
-
-def _finite(values, name) -> np.ndarray:
-    """A finite double-precision copy."""
-    free = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0}
-    return check_array(values, dtype=np.float64, copy=True, input_name=name, **free)
 
 
 def invert(values, kind) -> np.ndarray:
@@ -275,6 +191,8 @@ def to_engine(name, value, kind, centre) -> np.ndarray:
         return np.log(np.maximum(value, np.finfo(float).tiny))[:, None]
     if name == "means":
         return value - centre
+    if name == "responsibilities":
+        return value.T
     return {"tied": value[None], "spherical": value[..., None]}.get(kind, value)
 
 

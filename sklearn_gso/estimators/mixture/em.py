@@ -46,13 +46,16 @@ class EMGaussianMixture(BaseMixture):
     n_init : int, default=1
         Starts; of the runs with fewest collapsed components the best is kept. More starts begin
         with the same ones, so they never return less. With given means one is made.
-    init_params : {"random", "k-means++", "matched", "tempered"}, default=None
+    init_params : {"random", "k-means++", "matched", "tempered"}, callable or array, default=None
         "random": distinct samples as centres. "k-means++": samples far from each other. "matched":
         clusters, assigned to the known covariances (or weights), or with their own; then those of
         the samples as they are, standardised and whitened, of which the best after a few sweeps
         goes on. "tempered": deterministic annealing from "random". By default "random" where
         covariances are known, else "matched". scikit-learn's "random_from_data" and "kmeans"
-        stand for "random" and "matched".
+        stand for "random" and "matched". Or labels of shape (n_samples,) or responsibilities of
+        shape (n_samples, n_components) of the rows of X, or a function ``f(X, n_components,
+        random_state)`` that returns them, once for each data set: one start is made from what they
+        make most likely.
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None

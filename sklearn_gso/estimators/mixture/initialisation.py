@@ -86,6 +86,27 @@ def clustered(problem: MixtureFreeEnergy, generators, given=None) -> Variables:
     return take_tasks(variables, best_of_starts(objective, len(METRICS), collapsed))
 
 
+def from_responsibilities(problem: MixtureFreeEnergy, given) -> Variables:
+    """The parameters that given responsibilities (T, K, G) make most likely."""
+    shares = problem.sample_weight * given["responsibilities"]
+    counts = shares.sum(2).clamp(min=1e-9)
+    means = shares @ problem.points.mT / counts[..., None]
+    about = (problem.points, means, shares, problem.reg_covar, counts, problem.prior)
+    made = {
+        "weights": counts.log()[..., None],
+        "means": means,
+        "covariances": fit_covariances(problem.covariance_type, *about),
+    }
+    return problem.start_from(**made | {name: given[name] for name in made if name in given})
+
+
+def in_order(given: dict[str, Tensor], order) -> dict[str, Tensor]:
+    """What is given to start at, for samples in another order."""
+    if "responsibilities" not in given:
+        return given
+    return given | {"responsibilities": given["responsibilities"][..., order]}
+
+
 def tempered(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
     """Deterministic annealing from a random start.
 

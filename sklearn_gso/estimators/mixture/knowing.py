@@ -1,10 +1,13 @@
 """What a mixture is given: parameters that are known or to start at, numbers to choose among."""
 
+from typing import NamedTuple
+
 import numpy as np
+from sklearn.utils import check_random_state
 
 from ...problems.mixture_likelihood import PARAMETERS
 from ..parameters import Accepts, integer
-from . import data
+from . import checking, data
 from .counting import Question
 
 _NUMBER = integer()
@@ -16,7 +19,19 @@ def _are_numbers(value) -> bool:
     return all(_NUMBER.fits(one) for one in value) and bool(np.all(np.diff(value) > 0))
 
 
+SHARES = Accepts(
+    "a function of X, n_components and random_state, or the labels or responsibilities it returns",
+    lambda v: callable(v) or isinstance(v, list | tuple | np.ndarray),
+)
 NUMBERS = Accepts("an increasing sequence of them", _are_numbers)
+
+
+class Parameters(NamedTuple):
+    """Of a mixture, in the shapes of the user."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
 
 
 class MixtureKnowledge:
@@ -44,6 +59,8 @@ class MixtureKnowledge:
             )
         if self._is_open and self.warm_start:
             raise ValueError("warm_start needs one number of components.")
+        if self._is_open and self._has_shares:
+            raise ValueError("init_params that gives responsibilities needs one n_components.")
 
     def _n_most(self, covariances=None) -> int:
         """The number of components, or the largest to begin with where one is chosen."""
@@ -65,17 +82,17 @@ class MixtureKnowledge:
         """
         given, kind, sizes = {}, self.covariance_type, (k, n_features)
         if self.weights_init is not None:
-            given["weights"] = data.check_weights(self.weights_init, sizes)
+            given["weights"] = checking.check_weights(self.weights_init, sizes)
         if self.means_init is not None:
-            given["means"] = data.check_means(self.means_init, sizes)
-        single = data.are_single(covariances)
+            given["means"] = checking.check_means(self.means_init, sizes)
+        single = checking.are_single(covariances)
         if covariances is not None and not single:
             if self.precisions_init is not None:
                 raise ValueError("Give covariances or precisions_init, not both.")
-            given["covariances"] = data.check_covariances(covariances, kind, sizes)
+            given["covariances"] = checking.check_covariances(covariances, kind, sizes)
         elif self.precisions_init is not None:
             name = "precisions_init"
-            precisions = data.check_covariances(self.precisions_init, kind, sizes, name)
+            precisions = checking.check_covariances(self.precisions_init, kind, sizes, name)
             given["covariances"] = data.invert(precisions, kind)
         held = set(self.fixed)
         if covariances is not None and not single:
@@ -85,14 +102,37 @@ class MixtureKnowledge:
             raise ValueError(f"{name!r} is fixed, but {source}_init gives no value.")
         return given, tuple(name for name in PARAMETERS if name in held)
 
+    def _checked(self, weights, means, covariances) -> Parameters:
+        """Parameters that are set by hand."""
+        shape = np.shape(means)
+        sizes = (int(self.n_components), shape[-1] if len(shape) == 2 else 0)
+        return Parameters(
+            checking.check_weights(weights, sizes, "weights"),
+            checking.check_means(means, sizes, "means"),
+            checking.check_covariances(covariances, self.covariance_type, sizes),
+        )
+
     def _task(self, array, sample_weight, covariances, n_components=None) -> data.Task:
-        weights = data.check_sample_weight(sample_weight, array)
+        weights = checking.check_sample_weight(sample_weight, array)
         k, pinned = n_components or self._n_most(covariances), None
         given, held = self._given(k, array.shape[1], covariances)
-        if data.are_single(covariances):
+        if checking.are_single(covariances):
             sizes = (k, array.shape[1])
-            pinned = data.check_single(covariances, self.covariance_type, sizes)
+            pinned = checking.check_single(covariances, self.covariance_type, sizes)
+        if self._has_shares:
+            given["responsibilities"] = self._shares(array, k)
         return data.as_task(array, weights, k, given, held, pinned)
+
+    @property
+    def _has_shares(self) -> bool:
+        """Whether ``init_params`` gives responsibilities to start at."""
+        return self.init_params is not None and not isinstance(self.init_params, str)
+
+    def _shares(self, array, k) -> np.ndarray:
+        shares = self.init_params
+        if callable(shares):
+            shares = shares(array.copy(), k, check_random_state(self.random_state))
+        return checking.check_responsibilities(shares, len(array), k)
 
     def _per_task(self, covariances, n_tasks) -> list:
         ndim = len(data.COVARIANCE_AXES[self.covariance_type])

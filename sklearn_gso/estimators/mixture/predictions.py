@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..answering import packed
 from ..tasks import as_tasks, check_collection
+from .checking import check_means, check_sample_weight
 from .criteria import criterion, n_free
-from .data import as_numbers, check_means, check_sample_weight, n_pinned
+from .data import as_numbers, n_pinned
 from .rows import log_joint
 
 _NAN = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}

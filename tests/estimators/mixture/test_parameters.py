@@ -29,7 +29,7 @@ from tests.estimators.mixture.mixtures import each_mixture, gso, identity
         ({"fixed": None}, "fixed of .* must be names among"),
         ({"fixed": [["means"]]}, "fixed of .* must be names among"),
         ({"covariance_type": ["full"]}, "covariance_type of .* must be one of"),
-        ({"init_params": np.zeros((3, 2))}, "init_params of .* must be None or one of"),
+        ({"init_params": np.zeros((3, 2))}, "init_params must give labels of shape"),
         ({"fixed": ("means",)}, "'means' is fixed, but means_init gives no value"),
         ({"fixed": ("weights",)}, "'weights' is fixed, but weights_init gives no value"),
         ({"fixed": ("covariances",)}, "'covariances' is fixed, but covariances or precisions_init"),
