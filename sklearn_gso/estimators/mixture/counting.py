@@ -22,7 +22,7 @@ from .solving import MixturePlan, Solved
 from .splitting import at, halved, with_empty
 
 # Sweeps of each stage of a race between candidates, and how many of them go on.
-_RACE = ((1, 8), (3, 4), (8, 1))
+_RACE = ((1, 4), (3, 2), (8, 1))
 # Numbers above the best one at which the way down begins.
 _ABOVE = 2
 # Numbers that the criterion may rise for before an open walk ends.
