@@ -38,9 +38,10 @@ def _are_parameters(value) -> bool:
 
 
 def _kind(task) -> tuple:
-    """What tasks that are solved together share: their shape, and that nothing is missing."""
-    alone = np.isnan(task.points).any()
-    return task.points.shape, id(task) if alone else None, task.pinned is None
+    """What tasks that are solved together share: shapes, and which are alone with their holes."""
+    noise = None if task.noise is None else task.noise.shape
+    alone = id(task) if noise is None and np.isnan(task.points).any() else None
+    return task.points.shape, noise, alone, task.pinned is None
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class FittedMixture(Fitted):
 
     held: tuple[str, ...] = ()  # parameters that were not estimated
     covariance_type: str = "full"
-    pinned: Any = None  # covariances of which some were given, NaN for the others
+    kept: Any = None  # which components were not dropped
+    given: Any = None  # parameters of these that were given
+    pinned: Any = None  # their covariances of which some were given, NaN for the others
     covariances: Any = None  # given with a collection for all of its data sets, or "per task"
 
 
@@ -145,15 +148,18 @@ class BaseMixture(
         mixture._check_parameters()
         found = mixture._checked(weights, means, covariances)
         seed, d = draw_seed(mixture.random_state), found.means.shape[1]
-        fitted = FittedMixture(seed, covariance_type=mixture.covariance_type)
-        told = {"n_components_": len(found.means), "n_features_in_": d}
+        k = len(found.means)
+        given, held = mixture._given(k, d, None)
+        about = {"held": held, "given": given, "kept": np.ones(k, bool)}
+        fitted = FittedMixture(seed, covariance_type=mixture.covariance_type, **about)
+        told = {"n_components_": k, "n_features_in_": d}
         mixture._become(fitted, {**told, **mixture._parameters(found)})
         return mixture
 
     # Fitting ------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y=None, *, covariances=None, sample_weight=None):
+    def fit(self, X, y=None, *, covariances=None, sample_weight=None, noise_covariance=None):
         """Fit a mixture to one data set, or learn from a collection.
 
         Parameters
@@ -168,6 +174,12 @@ class BaseMixture(
         sample_weight : array-like of shape (n_samples,) or collection, default=None
             A weight of 2 is the same as a sample that is there twice, 0 as one that is
             not. For a collection one array for each data set.
+        noise_covariance : array-like or collection, default=None
+            Of Gaussian noise that was added to the samples: the mixture is that of the samples
+            without it (extreme deconvolution). Variances (n_samples, n_features) or covariances
+            (n_samples, n_features, n_features) of each sample's own, or one for all: a variance,
+            (n_features,) or (n_features, n_features). An infinite variance says that an entry is
+            missing. For a collection one for all, or a list of one for each data set.
 
         Returns
         -------
@@ -186,17 +198,19 @@ class BaseMixture(
             smallest variance less than a thousandth of the data's in any direction), or there
             are less distinct samples than components.
         """
-        return self._fit(X, y, covariances=covariances, sample_weight=sample_weight)
+        known = {"covariances": covariances, "sample_weight": sample_weight}
+        return self._fit(X, y, **known, noise_covariance=noise_covariance)
 
-    def _fit_one(self, X, y, progress, covariances=None, sample_weight=None):
+    def _fit_one(self, X, y, progress, covariances=None, sample_weight=None, noise_covariance=None):
         array = check_array(data.as_numbers(X), estimator=self, input_name="X", **CHECKS)
         known = self.covariances if covariances is None else covariances
-        task = self._task(array, sample_weight, known)
+        task = self._task(array, sample_weight, known, noise_covariance)
+        start = task
         if self.warm_start and hasattr(self, "means_"):
             held = {name: task.given[name] for name in task.held}
-            task = task._replace(given={**task.given, **self._last(task), **held})
+            start = task._replace(given={**task.given, **self._last(task), **held})
         seed = draw_seed(self.random_state)
-        learned = self._prepare(task, {}, seed, progress)
+        learned = self._prepare(start, {}, seed, progress)
         optimizer = learned.get("learned_optimizer_")
         plan = self._mixture_plan(optimizer, self._n_most(known))
         values = None
@@ -205,23 +219,30 @@ class BaseMixture(
             question = self._question(n_samples)
             solved, task, values = count(plan, task, question, seed, progress)
         else:
-            (solved,) = plan.solve([task], seed, progress)
+            (solved,) = plan.solve([start], seed, progress)
         check_sound([solved], [task], len(solved.means))
         if self.verbose:
             print(
                 f"{type(self).__name__}: lower bound {solved.lower_bound:.6f} after "
                 f"{solved.n_iter} iterations, converged: {solved.converged}"
             )
-        kind = self.covariance_type
-        pinned = None if task.pinned is None else task.pinned[solved.kept]
-        told_of = {"held": task.held, "covariance_type": kind, "pinned": pinned}
-        fitted = FittedMixture(seed, optimizer, **told_of)
         told = {"n_components_": len(solved.means), **self._attributes(solved)}
         if values is not None:
             told["criterion_values_"] = values
+        fitted = self._left(task, solved, seed, optimizer)
         return fitted, {**column_names(X), **learned, **told}
 
-    def _fit_collection(self, tasks, y, progress, covariances=None, sample_weight=None):
+    def _left(self, task, solved, seed, optimizer) -> FittedMixture:
+        """What a fit on one data set leaves behind."""
+        kind = self.covariance_type
+        task = data.of_components(task, solved.kept, kind)
+        given = {name: value for name, value in task.given.items() if name in PARAMETERS}
+        about = {"held": task.held, "given": given, "pinned": task.pinned, "kept": solved.kept}
+        return FittedMixture(seed, optimizer, covariance_type=kind, **about)
+
+    def _fit_collection(
+        self, tasks, y, progress, covariances=None, sample_weight=None, noise_covariance=None
+    ):
         if self._is_open:
             raise ValueError(
                 "n_components must be one number where a collection is fitted, got "
@@ -231,7 +252,7 @@ class BaseMixture(
             raise ValueError("init_params of a collection may be a name or a function.")
         arrays = check_collection(tasks, self, **CHECKS)
         known = self.covariances if covariances is None else covariances
-        tasks = self._new_tasks(arrays, known, sample_weight)
+        tasks = self._new_tasks(arrays, known, sample_weight, noise_covariance)
         seed = draw_seed(self.random_state)
         learned = self._learn_from(tasks, seed, progress)
         shared = all(one is covariances for one in self._per_task(covariances, len(arrays)))
@@ -273,7 +294,7 @@ class BaseMixture(
 
         return batches(tasks, _kind, cost)
 
-    def _solve_anew(self, arrays, covariances, sample_weight, single) -> list[Solved]:
+    def _solve_anew(self, arrays, covariances, sample_weight, noise, single) -> list[Solved]:
         kept = self._fitted.covariances
         if covariances is None and isinstance(kept, str):
             raise ValueError(
@@ -283,9 +304,9 @@ class BaseMixture(
         if covariances is None:
             covariances = self.covariances if kept is None else kept
         if single:
-            tasks = [self._task(arrays[0], sample_weight, covariances)]
+            tasks = [self._task(arrays[0], sample_weight, covariances, noise)]
         else:
-            tasks = self._new_tasks(arrays, covariances, sample_weight)
+            tasks = self._new_tasks(arrays, covariances, sample_weight, noise)
         chunks, seed = self._chunks(tasks), self._fitted.seed
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
         if len(tasks) == 1:

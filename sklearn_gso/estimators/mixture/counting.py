@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from ...solvers.local_search import Explored
 from ...solvers.run import in_batches, joined
 from ..parallel import share_of_threads
 from .criteria import criterion, n_free
-from .data import Task, n_distinct, n_pinned
+from .data import Task, n_distinct, n_pinned, of_components, of_single
 from .searching import Search, _is_better, limited
 from .solving import MixturePlan, Solved
 from .splitting import at, halved, with_empty
@@ -65,25 +64,9 @@ def count(plan: MixturePlan, task: Task, question: Question, seed, progress):
         return walk.solve()
 
 
-def without(task: Task, component: int, kind: str) -> Task:
-    """The task without what is given of one component."""
-    given = dict(task.given)
-    for name in _of_single(task, kind):
-        given[name] = np.delete(given[name], component, axis=0)
-        if name == "weights":
-            given[name] = given[name] / given[name].sum()
-    pinned = None if task.pinned is None else np.delete(task.pinned, component, axis=0)
-    return task._replace(given=given, pinned=pinned)
-
-
-def _of_single(task: Task, kind: str) -> list[str]:
-    """Which parameters are given for each component."""
-    return [name for name in task.given if name != "covariances" or kind != "tied"]
-
-
 def _tells(task: Task, kind: str) -> bool:
     """Whether anything is given of single components."""
-    return bool(_of_single(task, kind)) or task.pinned is not None
+    return bool(of_single(task, kind)) or task.pinned is not None
 
 
 @dataclass
@@ -216,7 +199,7 @@ class _Walk:
         """From so many components to one less: what it described the others take over."""
         k, kind = last.problem.n_components, self.plan.covariance_type
         others = torch.tensor([[i for i in range(k) if i != j] for j in range(k)])
-        problem = self._problem(k - 1, without(last.task, 0, kind))
+        problem = self._problem(k - 1, of_components(last.task, others[0].numpy(), kind))
 
         def left(name, value, numbers):
             if name == "covariances" and kind == "tied":
@@ -236,7 +219,7 @@ class _Walk:
             return at(part, [left(*one, numbers) for one in zip(PARAMETERS, now, strict=True)])
 
         gone, variables = _raced(place, start, k)
-        task = without(last.task, gone, kind)
+        task = of_components(last.task, others[gone].numpy(), kind)
         problem = self._problem(k - 1, task)
         return task, problem, self._converged(problem, variables)
 

@@ -34,32 +34,27 @@ class Task(NamedTuple):
     given: dict
     held: tuple[str, ...]  # those that are not to be estimated
     pinned: np.ndarray | None = None  # covariances of which some are given, NaN for the others
+    # Of the points, (n_distinct or 1, n_features) or (n_distinct or 1, n_features, n_features).
+    noise: np.ndarray | None = None
 
 
-def as_task(X, sample_weight, n_components, given, held, pinned=None) -> Task:
+def as_task(X, sample_weight, n_components, given, held, pinned=None, noise=None) -> Task:
     """Distinct samples in lexical order, those of weight 0 left out.
 
     Whatever is drawn from them then depends neither on the order of the samples nor on
-    whether equal ones are repeated or weighted.
+    whether equal ones are repeated or weighted. Equal are those of equal noise.
     """
-    X = np.asarray(X, dtype=np.float64)
+    X, n_features = np.asarray(X, dtype=np.float64), X.shape[1]
+    if noise is not None and len(noise) > 1:
+        X = np.hstack([X, noise.reshape(len(X), -1)])
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
     used = weights > 0
-    n_used = np.count_nonzero(used)
-    if n_used < 2:
-        raise ValueError(
-            f"Found {n_used} sample(s) of positive weight, a minimum of 2 is required."
-        )
-    if n_used < n_components:
-        raise ValueError(
-            f"Expected n_samples >= n_components but got n_components = {n_components}, "
-            f"n_samples = {n_used}" + ("" if sample_weight is None else " of positive weight")
-        )
+    _check_enough(np.count_nonzero(used), n_components, sample_weight is not None)
     X, weights, given = X[used], weights[used], dict(given)
     order = np.lexsort(X.T[::-1])
     X, weights = X[order], weights[order]
     shares = given.get("responsibilities", np.empty((len(used), 0)))[used][order]
-    _check_columns(X)
+    _check_columns(X[:, :n_features])
     starts = np.flatnonzero(np.r_[True, _differ(X[1:], X[:-1])])
     if len(starts) < len(X):
         shares = np.add.reduceat(weights[:, None] * shares, starts)
@@ -72,11 +67,30 @@ def as_task(X, sample_weight, n_components, given, held, pinned=None) -> Task:
         shares = shares.repeat(times, axis=0)
     if "responsibilities" in given:
         given["responsibilities"] = shares
+    if noise is not None and len(noise) > 1:
+        noise = X[:, n_features:].reshape(len(X), *noise.shape[1:])
+    X = X[:, :n_features]
     weights = weights / weights.max()
     weights = weights * (len(weights) / weights.sum())
     with np.errstate(over="ignore", invalid="ignore"):
         centre = _column_means(weights, X)
-        return Task(X - centre, weights, centre, given, held, pinned)
+        return Task(X - centre, weights, centre, given, held, pinned, noise)
+
+
+def of_components(task: Task, which, kind) -> Task:
+    """The task with what is given of some of its components alone."""
+    given = dict(task.given)
+    for name in of_single(task, kind):
+        given[name] = given[name][:, which] if name == "responsibilities" else given[name][which]
+    if "weights" in given:
+        given["weights"] = given["weights"] / given["weights"].sum()
+    pinned = None if task.pinned is None else task.pinned[which]
+    return task._replace(given=given, pinned=pinned)
+
+
+def of_single(task: Task, kind) -> list[str]:
+    """Which parameters are given for each component."""
+    return [name for name in task.given if name != "covariances" or kind != "tied"]
 
 
 def n_distinct(task: Task) -> int:
@@ -87,6 +101,18 @@ def n_distinct(task: Task) -> int:
 def _differ(rows, others) -> np.ndarray:
     """Which rows are not the same; what is missing in both is."""
     return ((rows != others) & ~(np.isnan(rows) & np.isnan(others))).any(axis=1)
+
+
+def _check_enough(n_used, n_components, are_weighted) -> None:
+    if n_used < 2:
+        raise ValueError(
+            f"Found {n_used} sample(s) of positive weight, a minimum of 2 is required."
+        )
+    if n_used < n_components:
+        raise ValueError(
+            f"Expected n_samples >= n_components but got n_components = {n_components}, "
+            f"n_samples = {n_used}" + (" of positive weight" if are_weighted else "")
+        )
 
 
 def _check_columns(X) -> None:

@@ -113,6 +113,12 @@ class EMGaussianMixture(BaseMixture):
     parameters of single components are given, the walk begins at their number and goes down alone:
     what is given goes with its component. A collection needs one number.
 
+    ``fit(X, noise_covariance=V)`` fits the mixture of what the samples are without noise of these
+    known covariances, whose likelihood is that of :math:`N(x_i | \mu_k, \Sigma_k + V_i)` [3]_
+    (`sklearn_gso.problems.MixtureNoisy`); NaN has infinite noise. There are no non-local moves,
+    ``reg_covar`` is a bound that covariances do not fall below, without being added, and thin
+    components are not warned of. ``lower_bound_`` is that of the noisy samples.
+
     The prior of a covariance :math:`\Sigma_k` is so many samples more, :math:`m`, of a Gaussian
     of covariance :math:`\Lambda` about the component's centre, and what is minimised
 
@@ -136,6 +142,8 @@ class EMGaussianMixture(BaseMixture):
        Analysis 100, 2009, whose scale is the covariance of all samples.
     .. [2] Fraley and Raftery, Bayesian regularization for normal mixture estimation and
        model-based clustering, Journal of Classification 24, 2007.
+    .. [3] Bovy, Hogg and Roweis, Extreme deconvolution: inferring complete distribution functions
+       from noisy, heterogeneous and incomplete observations, Annals of Applied Statistics 5, 2011.
 
     Examples
     --------

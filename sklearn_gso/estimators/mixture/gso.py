@@ -91,7 +91,8 @@ class GSOGaussianMixture(BaseMixture):
 
     See Also
     --------
-    EMGaussianMixture : EM alone, which is all that is done where X has NaN; see its notes.
+    EMGaussianMixture : EM alone, which is all that is done, from each of the starts, where X has
+        NaN or a ``noise_covariance``; see its notes.
 
     References
     ----------

@@ -13,6 +13,7 @@ from ...problems._gaussians import (
 from ...problems._mixture_moves import assignment_of_pinned, best_assignment
 from ...problems.base import Variables, point, take_tasks
 from ...problems.mixture_free_energy import MixtureFreeEnergy
+from ...problems.mixture_incomplete import MixtureIncomplete
 from ...rules.classical import ClosedForm, GeometricContinuation
 from ...solvers.alternating import alternate, rules_for
 from ...solvers.multistart import best_of_starts
@@ -100,11 +101,10 @@ def from_responsibilities(problem: MixtureFreeEnergy, given) -> Variables:
     return problem.start_from(**made | {name: given[name] for name in made if name in given})
 
 
-def in_order(given: dict[str, Tensor], order) -> dict[str, Tensor]:
-    """What is given to start at, for samples in another order."""
-    if "responsibilities" not in given:
-        return given
-    return given | {"responsibilities": given["responsibilities"][..., order]}
+def in_own_order(problem: MixtureIncomplete, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is given to start at, for the samples in the order of a problem."""
+    name = "responsibilities"
+    return given | {name: problem.in_own_order(given[name])} if name in given else given
 
 
 def tempered(problem: MixtureFreeEnergy, generator, given=None) -> Variables:

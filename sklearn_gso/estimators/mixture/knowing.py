@@ -9,6 +9,7 @@ from ...problems.mixture_likelihood import PARAMETERS
 from ..parameters import Accepts, integer
 from . import checking, data
 from .counting import Question
+from .noise import check_noise, noise_per_task
 
 _NUMBER = integer()
 
@@ -112,16 +113,27 @@ class MixtureKnowledge:
             checking.check_covariances(covariances, self.covariance_type, sizes),
         )
 
-    def _task(self, array, sample_weight, covariances, n_components=None) -> data.Task:
+    def _task(self, array, sample_weight, covariances, noise=None) -> data.Task:
         weights = checking.check_sample_weight(sample_weight, array)
-        k, pinned = n_components or self._n_most(covariances), None
+        array, noise = check_noise(noise, array)
+        k, pinned = self._n_most(covariances), None
         given, held = self._given(k, array.shape[1], covariances)
         if checking.are_single(covariances):
             sizes = (k, array.shape[1])
             pinned = checking.check_single(covariances, self.covariance_type, sizes)
         if self._has_shares:
             given["responsibilities"] = self._shares(array, k)
-        return data.as_task(array, weights, k, given, held, pinned)
+        return data.as_task(array, weights, k, given, held, pinned, noise)
+
+    def _task_again(self, array, noise) -> data.Task:
+        """A data set with what the fit was given of the components that are left."""
+        fitted, given = self._fitted, dict(self._fitted.given)
+        array, noise = check_noise(noise, array)
+        if self._has_shares:
+            shares = self._shares(array, len(fitted.kept))
+            given["responsibilities"] = shares[:, fitted.kept]
+        about = (self.n_components_, given, fitted.held, fitted.pinned, noise)
+        return data.as_task(array, None, *about)
 
     @property
     def _has_shares(self) -> bool:
@@ -138,16 +150,16 @@ class MixtureKnowledge:
         ndim = len(data.COVARIANCE_AXES[self.covariance_type])
         return data.per_task(covariances, n_tasks, ndim, "covariances")
 
-    def _new_tasks(self, arrays, covariances, sample_weight):
+    def _new_tasks(self, arrays, covariances, sample_weight, noise_covariance=None):
         """Tasks of a collection; errors name them."""
         known = self._per_task(covariances, len(arrays))
         weights = data.per_task(sample_weight, len(arrays), 1, "sample_weight")
         if sample_weight is not None and any(w is sample_weight for w in weights):
             raise ValueError("sample_weight must hold one array for each task of the collection.")
-        tasks = []
+        noise, tasks = noise_per_task(noise_covariance, len(arrays)), []
         for i, array in enumerate(arrays):
             try:
-                tasks.append(self._task(array, weights[i], known[i]))
+                tasks.append(self._task(array, weights[i], known[i], noise[i]))
             except ValueError as error:
                 raise ValueError(f"Task {i} of the collection: {error}") from error
         return tasks

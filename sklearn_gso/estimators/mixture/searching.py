@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from ...learned_optimizers import LearnedOptimizer
-from ...problems import MixtureFreeEnergy, MixtureMissing, map_tensors, new_generator, take_tasks
+from ...problems import MixtureFreeEnergy, MixtureIncomplete, map_tensors, new_generator, take_tasks
 from ...problems.base import Variables, where_tasks
 from ...rules import ClosedForm, RandomJudge
 from ...solvers import Monitor, Run, explore, minimize, rules_for
 from ...solvers.local_search import SHORT_RUN, Explored
 from ...solvers.multistart import best_of_starts
 from ...solvers.run import in_batches, joined
-from .initialisation import STARTS, clustered, from_responsibilities, in_order
+from .initialisation import STARTS, clustered, from_responsibilities, in_own_order
 
 # Chances of a gain, as the judge sees it, above which an optimum is mistrusted: for the
 # first, second and third attempt more. A search of more rounds than _LONG has had its time.
@@ -62,12 +62,8 @@ class Search:
         """Starts number ``first`` to ``first + n``, those of all tasks side by side."""
         seeds = np.random.RandomState(self.seed).randint(2**31 - 1, size=first + n)[first:]
         generators = [new_generator(seed) for seed in seeds]
-        if isinstance(problem, MixtureMissing):
-            given = in_order(self.given, problem.holes.order)
-            whole = replace(self, given=given)
-            found = whole.starts(problem.without_holes(), first, n)
-            repeated: Any = problem.repeat(n)
-            return repeated.start_at(found)
+        if isinstance(problem, MixtureIncomplete):
+            return self._completed_starts(problem, first, n)
         if "responsibilities" in self.given:
             return joined([from_responsibilities(problem, self.given)] * n)
         if self._from_clusters(problem):
@@ -76,6 +72,13 @@ class Search:
         if kind is None:
             kind = "random" if "covariances" in problem.fixed else "matched"
         return joined([STARTS[kind](problem, g, self.given) for g in generators])
+
+    def _completed_starts(self, problem: MixtureIncomplete, first: int, n: int) -> Variables:
+        """Starts on estimates of samples with holes or noise."""
+        given = in_own_order(problem, self.given)
+        found = replace(self, given=given).starts(problem.completed(), first, n)
+        repeated: Any = problem.repeat(n)
+        return repeated.start_at(found)
 
     def _from_clusters(self, problem) -> bool:
         """Whether starts have already been through a few sweeps of EM."""

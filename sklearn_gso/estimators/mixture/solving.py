@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from ...problems import MixtureFreeEnergy, MixtureMissing
+from ...problems import MixtureFreeEnergy, MixtureMissing, MixtureNoisy
 from ...problems.mixture_likelihood import PARAMETERS
 from ...solvers import Answer
 from ...solvers.local_search import Explored
@@ -93,10 +93,14 @@ class MixturePlan:
             kind = self.covariance_type
             pinned = [to_engine("covariances", t.pinned, kind, t.centre) for t in tasks]
             options["pinned"] = to_tensor(pinned)
+        if tasks[0].noise is not None:
+            noise = to_tensor([task.noise for task in tasks])
+            completed, options["whole"] = complete(points, weights, units, noise)
+            return MixtureNoisy(points, noise, completed, self.n_components, **options)
         if not points.isnan().any():
             return MixtureFreeEnergy(points, self.n_components, **options)
-        completed, whole = complete(points, weights, units)
-        return MixtureMissing(points, completed, self.n_components, whole=whole, **options)
+        completed, options["whole"] = complete(points, weights, units)
+        return MixtureMissing(points, completed, self.n_components, **options)
 
     def given(self, tasks) -> dict[str, torch.Tensor]:
         kind = self.covariance_type
@@ -148,9 +152,11 @@ class MixturePlan:
                 parameters = self._reduced(parameters, kept)
             about = (likelihood, run.objective, run.n_iter, run.converged, n_empty)
             numbers = [a[t].item() for a in (*about, explored.n_rounds, explored.n_gains)]
-            whole = problem.whole[t, 0].numpy() if isinstance(problem, MixtureMissing) else None
-            sound = _all_finite(parameters)
-            thin = thin_components(task, parameters[2], kind, whole) if sound else []
+            whole = getattr(problem, "whole", None)
+            whole = None if whole is None else whole[t, 0].numpy()
+            # Where there is noise a thin component is no sign of samples that coincide.
+            tells = _all_finite(parameters) and task.noise is None
+            thin = thin_components(task, parameters[2], kind, whole) if tells else []
             if task.pinned is not None:  # what was given is no news
                 free = np.isnan(task.pinned[kept].reshape(kept.sum(), -1)[:, 0])
                 thin = [j for j in thin if free[j]]

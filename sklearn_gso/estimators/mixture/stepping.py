@@ -39,6 +39,8 @@ def check_known(tasks: list[Task]) -> None:
         raise ValueError("rule='step' has nothing to move: weights and means are fixed.")
     if any(np.isnan(task.points).any() for task in tasks):
         raise ValueError("rule='step' takes no NaN, as equation (15); rule='moves' does.")
+    if any(task.noise is not None for task in tasks):
+        raise ValueError("rule='step' takes no noise_covariance; rule='moves' does.")
 
 
 @dataclass(frozen=True)
