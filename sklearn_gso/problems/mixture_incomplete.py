@@ -36,8 +36,11 @@ class MixtureIncomplete(MixtureFreeEnergy):
             pinned=self.pinned,
         )
 
-    def start_at(self, variables):
-        """The variables at the parameters of those of `completed`."""
+    def start_at(self, variables, given=()):
+        """The variables at the parameters of those of `completed`.
+
+        ``given`` are names of parameters that are not estimated from it.
+        """
         weights, means, covariances = self.parameters(variables)
         return self.start_from(means, weights, covariances)
 

@@ -74,13 +74,14 @@ class MixtureNoisy(MixtureIncomplete):
         other.noise = self.noise.take(index)
         return other
 
-    def start_at(self, variables):
+    def start_at(self, variables, given=()):
         """The variables at the parameters of those of `completed`.
 
-        Estimates vary less than what they are of: covariances get what these lack.
+        Estimates vary less than what they are of: covariances that are not ``given`` get what
+        these lack.
         """
         weights, means, covariances = self.parameters(variables)
-        if self.whole is not None and "covariances" not in self.fixed:
+        if self.whole is not None and "covariances" not in {*self.fixed, *given}:
             kind = self.covariance_type
             spare = self.pooled_covariance(kind) - self.completed().pooled_covariance(kind)
             covariances = self._bounded(covariances + spare)

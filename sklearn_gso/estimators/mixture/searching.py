@@ -78,7 +78,7 @@ class Search:
         given = in_own_order(problem, self.given)
         found = replace(self, given=given).starts(problem.completed(), first, n)
         repeated: Any = problem.repeat(n)
-        return repeated.start_at(found)
+        return repeated.start_at(found, () if self._from_clusters(problem) else given)
 
     def _from_clusters(self, problem) -> bool:
         """Whether starts have already been through a few sweeps of EM."""
