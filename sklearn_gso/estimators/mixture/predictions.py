@@ -187,7 +187,8 @@ class MixturePredictions:
         ----------
         X : array-like of shape (n_samples, n_features)
         means_init : array-like of shape (n_components, n_features), default=None
-            Centres to start at; by default this mixture's own kind of start.
+            Centres to start at; by default this mixture's own kind of start, with what was given of
+            the components that are left.
         noise_covariance : array-like, default=None
             As for `fit`.
 
