@@ -33,10 +33,14 @@ class MixtureIncomplete(MixtureFreeEnergy):
             sample_weight=self.sample_weight[:, 0],
             reg_covar=self.reg_covar,
             prior=self.prior,
+            pinned=self.pinned,
         )
 
-    def start_at(self, variables):
-        """The variables at the parameters of those of `completed`."""
+    def start_at(self, variables, given=()):
+        """The variables at the parameters of those of `completed`.
+
+        ``given`` are names of parameters that are not estimated from it.
+        """
         weights, means, covariances = self.parameters(variables)
         return self.start_from(means, weights, covariances)
 
@@ -51,6 +55,10 @@ class MixtureIncomplete(MixtureFreeEnergy):
         other = super().take(index)
         other.whole = None if self.whole is None else self.whole[index]
         return other
+
+    def in_own_order(self, values):
+        """Values of the samples, the last axis, in the order of `points`."""
+        return values
 
     def in_first_order(self, values):
         """Values of the samples, the last axis, in the order in which these were given."""

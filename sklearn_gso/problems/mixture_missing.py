@@ -25,7 +25,7 @@ class MixtureMissing(MixtureIncomplete):
         The samples with estimates in place of NaN. Only starts and priors look at these.
     whole : Tensor of shape (T, 1, D, D), optional
         The covariance of all samples; by default that of the completed ones.
-    n_components, covariance_type, fixed, sample_weight, reg_covar, prior
+    n_components, covariance_type, fixed, sample_weight, reg_covar, prior, pinned
         As for `MixtureLikelihood`.
 
     Notes
@@ -93,7 +93,8 @@ class MixtureMissing(MixtureIncomplete):
             return gaussians.means + sums / counts[..., None]
         parts = self.conditionals(gaussians), self.deviations(gaussians)
         squares = self.holes.squares(shares, gaussians, *parts)
-        return _averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
+        fitted = _averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
+        return self.with_pinned(fitted)
 
     def expectation(self, variables):
         """All samples, their missing entries as expected, in the order given, (T, G, D)."""
@@ -116,8 +117,10 @@ class MixtureMissing(MixtureIncomplete):
         noisy = self.holes.noisy(gaussians, *parts, generator)
         return self.in_first_order(self.holes.expectation(shares, gaussians, noisy)).mT
 
+    def in_own_order(self, values):
+        return values[..., self.holes.order]
+
     def in_first_order(self, values):
-        """Values of the samples, the last axis, in the order in which these were given."""
         ordered = torch.empty_like(values)
         ordered[..., self.holes.order] = values
         return ordered

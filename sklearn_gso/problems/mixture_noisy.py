@@ -35,7 +35,7 @@ class MixtureNoisy(MixtureIncomplete):
     reg_covar : float or Tensor of shape (T, D), default=0.0
         Where there is no prior covariances are bounded from below by this diagonal. It is not
         added: the noise would multiply it by the square of ``(Σ + V) / Σ``.
-    n_components, covariance_type, fixed, sample_weight, prior
+    n_components, covariance_type, fixed, sample_weight, prior, pinned
         As for `MixtureLikelihood`.
 
     Notes
@@ -74,13 +74,14 @@ class MixtureNoisy(MixtureIncomplete):
         other.noise = self.noise.take(index)
         return other
 
-    def start_at(self, variables):
+    def start_at(self, variables, given=()):
         """The variables at the parameters of those of `completed`.
 
-        Estimates vary less than what they are of: covariances get what these lack.
+        Estimates vary less than what they are of: covariances that are not ``given`` get what
+        these lack.
         """
         weights, means, covariances = self.parameters(variables)
-        if self.whole is not None and "covariances" not in self.fixed:
+        if self.whole is not None and "covariances" not in {*self.fixed, *given}:
             kind = self.covariance_type
             spare = self.pooled_covariance(kind) - self.completed().pooled_covariance(kind)
             covariances = self._bounded(covariances + spare)
@@ -115,8 +116,8 @@ class MixtureNoisy(MixtureIncomplete):
         if name == "means":
             return self._best_means(variables, information, sums, counts)
         squares = self._expected_squares(variables, squares - information, counts)
-        kind, prior = self.covariance_type, self.prior
-        return self._bounded(_averaged(kind, squares, 0.0, counts, prior))
+        fitted = _averaged(self.covariance_type, squares, 0.0, counts, self.prior)
+        return self.with_pinned(self._bounded(fitted))
 
     def _sums(self, variables, shares) -> list[Tensor]:
         """Weighted sums of T⁻¹, of y yᵀ and of y over the rows."""

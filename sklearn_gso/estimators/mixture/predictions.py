@@ -3,13 +3,15 @@
 import numbers
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import entr, logsumexp, softmax
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..answering import packed
 from ..tasks import as_tasks, check_collection
-from .data import as_numbers, check_means, check_sample_weight
+from .checking import check_means, check_sample_weight
+from .criteria import criterion, n_free
+from .data import as_numbers, n_pinned
 from .noise import check_noise, noise_per_task
 from .rows import log_joint
 
@@ -185,7 +187,8 @@ class MixturePredictions:
         ----------
         X : array-like of shape (n_samples, n_features)
         means_init : array-like of shape (n_components, n_features), default=None
-            Centres to start at; by default this mixture's own kind of start.
+            Centres to start at; by default this mixture's own kind of start, with what was given of
+            the components that are left.
         noise_covariance : array-like, default=None
             As for `fit`.
 
@@ -196,12 +199,11 @@ class MixturePredictions:
         """
         check_is_fitted(self, "means_")
         array = check_array(as_numbers(X), estimator=self, input_name="X", **CHECKS)
-        known = self.covariances_ if "covariances" in self._fitted.held else None
-        task = self._task(array, None, known, noise_covariance)
+        task = self._task_again(array, noise_covariance)
         if means_init is not None:
-            means = check_means(means_init, (self.n_components, array.shape[1]))
+            means = check_means(means_init, (self.n_components_, array.shape[1]))
             task = task._replace(given={**task.given, "means": means})
-        return self._mixture_plan().trace(task, self._fitted.seed)
+        return self._mixture_plan(n_components=self.n_components_).trace(task, self._fitted.seed)
 
     def trajectory(self, X, means_init=None):
         """Centres at the start and after every sweep of EM; as `trace`.
@@ -230,7 +232,7 @@ class MixturePredictions:
         bic : float
             The lower the better.
         """
-        return self._criterion(X, np.log, noise_covariance)
+        return self._criterion("bic", X, noise_covariance)
 
     def aic(self, X, *, noise_covariance=None):
         """Akaike information criterion on one data set, as `bic`.
@@ -244,18 +246,17 @@ class MixturePredictions:
         -------
         aic : float
         """
-        return self._criterion(X, lambda n: 2.0, noise_covariance)
+        return self._criterion("aic", X, noise_covariance)
 
-    def _criterion(self, X, price, noise):
+    def _criterion(self, name, X, noise):
         if as_tasks(X) is not None:
             raise ValueError("Information criteria are of one data set, not of a collection.")
         (joint,), d = self._joints(X, noise=noise), np.shape(X)[1]
-        n_samples, k = joint.shape
-        matrix = d * (d + 1) // 2
-        covariances = {"full": k * matrix, "tied": matrix, "diag": k * d, "spherical": k}
-        free = {"weights": k - 1, "means": k * d, "covariances": covariances[self.covariance_type]}
-        n_free = sum(count for name, count in free.items() if name not in self._fitted.held)
-        return float(-2 * logsumexp(joint, axis=1).sum() + n_free * price(n_samples))
+        likelihoods = logsumexp(joint, axis=1)
+        values = np.exp(joint - likelihoods[:, None])
+        held, pinned = self._fitted.held, self._fitted.pinned
+        n_parameters = n_free(self.covariance_type, joint.shape[1], d, held, n_pinned(pinned))
+        return criterion(name, likelihoods.sum(), n_parameters, len(X), entr(values).sum())
 
 
 def _mean(joint, sample_weight) -> float:

@@ -1,7 +1,7 @@
 """From starts to the best known optimum of each task of a batch."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from ...solvers import Monitor, Run, explore, minimize, rules_for
 from ...solvers.local_search import SHORT_RUN, Explored
 from ...solvers.multistart import best_of_starts
 from ...solvers.run import in_batches, joined
-from .initialisation import STARTS, clustered
+from .initialisation import STARTS, clustered, from_responsibilities, in_own_order
 
 # Chances of a gain, as the judge sees it, above which an optimum is mistrusted: for the
 # first, second and third attempt more. A search of more rounds than _LONG has had its time.
@@ -51,7 +51,7 @@ class Search:
     def best_known(self, problem: MixtureFreeEnergy) -> Explored:
         """The best optimum of each task that starts and moves lead to."""
         # Where the centres are given all starts are the same.
-        n_starts = 1 if "means" in self.given else self.plan.n_init
+        n_starts = 1 if self.given.keys() & {"means", "responsibilities"} else self.plan.n_init
         if self.plan.judge is None:
             return self._explored(problem, self._best_run(problem, n_starts), 0)
         if "covariances" not in problem.fixed:
@@ -63,9 +63,9 @@ class Search:
         seeds = np.random.RandomState(self.seed).randint(2**31 - 1, size=first + n)[first:]
         generators = [new_generator(seed) for seed in seeds]
         if isinstance(problem, MixtureIncomplete):
-            found = self.starts(problem.completed(), first, n)
-            repeated: Any = problem.repeat(n)
-            return repeated.start_at(found)
+            return self._completed_starts(problem, first, n)
+        if "responsibilities" in self.given:
+            return joined([from_responsibilities(problem, self.given)] * n)
         if self._from_clusters(problem):
             return clustered(problem, generators, self.given)
         kind = self.plan.init_params
@@ -73,9 +73,18 @@ class Search:
             kind = "random" if "covariances" in problem.fixed else "matched"
         return joined([STARTS[kind](problem, g, self.given) for g in generators])
 
+    def _completed_starts(self, problem: MixtureIncomplete, first: int, n: int) -> Variables:
+        """Starts on estimates of samples with holes or noise."""
+        given = in_own_order(problem, self.given)
+        found = replace(self, given=given).starts(problem.completed(), first, n)
+        repeated: Any = problem.repeat(n)
+        return repeated.start_at(found, () if self._from_clusters(problem) else given)
+
     def _from_clusters(self, problem) -> bool:
         """Whether starts have already been through a few sweeps of EM."""
         known = problem.fixed.keys() | self.given.keys()
+        if "responsibilities" in known:
+            return False
         return self.plan.init_params in (None, "matched") and not (
             "covariances" in problem.fixed or "means" in known
         )

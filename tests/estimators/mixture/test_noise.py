@@ -189,3 +189,71 @@ def test_the_papers_rule_takes_no_noise():
     mixture = GSOGaussianMixture(2, rule="step", covariances=np.tile(np.eye(2), (2, 1, 1)))
     with pytest.raises(ValueError, match="rule='step' takes no noise_covariance"):
         mixture.fit(clusters(), noise_covariance=0.1)
+
+
+# With what else a mixture takes --------------------------------------------------------------
+
+
+@each_class
+def test_the_number_of_components_is_that_of_the_noisy_samples(kind):
+    X, V = with_noise()
+    order = np.random.RandomState(0).permutation(N)
+    settings = {"random_state": 0, "max_iter": 50}
+    mixture = kind("bic", **settings).fit(X[order], noise_covariance=V[order])
+    values = mixture.criterion_values_
+    assert mixture.n_components_ == min(values, key=values.get) == 2
+    assert values[2] == pytest.approx(mixture.bic(X, noise_covariance=V))
+    fixed = kind(2, **settings).fit(X, noise_covariance=V)
+    assert mixture.objective_ <= fixed.objective_ + 1e-12
+    known = np.tile(np.eye(D), (4, 1, 1))
+    down = kind("bic", covariances=known, **settings).fit(X, noise_covariance=V)
+    assert down.n_components_ == 2 and max(down.criterion_values_) == 4
+
+
+@each_class
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_single_covariances_are_those_without_noise(kind, covariance_type):
+    X, V = with_noise()
+    one = {"full": np.diag([1.0, 0.3]), "diag": np.array([1.0, 0.3]), "spherical": 0.7}
+    given = [None, one[covariance_type]]
+    more = {"covariance_type": covariance_type, "covariances": given}
+    mixture = fitted(kind, X, V, **more)
+    np.testing.assert_array_equal(mixture.covariances_[1], given[1])
+    assert mixture.score(X, noise_covariance=V) == pytest.approx(mixture.lower_bound_)
+    free = fitted(kind, X, V, covariance_type=covariance_type)
+    assert mixture.lower_bound_ > free.lower_bound_ - 0.1
+    n_held = len(np.atleast_1d(np.triu(one["full"])[np.triu_indices(D)]))
+    n_held = {"full": n_held, "diag": D, "spherical": 1}[covariance_type]
+    gap = -2 * N * (mixture.lower_bound_ - free.lower_bound_) - n_held * np.log(N)
+    bics = [m.bic(X, noise_covariance=V) for m in (mixture, free)]
+    assert bics[0] - bics[1] == pytest.approx(gap)
+
+
+@each_class
+def test_responsibilities_belong_to_their_noisy_rows(kind):
+    X, V = with_noise()
+    V[::3], X[::4, 1] = 0.2, np.nan
+    labels, order = (np.arange(N) >= N // 2).astype(int), np.random.RandomState(0).permutation(N)
+    mixture = fitted(kind, X, V, init_params=labels)
+    assert_equal(mixture, fitted(kind, X[order], V[order], init_params=labels[order]))
+    np.testing.assert_allclose(mixture.means_, [[0, 0], [6, 3]], atol=0.6)
+    way = mixture.trace(X, noise_covariance=V).runs[0].trace.objective
+    assert len(way) > 1 and (np.diff([float(value) for value in way]) < 1e-12).all()
+
+
+@each_class
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_given_parameters_are_where_a_fit_to_noisy_samples_goes_on(kind, covariance_type):
+    X, V = with_noise()
+    more = {"covariance_type": covariance_type}
+    end = fitted(kind, X, V, **more)
+    found = (end.weights_, end.means_, end.covariances_)
+    made = kind.from_parameters(*found, warm_start=True, max_iter=1, random_state=0, **more)
+    assert made.score(X, noise_covariance=V) == pytest.approx(end.lower_bound_)
+    assert made.bic(X, noise_covariance=V) == pytest.approx(end.bic(X, noise_covariance=V))
+    same = [m.denoise(X, noise_covariance=V) for m in (made, end)]
+    np.testing.assert_allclose(*same)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made.fit(X, noise_covariance=V)
+    assert made.objective_ <= end.objective_ + 1e-9
