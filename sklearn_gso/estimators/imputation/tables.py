@@ -45,6 +45,7 @@ class Tables(Imputing):
     accepts = {name: kind for name, kind in Imputing.accepts.items() if name != "copy"}
     missing_values: Any
     handle_unknown: str
+    add_indicator: bool
     indicator_: MissingIndicator | None
     _fitted: Any
 
