@@ -2,7 +2,7 @@
 
 import torch
 
-from ._gaussians import _averaged
+from ._gaussians import averaged
 from ._holes import Gaussians, Holes
 from .mixture_free_energy import _MIN_COUNT, MixtureFreeEnergy
 
@@ -85,7 +85,7 @@ class MixtureMissing(MixtureFreeEnergy):
             return super().pooled_covariance(kind, reg_covar)
         one = self.whole.new_ones(self.n_tasks, 1)
         square = self.whole if kind in ("full", "tied") else self.whole.diagonal(dim1=2, dim2=3)
-        return _averaged(kind, square, reg_covar, one, None)
+        return averaged(kind, square, reg_covar, one, None)
 
     def take(self, index):
         other = super().take(index)
@@ -137,7 +137,7 @@ class MixtureMissing(MixtureFreeEnergy):
             return gaussians.means + sums / counts[..., None]
         parts = self.conditionals(gaussians), self.deviations(gaussians)
         squares = self.holes.squares(shares, gaussians, *parts)
-        return _averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
+        return averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
 
     def expectation(self, variables):
         """All samples, their missing entries as expected, in the order given, (T, G, D)."""

@@ -28,7 +28,8 @@ _MIN_VARIANCE = 1e-290
 class Task(NamedTuple):
     """One data set to be described by a mixture."""
 
-    # Distinct samples in lexical order, centred, (n_distinct, n_features); NaN where missing.
+    # Distinct samples in lexical order, centred, (n_distinct, n_features), column by column in
+    # memory; NaN where missing.
     points: np.ndarray
     weights: np.ndarray  # of mean 1
     centre: np.ndarray
@@ -55,9 +56,10 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
             f"Expected n_samples >= n_components but got n_components = {n_components}, "
             f"n_samples = {n_used}" + ("" if sample_weight is None else " of positive weight")
         )
-    X, weights = X[used], weights[used]
+    if n_used < len(X):
+        X, weights = X[used], weights[used]
     order = np.lexsort(X.T[::-1])
-    X, weights = X[order], weights[order]
+    X, weights = X.T.take(order, axis=1).T, weights[order]
     _check_columns(X)
     starts = np.flatnonzero(np.r_[True, _differ(X[1:], X[:-1])])
     if len(starts) < len(X):
@@ -69,8 +71,10 @@ def as_task(X, sample_weight, n_components, given, held) -> Task:
     weights = weights / weights.max()
     weights = weights * (len(weights) / weights.sum())
     with np.errstate(over="ignore", invalid="ignore"):
+        X = np.asfortranarray(X)
         centre = _column_means(weights, X)
-        return Task(X - centre, weights, centre, given, held)
+        X -= centre
+        return Task(X, weights, centre, given, held)
 
 
 def n_distinct(task: Task) -> int:
@@ -109,15 +113,12 @@ def variances(task: Task) -> np.ndarray:
     return np.where(varied, own, own[varied].mean() if varied.any() else 1.0)
 
 
-def thin_components(task: Task, covariances, kind, whole=None) -> list[int]:
+def thin_components(task: Task, covariances, kind, whole) -> list[int]:
     """Numbers of the components that are nearly flat beside all samples; the tied one is 0.
 
-    Those whose smallest eigenvalue is less than `THIN` times that of the samples' covariance,
-    which may be given.
+    Those whose smallest eigenvalue is less than `THIN` times that of the ``whole`` covariance of
+    the samples.
     """
-    points = task.points
-    if whole is None:
-        whole = (task.weights * points.T) @ points / len(points)
     least = np.linalg.eigvalsh(whole)
     if "covariances" in task.held or not least[0] > _ROUNDING * least[-1]:
         return []

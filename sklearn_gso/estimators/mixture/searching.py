@@ -1,6 +1,7 @@
 """From starts to the best known optimum of each task of a batch."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,12 +13,14 @@ from torch import Tensor
 from ...learned_optimizers import LearnedOptimizer
 from ...problems import MixtureFreeEnergy, MixtureMissing, map_tensors, new_generator, take_tasks
 from ...problems.base import Variables, where_tasks
+from ...problems.mixture_likelihood import PARAMETERS
 from ...rules import ClosedForm, RandomJudge
 from ...solvers import Monitor, Run, explore, minimize, rules_for
 from ...solvers.local_search import SHORT_RUN, Explored
 from ...solvers.multistart import best_of_starts
 from ...solvers.run import in_batches, joined
 from .initialisation import STARTS, clustered
+from .screening import screened
 
 # Chances of a gain, as the judge sees it, above which an optimum is mistrusted: for the
 # first, second and third attempt more. A search of more rounds than _LONG has had its time.
@@ -52,11 +55,39 @@ class Search:
         """The best optimum of each task that starts and moves lead to."""
         # Where the centres are given all starts are the same.
         n_starts = 1 if "means" in self.given else self.plan.n_init
+        part = screened(problem)
         if self.plan.judge is None:
-            return self._explored(problem, self._best_run(problem, n_starts), 0)
-        if "covariances" not in problem.fixed:
-            return self._walked(problem, n_starts)
-        return self._attempted(problem, n_starts)
+            records = self._runs(part, n_starts)
+        elif "covariances" not in problem.fixed:
+            records = self._walked(part, n_starts)
+        else:
+            records = self._attempted(part, n_starts)
+        if part is not problem:
+            return self._on_all(problem, records)
+        *_, best = records
+        return best
+
+    def _on_all(self, problem, records) -> Explored:
+        """The best of what EM makes, with all samples, of what was found with some.
+
+        The first record is the first start, run by EM alone: no number of starts and no moves
+        then end higher than that.
+        """
+        records = list(records)  # what the search takes is then free for all the samples
+        best = None
+        for record, later in zip(records, [*records[1:], None], strict=True):
+            if later and torch.equal(record.run.objective, later.run.objective):
+                continue
+            parameters = zip(PARAMETERS, problem.parameters(record.run.variables), strict=True)
+            start = problem.start_from(**dict(parameters))
+            run = self.converged(problem, start, monitor=self.monitor)
+            news = record._replace(run=run)
+            if best is not None:
+                better = _is_better(problem, run, best.run).nonzero()[:, 0]
+                news = _replaced(best, better, take_tasks(news, better))
+            best = news._replace(n_rounds=record.n_rounds)
+        assert best is not None
+        return best
 
     def starts(self, problem, first: int, n: int) -> Variables:
         """Starts number ``first`` to ``first + n``, those of all tasks side by side."""
@@ -85,27 +116,31 @@ class Search:
         options = {"tol": plan.tol, "safeguard": "none", **more}
         return minimize(problem, rules, variables, plan.max_iter, **options)
 
-    def _best_run(self, problem, n_starts) -> Run:
-        """Every start run to convergence."""
+    def _runs(self, problem, n_starts) -> Iterator[Explored]:
+        """Every start run to convergence: the best of the first one, of the first two, ..."""
         variables = self.starts(problem, 0, n_starts)
-        if n_starts == 1:
-            return self.converged(problem, variables, monitor=self.monitor)
-        run = self.converged(problem.repeat(n_starts), variables, monitor=self.monitor)
-        collapsed = _of_runs(problem, run, n_starts)
-        return take_tasks(run, best_of_starts(run.objective, n_starts, collapsed))
+        many = problem.repeat(n_starts) if n_starts > 1 else problem
+        run = self.converged(many, variables, monitor=self.monitor)
+        collapsed = many.n_collapsed(run.variables)
+        for n in range(1, n_starts + 1):
+            first = slice(0, n * problem.n_tasks)
+            best = best_of_starts(run.objective[first], n, collapsed[first])
+            yield _unexplored(take_tasks(run, best))
 
-    def _walked(self, problem, n_starts) -> Explored:
-        """The first start with moves; a later one where it leads further down than all before.
+    def _walked(self, problem, n_starts) -> Iterator[Explored]:
+        """The first start, with moves; a later one where it leads further down than all before.
 
         What is done with a start depends on those before it alone, so more starts never
-        end higher.
+        end higher. Every better answer is yielded as it is found.
         """
         n_tasks, variables = problem.n_tasks, self.starts(problem, 0, n_starts)
         first = variables if n_starts == 1 else take_tasks(variables, slice(0, n_tasks))
         run = self.converged(problem, first, monitor=self.monitor)
+        yield _unexplored(run)
         best = self._explored(problem, run, 0)
+        yield best
         if n_starts == 1:
-            return best
+            return
         n_sweeps = 0 if self._from_clusters(problem) else SHORT_RUN
         short = _short_runs(problem, variables, n_starts, n_sweeps)
         lowest = take_tasks(short, slice(0, n_tasks))
@@ -117,7 +152,7 @@ class Search:
             which = hopeful.nonzero()[:, 0]
             if len(which) and not self._stopped:
                 best = self._rivalled(problem, best, which, take_tasks(mine, which), i)
-        return best
+                yield best
 
     def _rivalled(self, problem, best, which, start, number) -> Explored:
         """A start of some tasks to the end, and on by moves where it is better there."""
@@ -129,32 +164,36 @@ class Search:
         news = self._explored(part.take(better), take_tasks(run, better), number)
         return _replaced(best, which[better], news)
 
-    def _attempted(self, problem, n_starts) -> Explored:
-        """The best of the starts with moves, again where the judge still has hope."""
-        best = self._attempt(problem, n_starts, 0)
+    def _attempted(self, problem, n_starts) -> Iterator[Explored]:
+        """The best of the starts, with moves, and again where the judge still has hope."""
+        run = self._attempt(problem, n_starts, 0)
+        yield _unexplored(run)
+        best = self._explored(problem, run, 0)
+        yield best
         if n_starts == 1:
-            return best
+            return
         for number, most in enumerate(_UNSURE, start=1):
             unsure = ((best.hope > most) & (best.n_rounds <= _LONG)).nonzero()[:, 0]
             if not len(unsure) or self._stopped:
                 break
             given = {name: value[unsure] for name, value in self.given.items()}
             again = Search(self.plan, given, self.seed, self.monitor)
-            other = again._attempt(problem.take(unsure), n_starts, number)
+            part = problem.take(unsure)
+            other = again._explored(part, again._attempt(part, n_starts, number), number)
             better = (other.run.objective < best.run.objective[unsure]).nonzero()[:, 0]
             best.n_rounds.index_add_(0, unsure, other.n_rounds)
             n_rounds = best.n_rounds
             best = _replaced(best, unsure[better], take_tasks(other, better))
             best = best._replace(n_rounds=n_rounds)
-        return best
+            yield best
 
-    def _attempt(self, problem, n_starts, number) -> Explored:
+    def _attempt(self, problem, n_starts, number) -> Run:
+        """The best of some new starts, run to convergence."""
         variables = self.starts(problem, number * n_starts, n_starts)
         if n_starts > 1:
             short = _short_runs(problem, variables, n_starts, SHORT_RUN)
             variables = take_tasks(short.variables, best_of_starts(short.objective, n_starts))
-        run = self.converged(problem, variables, monitor=self.monitor)
-        return self._explored(problem, run, number)
+        return self.converged(problem, variables, monitor=self.monitor)
 
     @property
     def _stopped(self) -> bool:
@@ -162,9 +201,9 @@ class Search:
 
     def _explored(self, problem, run: Run, number: int) -> Explored:
         """Non-local moves from where a run ended."""
-        plan, none = self.plan, torch.zeros(problem.n_tasks, dtype=torch.long)
-        if plan.judge is None or not problem.n_moves or not run.objective.isfinite().all():
-            return Explored(run, none, none.clone(), none.to(torch.float64))
+        plan = self.plan
+        if not problem.n_moves or not run.objective.isfinite().all():
+            return _unexplored(run)
         generator = new_generator(self.seed + number)
         if isinstance(plan.judge, LearnedOptimizer):
             judge = _built(plan.judge, "covariances" not in problem.fixed)
@@ -195,9 +234,10 @@ def _short_runs(problem, variables, n_starts, n_sweeps) -> Run:
     return joined(parts)
 
 
-def _of_runs(problem, run, n_starts) -> Tensor:
-    """`Problem.n_collapsed` of runs from several starts."""
-    return problem.repeat(n_starts).n_collapsed(run.variables)
+def _unexplored(run: Run) -> Explored:
+    """A run before any move."""
+    none = torch.zeros(len(run.objective), dtype=torch.long)
+    return Explored(run, none, none.clone(), none.to(torch.float64))
 
 
 def _is_better(problem, one: Run, other: Run) -> Tensor:

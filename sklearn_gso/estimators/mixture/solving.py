@@ -78,7 +78,7 @@ class MixturePlan:
     def _bare_problem(self, tasks) -> MixtureFreeEnergy:
         """Without a prior."""
         given = self._given(tasks)
-        points = to_tensor([task.points for task in tasks])
+        points = _samples(tasks)
         units = to_tensor([variances(task) for task in tasks])
         weights = to_tensor([task.weights for task in tasks])
         options = {
@@ -124,9 +124,13 @@ class MixturePlan:
     def _solved(self, problem, tasks, explored: Explored) -> list[Solved]:
         """The mixtures in the coordinates of their data."""
         run, kind = explored.run, self.covariance_type
-        shares = problem.sample_weight * problem.responsibilities(run.variables)
-        n_empty = (shares.sum(2) < _MIN_MASS).sum(1)
+        counts = problem.responsibilities(run.variables) @ problem.sample_weight.mT
+        n_empty = (counts[..., 0] < _MIN_MASS).sum(1)
         likelihood = problem.penalty(run.variables) - run.objective
+        if isinstance(problem, MixtureMissing):
+            whole = problem.whole
+        else:
+            whole = problem.pooled_covariance("full")
         solved = []
         for t, task in enumerate(tasks):
             parameters = [
@@ -137,11 +141,16 @@ class MixturePlan:
             ]
             about = (likelihood, run.objective, run.n_iter, run.converged, n_empty)
             numbers = [a[t].item() for a in (*about, explored.n_rounds, explored.n_gains)]
-            whole = problem.whole[t, 0].numpy() if isinstance(problem, MixtureMissing) else None
             sound = _all_finite(parameters)
-            thin = thin_components(task, parameters[2], kind, whole) if sound else []
+            thin = thin_components(task, parameters[2], kind, whole[t, 0].numpy()) if sound else []
             solved.append(Solved._make([*parameters, *numbers, thin]))
         return solved
+
+
+def _samples(tasks) -> torch.Tensor:
+    """Of tasks of equal shape, (T, G, D); of one task those that it holds, without a copy."""
+    columns = [task.points.T for task in tasks]
+    return (torch.from_numpy(columns[0])[None] if len(tasks) == 1 else to_tensor(columns)).mT
 
 
 def _all_finite(arrays) -> bool:
