@@ -51,6 +51,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
         """The E-step: logits of the responsibilities and log-likelihoods (T, 1, G)."""
 
         def compute():
+            self.forget("values", "moments")  # of an earlier E-step
             joint = self.log_joint(variables)
             peak = joint.amax(1, keepdim=True)
             scaled = (joint - peak).exp_()
