@@ -7,7 +7,7 @@ doc/reproduction.md and doc/figures/ from them (beside the results with ``--quic
 
 import argparse
 
-from . import bars, drawing, families, figures, grid, mixture_table, report, speed, tables
+from . import bars, drawing, families, figures, grid, matrices, mixture_table, report, speed
 from .cells import TABLES, Wanted
 from .measuring import one_thread, timed
 from .store import RESULTS, Store
@@ -19,8 +19,8 @@ def _page(wanted):
 
 def _table(name):
     def run(store, wanted):
-        tables.run(store, name, wanted)
-        tables.show_all(store, name)
+        matrices.run(store, name, wanted)
+        matrices.show_all(store, name)
 
     return run
 
@@ -43,7 +43,7 @@ COMMANDS = {name: _table(name) for name in TABLES} | {
     "figure3": _figure("figure3", grid.compute),
     "figure4": _figure("figure4", figures.curves),
     # Figure 5 shows table 3, figure 6 a column of table 5.
-    "figure5": _figure("figure5", lambda store, wanted: tables.run(store, "table3", wanted)),
+    "figure5": _figure("figure5", lambda store, wanted: matrices.run(store, "table3", wanted)),
     "figure6": _figure("figure6", lambda store, wanted: mixture_table.run(store, wanted, (2,))),
     "figure7": _figure("figure7", figures.way),
     "figure8": _figure("figure8", figures.flowers),

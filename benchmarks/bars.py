@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from . import families, paper, speed, tables
+from . import families, matrices, paper, speed
 from .cells import TABLES
+from .matrices import RECOVERED
 from .methods import OURS
 from .peers import PEERS
 from .showing import show, verdict
-from .tables import RECOVERED
 
 IMPUTERS = ("IterativeImputer", "KNNImputer, validated")
 NOT_RUN = "–"
@@ -28,7 +28,7 @@ class Errors:
     Parameters
     ----------
     results : DataFrame
-        Of `tables.results`.
+        Of `matrices.results`.
     number : int
         Of the cell in its table.
     what : {"error", "filled"}
@@ -78,7 +78,7 @@ def _each(store, table, bar, judge, include=lambda cell: True, name=None, what="
 
     ``judge(cell, errors)`` is what was reached and whether it is enough, or None.
     """
-    results, title = tables.results(store, table), table.replace("table", "table ")
+    results, title = matrices.results(store, table), table.replace("table", "table ")
     for i, cell in enumerate(TABLES[table]):
         if include(cell):
             errors = Errors(results, i, what)
@@ -193,7 +193,7 @@ def _growth(latest):
 
 def bars(store) -> pd.DataFrame:
     """Bar, what was reached, and the verdict of each cell."""
-    latest = tables.latest(store)
+    latest = matrices.latest(store)
     lines = [*_matrices(store), *_families(latest), *_time(latest), *_growth(latest)]
     # Asked by nobody, and harder where the rank is beyond reach: to follow the observed
     # entries closely is no merit there.

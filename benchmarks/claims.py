@@ -7,7 +7,7 @@ A claim is a function of the store that returns whether it holds and a sentence;
 import numpy as np
 import pandas as pd
 
-from . import figures, grid, mixture_table, paper, tables
+from . import figures, grid, matrices, mixture_table, paper
 from .cells import K_4, RANKS_2, RATES, TABLES
 from .methods import OURS, methods
 from .mixture_rows import WITHIN
@@ -35,7 +35,7 @@ class Results:
     def means(self, table, name, factors="P") -> np.ndarray:
         """Mean error of every cell of a table."""
         if table not in self._means:
-            self._means[table] = tables.summary(tables.results(self.store, table))["mean"]
+            self._means[table] = matrices.summary(matrices.results(self.store, table))["mean"]
         cells = [i for i, cell in enumerate(TABLES[table]) if cell.factors == factors]
         means = self._means[table].reindex([(name, i) for i in cells])
         if means.isna().any():

@@ -7,7 +7,7 @@ import pandas as pd
 
 from sklearn_gso.plotting import ConvergenceDisplay, SearchGridDisplay
 
-from . import figures, grid, mixture_table, paper, tables
+from . import figures, grid, matrices, mixture_table, paper
 from .cells import K_3, TABLES
 
 FOLDER = Path(__file__).parents[1] / "doc" / "figures"
@@ -65,7 +65,7 @@ def figure5(store, plt):
         style = {"color": "0.2", "label": f"paper: {name}"}
         axes.semilogy(K_3, list(printed.values()), _MARKERS[name] + ":", **style)
     cells = [i for i, cell in enumerate(TABLES["table3"]) if cell.factors == "P"]
-    means = tables.summary(tables.results(store, "table3"))["mean"].unstack("number")
+    means = matrices.summary(matrices.results(store, "table3"))["mean"].unstack("number")
     means = means.reindex(index=list(_FIGURE_5), columns=cells).dropna()
     for name, values in means.iterrows():
         axes.semilogy(K_3, values, "o-", color=_FIGURE_5[name], label=name)

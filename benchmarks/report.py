@@ -3,7 +3,7 @@
 Every number on the page is in the store, or printed in the paper (`benchmarks.paper`).
 """
 
-from . import bars, drawing, mixture_table, tables
+from . import bars, drawing, matrices, mixture_table
 from .cells import K_4
 from .claims import CLAIMS, NotRun, Results
 from .showing import markdown, texts
@@ -65,12 +65,12 @@ def _claim(results, claim) -> str:
 
 
 def _matrices(store, name) -> list[str]:
-    parts, summary = [], tables.summary(tables.results(store, name))
+    parts, summary = [], matrices.summary(matrices.results(store, name))
     for factors in "PG":
         for k in K_4 if name == "table4" else (None,):
-            shown = tables.shown(summary, name, factors, k)
+            shown = matrices.shown(summary, name, factors, k)
             if shown:
-                shown = {w: f"{tables.WHATS[w]}\n\n{markdown(t)}" for w, t in shown.items()}
+                shown = {w: f"{matrices.WHATS[w]}\n\n{markdown(t)}" for w, t in shown.items()}
                 title = f"{factors}, k_m = {k}" if k else factors
                 parts.append(f"{title}: {shown.pop('mean')}")
                 title += ": filled, median, recovered, seconds, instances"
@@ -144,7 +144,7 @@ def _provenance(frame) -> list[str]:
 
 def page(store, folder=drawing.FOLDER) -> str:
     """The page for the results in a store and the figures in a folder."""
-    results, latest = Results(store), tables.latest(store)
+    results, latest = Results(store), matrices.latest(store)
     parts = [_INTRO, "## What of the paper holds\n"]
     parts.append("\n".join(_claim(results, claim) for claim in CLAIMS) + "\n")
     for name, title in _TITLES.items():

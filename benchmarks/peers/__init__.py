@@ -10,6 +10,7 @@ from .means import row_column_mean
 from .mixture_search import portfolio, swap_em
 from .packages import cmfrec_completion, iterative_imputer, knn_imputer, lr_geom_cg
 from .r2rils import r2rils
+from .random_swap import random_swap
 from .scaled_gd import scaled_gd
 from .sgd import sgd
 from .soft_impute import soft_impute, soft_impute_validated
@@ -32,4 +33,4 @@ PEERS = {
     "KNNImputer, validated": knn_imputer,
 }
 
-__all__ = ["PEERS", "portfolio", "soft_impute", "swap_em"]
+__all__ = ["PEERS", "portfolio", "random_swap", "soft_impute", "swap_em"]

@@ -2,6 +2,7 @@
 
 from .base import AlternatingEstimator
 from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from .imputation import GSOImputer
 from .mixture import EMGaussianMixture, GSOGaussianMixture, MixtureImputer
 from .parameters import MetaTraining
 
@@ -10,6 +11,7 @@ __all__ = [
     "AlternatingEstimator",
     "EMGaussianMixture",
     "GSOGaussianMixture",
+    "GSOImputer",
     "GSOMatrixCompleter",
     "MetaTraining",
     "MixtureImputer",

@@ -14,16 +14,20 @@ from .base import (
 from .empirical_bayes import EmpiricalBayesCompletion, identifiable_components
 from .matrix_completion import MatrixCompletion
 from .mixture_free_energy import MixtureFreeEnergy
+from .mixture_incomplete import MixtureIncomplete
 from .mixture_likelihood import MixtureLikelihood
 from .mixture_missing import MixtureMissing
+from .mixture_noisy import MixtureNoisy
 from .testing import check_problem
 
 __all__ = [
     "EmpiricalBayesCompletion",
     "MatrixCompletion",
     "MixtureFreeEnergy",
+    "MixtureIncomplete",
     "MixtureLikelihood",
     "MixtureMissing",
+    "MixtureNoisy",
     "Problem",
     "check_problem",
     "has_role",

@@ -143,12 +143,12 @@ class CovariancePrior(NamedTuple):
         return self._replace(scale=self.scale[index], log_det=self.log_det[index])
 
     def penalty(self, precision: Tensor, log_det: Tensor, n_features: int) -> Tensor:
-        """Of all components together, (T,), from precisions and what `whiteners` returns."""
+        """Of each covariance, (T, K), from precisions and what `whiteners` returns."""
         if is_matrix(precision):
             traces = (precision * self.scale).sum((2, 3))
         else:
             traces = (precision * self.scale).expand(-1, -1, n_features).sum(2)
-        return 0.5 * self.weight * (traces - n_features + log_det - self.log_det).sum(1)
+        return 0.5 * self.weight * (traces - n_features + log_det - self.log_det)
 
 
 def fit_covariances(kind, points, means, weights, reg_covar, counts, prior=None) -> Tensor:

@@ -67,6 +67,12 @@ def counted(packed: Tensor) -> Tensor:
     return packed * _pairs(_order(packed)).times
 
 
+def apply(packed: Tensor, columns: Tensor) -> Tensor:
+    """Products (..., k, n) of packed matrices (..., k (k + 1) / 2, n) and vectors (..., k, n)."""
+    lines = _pairs(columns.shape[-2]).number
+    return torch.stack([(packed[..., line, :] * columns).sum(-2) for line in lines], dim=-2)
+
+
 def inner(left: Tensor, right: Tensor) -> Tensor:
     """Inner products of matrices, (T, n)."""
     parts = [(counted(left[..., p]) * right[..., p]).sum(1) for p in _in_parts(left)]

@@ -20,6 +20,7 @@ from ._gaussians import (
     precisions,
     scatters,
     squared_distances,
+    whiteners,
 )
 
 # Given parameters by which components and clusters can be told apart.
@@ -235,7 +236,30 @@ def best_assignment(problem, means, shares, handicap=0.0) -> Tensor:
     if not problem.fixed.keys() & TELLING:
         return torch.arange(problem.n_components).expand(problem.n_tasks, -1)
     counts = shares.sum(2)
-    cost = _misfit(problem, scatters(problem.points, means, shares), counts) + handicap
+    return _assigned(_misfit(problem, scatters(problem.points, means, shares), counts) + handicap)
+
+
+def assignment_of_pinned(problem, covariances, means, shares) -> Tensor:
+    """The cluster of each component, (T, K), where single covariances are given.
+
+    The cost of `best_assignment`; another component takes the cluster's own covariance, of a
+    block ``covariances``.
+    """
+    d, counts = problem.n_features, shares.sum(2)
+    scatter = scatters(problem.points, means, shares).flatten(2)
+
+    def cost(given):
+        whitener, log_det = whiteners(given, d)
+        precision = as_matrices(precisions(whitener), d).flatten(2)
+        return precision @ scatter.mT + log_det[..., None] * counts[:, None]
+
+    own = cost(covariances).diagonal(dim1=1, dim2=2)[:, None]
+    given = cost(problem.with_pinned(covariances))
+    return _assigned(torch.where(problem.is_pinned[..., None], given, own))
+
+
+def _assigned(cost) -> Tensor:
+    """The columns of least cost together, (T, K)."""
     cost = cost.nan_to_num(nan=0.0, posinf=1e300, neginf=-1e300)
     rows = [linear_sum_assignment(matrix)[1] for matrix in cost.detach().numpy()]
     return torch.stack([torch.from_numpy(row) for row in rows])

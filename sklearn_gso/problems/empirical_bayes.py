@@ -120,7 +120,9 @@ class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
         if not self._has_column_noise:
             return noise
         count = self.row_counts["V"][:, None]
-        mean = (count * noise).sum(2, keepdim=True) / count.sum(2, keepdim=True).clamp(min=1)
+        # Of a row without entries any mean will do.
+        count = torch.where(count.sum(2, keepdim=True) > 0, count, 1.0)
+        mean = (count * noise).sum(2, keepdim=True) / count.sum(2, keepdim=True)
         return torch.where(self.by_column, mean, noise[..., :1])
 
     def _row_noise(self, name, variables) -> Tensor:

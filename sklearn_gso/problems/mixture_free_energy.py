@@ -24,7 +24,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
 
     Parameters
     ----------
-    samples, n_components, covariance_type, fixed, sample_weight, reg_covar, prior
+    samples, n_components, covariance_type, fixed, sample_weight, reg_covar, prior, pinned
         As for `MixtureLikelihood`.
 
     Notes
@@ -90,6 +90,9 @@ class MixtureFreeEnergy(MixtureLikelihood):
         counts = counts + _MIN_COUNT
         if name == "means":
             return (sums + _MIN_COUNT * variables["means"]) / counts[..., None]
+        return self.with_pinned(self._fitted_covariances(variables, shares, moments, counts))
+
+    def _fitted_covariances(self, variables, shares, moments, counts) -> Tensor:
         kind, means = self.covariance_type, self.parameter(variables, "means")
         if self._monomials:
             result = self._monomials.covariances(
@@ -129,8 +132,8 @@ class MixtureFreeEnergy(MixtureLikelihood):
     @property
     def moves(self):
         """Numbers of the components that each non-local move concerns."""
-        tell = self.fixed.keys() & _mixture_moves.TELLING
-        return _mixture_moves.list_moves(self.n_components, exchanges=bool(tell))
+        tell = bool(self.fixed.keys() & _mixture_moves.TELLING) or self.pinned is not None
+        return _mixture_moves.list_moves(self.n_components, exchanges=tell)
 
     @property
     def n_moves(self):
@@ -142,4 +145,5 @@ class MixtureFreeEnergy(MixtureLikelihood):
         if bounded or self.covariance_type == "tied":
             return super().n_collapsed(variables)
         least = self.n_features + 1 if self.covariance_type == "full" else 2
-        return (self.responsibilities(variables).sum(2) < least).sum(1)
+        few = self.responsibilities(variables).sum(2) < least
+        return (few & ~self.is_pinned).sum(1)

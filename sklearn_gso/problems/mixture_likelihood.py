@@ -53,6 +53,8 @@ class MixtureLikelihood(Problem):
     prior : CovariancePrior, optional
         Of estimated covariances: its `penalty <CovariancePrior.penalty>` is added to the sum
         over the samples, so F is bounded below.
+    pinned : Tensor, optional
+        Covariances of single components that are given, as a block with NaN for the others.
     """
 
     _is_complete = True  # no entry of the samples is missing
@@ -67,6 +69,7 @@ class MixtureLikelihood(Problem):
         sample_weight=None,
         reg_covar=0.0,
         prior=None,
+        pinned=None,
     ):
         if covariance_type not in COVARIANCE_TYPES:
             raise ValueError(f"covariance_type must be one of {COVARIANCE_TYPES}")
@@ -76,7 +79,7 @@ class MixtureLikelihood(Problem):
         self.sample_weight = sample_weight[:, None]  # (T, 1, G)
         self.fixed = dict(fixed or {})
         self.n_components, self.reg_covar, self.prior = n_components, reg_covar, prior
-        self.covariance_type = covariance_type
+        self.covariance_type, self.pinned = covariance_type, pinned
         self._prepare()
 
     def _prepare(self):
@@ -166,7 +169,21 @@ class MixtureLikelihood(Problem):
         if self.prior is None:
             return 0.0
         log_det = self.metric(variables)[1]
-        return self.prior.penalty(self.precision(variables), log_det, self.n_features) / self.total
+        each = self.prior.penalty(self.precision(variables), log_det, self.n_features)
+        return (each * ~self.is_pinned).sum(1) / self.total
+
+    @property
+    def is_pinned(self) -> Tensor:
+        """Whether the covariance of a component is given while others are not, (T, K or 1)."""
+        if self.pinned is None:
+            return torch.zeros(self.n_tasks, 1, dtype=torch.bool)
+        return ~self.pinned.flatten(2)[..., 0].isnan()
+
+    def with_pinned(self, covariances) -> Tensor:
+        """Covariances with those that are given in their places."""
+        if self.pinned is None:
+            return covariances
+        return torch.where(self.pinned.isnan(), covariances, self.pinned)
 
     def gradient(self, variables, name):
         if name not in ("weights", "means"):
@@ -198,6 +215,7 @@ class MixtureLikelihood(Problem):
             weights = torch.zeros(self.n_tasks, self.n_components, 1, dtype=means.dtype)
         if covariances is None:
             covariances = self.common_covariances()
+        covariances = self.with_pinned(covariances)
         start = zip(PARAMETERS, (weights, means, covariances), strict=True)
         return {name: value for name, value in start if name not in self.fixed}
 
@@ -226,7 +244,8 @@ class MixtureLikelihood(Problem):
     def with_fixed(self, fixed, covariance_type=None):
         """The same samples with other parameters given, which may be of another type."""
         kind = covariance_type or self.covariance_type
-        return self._changed(fixed=dict(fixed), covariance_type=kind)
+        pinned = None if "covariances" in fixed else self.pinned
+        return self._changed(fixed=dict(fixed), covariance_type=kind, pinned=pinned)
 
     def drawn(self, n_samples, generator):
         """The problem of samples that are drawn by their weights, and have weight 1 each.
@@ -257,6 +276,7 @@ class MixtureLikelihood(Problem):
         other.fixed = {name: value[index] for name, value in self.fixed.items()}
         other.n_tasks, other.total = len(other.points), self.total[index]
         other.prior = self.prior and self.prior.take(index)
+        other.pinned = None if self.pinned is None else self.pinned[index]
         if isinstance(self.reg_covar, Tensor):
             other.reg_covar = self.reg_covar[index]
         # What was computed from the data is indexed like them.

@@ -4,13 +4,11 @@ import torch
 
 from ._gaussians import averaged
 from ._holes import Gaussians, Holes
-from .mixture_free_energy import _MIN_COUNT, MixtureFreeEnergy
-
-# Doubles of conditional covariances that are kept from one block's step to the next.
-_MAX_KEPT = 20_000_000
+from .mixture_free_energy import _MIN_COUNT
+from .mixture_incomplete import MixtureIncomplete
 
 
-class MixtureMissing(MixtureFreeEnergy):
+class MixtureMissing(MixtureIncomplete):
     r"""`MixtureFreeEnergy` where entries are missing at random: NaN among the samples.
 
     .. math::
@@ -27,7 +25,7 @@ class MixtureMissing(MixtureFreeEnergy):
         The samples with estimates in place of NaN. Only starts and priors look at these.
     whole : Tensor of shape (T, 1, D, D), optional
         The covariance of all samples; by default that of the completed ones.
-    n_components, covariance_type, fixed, sample_weight, reg_covar, prior
+    n_components, covariance_type, fixed, sample_weight, reg_covar, prior, pinned
         As for `MixtureLikelihood`.
 
     Notes
@@ -47,9 +45,6 @@ class MixtureMissing(MixtureFreeEnergy):
        Advances in Neural Information Processing Systems 6, 1994: EM for such mixtures.
     """
 
-    n_moves = 0
-    _is_complete = False
-
     def __init__(
         self, samples, completed, n_components, *, whole=None, sample_weight=None, **options
     ):
@@ -62,39 +57,6 @@ class MixtureMissing(MixtureFreeEnergy):
     @property
     def task_size(self):  # type: ignore[override]
         return self.n_components * (self.n_samples * self.n_features + self.holes.size)
-
-    def without_holes(self) -> MixtureFreeEnergy:
-        """The problem of the completed samples."""
-        return MixtureFreeEnergy(
-            self.points.mT,
-            self.n_components,
-            covariance_type=self.covariance_type,
-            fixed=self.fixed,
-            sample_weight=self.sample_weight[:, 0],
-            reg_covar=self.reg_covar,
-            prior=self.prior,
-        )
-
-    def start_at(self, variables):
-        """The variables at the parameters of those of another problem."""
-        weights, means, covariances = self.parameters(variables)
-        return self.start_from(means, weights, covariances)
-
-    def pooled_covariance(self, kind, reg_covar=0.0):
-        if self.whole is None:
-            return super().pooled_covariance(kind, reg_covar)
-        one = self.whole.new_ones(self.n_tasks, 1)
-        square = self.whole if kind in ("full", "tied") else self.whole.diagonal(dim1=2, dim2=3)
-        return averaged(kind, square, reg_covar, one, None)
-
-    def take(self, index):
-        other = super().take(index)
-        other.whole = None if self.whole is None else self.whole[index]
-        return other
-
-    def gaussians(self, variables) -> Gaussians:
-        _, means, covariances = self.parameters(variables)
-        return Gaussians(means, covariances, *self.metric(variables))
 
     def conditionals(self, gaussians: Gaussians):
         """`Holes.conditionals`, once for all steps with the same covariances."""
@@ -115,12 +77,6 @@ class MixtureMissing(MixtureFreeEnergy):
             lambda: self.holes.deviations(self.points, gaussians, self.conditionals(gaussians)),
         )
 
-    def _kept(self, what, size, tensors, compute):
-        """What is computed group by group; remembered unless that takes too much memory."""
-        if self.n_tasks * size > _MAX_KEPT or torch.is_grad_enabled():
-            return compute()
-        return self.remember(what, tensors, lambda: tuple(compute()))
-
     def log_joint(self, variables):
         gaussians = self.gaussians(variables)
         weights = self.parameter(variables, "weights")
@@ -137,7 +93,8 @@ class MixtureMissing(MixtureFreeEnergy):
             return gaussians.means + sums / counts[..., None]
         parts = self.conditionals(gaussians), self.deviations(gaussians)
         squares = self.holes.squares(shares, gaussians, *parts)
-        return averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
+        fitted = averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
+        return self.with_pinned(fitted)
 
     def expectation(self, variables):
         """All samples, their missing entries as expected, in the order given, (T, G, D)."""
@@ -160,8 +117,10 @@ class MixtureMissing(MixtureFreeEnergy):
         noisy = self.holes.noisy(gaussians, *parts, generator)
         return self.in_first_order(self.holes.expectation(shares, gaussians, noisy)).mT
 
+    def in_own_order(self, values):
+        return values[..., self.holes.order]
+
     def in_first_order(self, values):
-        """Values of the samples, the last axis, in the order in which these were given."""
         ordered = torch.empty_like(values)
         ordered[..., self.holes.order] = values
         return ordered

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import tables
+from benchmarks import matrices
 from benchmarks.__main__ import COMMANDS, main
 from benchmarks.cells import Cell
 from benchmarks.methods import Method, run_cell
@@ -91,7 +91,7 @@ def test_what_is_read_is_what_was_written(filled):
     again = Store(filled.path)
     pd.testing.assert_frame_equal(again.frame, filled.frame)
     assert again.errors("a, b", "ALS, λ").to_dict() == {0: 0.25, 1: np.inf, 2: 1e-12}
-    assert tables.latest(again).loc[("ALS, λ", "a, b"), "seconds"] == 1.5
+    assert matrices.latest(again).loc[("ALS, λ", "a, b"), "seconds"] == 1.5
     assert again.has("a, b", "ALS, λ", "k=1", 2)
     assert not again.has("a, b", "ALS, λ", "k=2", 2)
 

@@ -183,7 +183,7 @@ def test_numbers_may_be_numpys(easy_tasks):
 
 def test_there_are_few_enough_to_read():
     assert len(GSOMatrixCompleter().get_params(deep=False)) <= 22
-    assert len(GSOGaussianMixture().get_params(deep=False)) <= 25
+    assert len(GSOGaussianMixture().get_params(deep=False)) <= 27
 
 
 # None is ignored ------------------------------------------------------------------------

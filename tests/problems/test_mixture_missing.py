@@ -10,7 +10,7 @@ from sklearn_gso.problems import (
     MixtureMissing,
     _holes,
     map_tensors,
-    mixture_missing,
+    mixture_incomplete,
 )
 from sklearn_gso.problems._gaussians import COVARIANCE_TYPES, CovariancePrior, as_matrices
 from sklearn_gso.rules import ClosedForm
@@ -99,7 +99,7 @@ def test_where_em_ends_the_gradient_vanishes(kind):
 @pytest.mark.parametrize("prior", [False, True])
 def test_without_holes_all_is_as_without_them(kind, prior):
     problem = with_holes(kind, share=0, prior=prior)
-    plain = problem.without_holes()
+    plain = problem.completed()
     assert type(plain) is MixtureFreeEnergy
     one, other = (run(p, 10, start(problem)) for p in (problem, plain))
     assert_same(one.variables, other.variables)
@@ -110,7 +110,7 @@ def test_without_holes_all_is_as_without_them(kind, prior):
 def test_neither_batches_nor_what_is_kept_matter(kind, monkeypatch):
     before = run(with_holes(kind), 5)
     monkeypatch.setattr(_holes, "_GROUP_SIZE", 12)
-    monkeypatch.setattr(mixture_missing, "_MAX_KEPT", 0)
+    monkeypatch.setattr(mixture_incomplete, "_MAX_KEPT", 0)
     problem = with_holes(kind)
     assert len(problem.holes.groups) > 20
     after = run(problem, 5, start(with_holes(kind)))

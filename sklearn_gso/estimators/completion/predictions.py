@@ -119,6 +119,7 @@ class FittedMatrix(FittedRows):
         # In one batch: of few rows, the calls cost more than the arithmetic.
         many = map_tensors(lambda *a: torch.from_numpy(np.concatenate(a)), *self.runs)
         seen = (problem.row_counts["V"][0] > 0).nonzero()[:, 0]
+        seen = seen if len(seen) else torch.zeros(1, dtype=torch.long)
         units, right = problem.of_columns(many, seen)
         few = self.problem(to_values([array[:, seen.numpy()]]), **{**self.options, **units})
         many["U"] = few.repeat(len(self.runs)).minimize_block(right, "U")

@@ -1,5 +1,6 @@
 """What the mixtures share: parameters, and the fit of one data set or of a collection."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from sklearn.utils import check_array
 from ...problems import MixtureFreeEnergy
 from ...problems.mixture_likelihood import PARAMETERS
 from ...rules import ClosedForm
+from ...rules.accepts import FLAG
 from ..base import AlternatingEstimator
 from ..fitting import Fitted, column_names
 from ..parallel import in_chunks
@@ -17,8 +19,11 @@ from ..parameters import NONE, NOT_NEGATIVE, Accepts, choice, integer
 from ..reporting import with_callbacks
 from ..tasks import batches, check_collection, draw_seed
 from . import data
+from .counting import count
+from .criteria import CRITERIA
 from .filling import MixtureFilling
 from .initialisation import STARTS
+from .knowing import NUMBERS, SHARES, MixtureKnowledge
 from .predictions import CHECKS, MixturePredictions
 from .solving import ILL_DEFINED, MixturePlan, Solved, check_sound
 
@@ -33,8 +38,10 @@ def _are_parameters(value) -> bool:
 
 
 def _kind(task) -> tuple:
-    """What tasks that are solved together share: their shape, and that nothing is missing."""
-    return task.points.shape, id(task) if np.isnan(task.points).any() else None
+    """What tasks that are solved together share: shapes, and which are alone with their holes."""
+    noise = None if task.noise is None else task.noise.shape
+    alone = id(task) if noise is None and np.isnan(task.points).any() else None
+    return task.points.shape, noise, alone, task.pinned is None
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,14 @@ class FittedMixture(Fitted):
 
     held: tuple[str, ...] = ()  # parameters that were not estimated
     covariance_type: str = "full"
+    kept: Any = None  # which components were not dropped
+    given: Any = None  # parameters of these that were given
+    pinned: Any = None  # their covariances of which some were given, NaN for the others
     covariances: Any = None  # given with a collection for all of its data sets, or "per task"
 
 
 class BaseMixture(
+    MixtureKnowledge,
     MixturePredictions,
     MixtureFilling,
     DensityMixin,
@@ -62,13 +73,15 @@ class BaseMixture(
     allow_nan = True
     safeguard = "none"
     accepts = {
-        "n_components": integer(),
+        "n_components": integer() | NUMBERS | choice(*CRITERIA),
+        "criterion": NONE | choice(*CRITERIA),
+        "drop_empty": FLAG,
         "max_iter": integer(),
         "tol": NOT_NEGATIVE,
         "reg_covar": NOT_NEGATIVE,
         "covariance_prior": NOT_NEGATIVE | choice("pooled"),
         "covariance_type": choice(*data.COVARIANCE_AXES),
-        "init_params": NONE | choice(*STARTS, *_ALIASES),
+        "init_params": NONE | choice(*STARTS, *_ALIASES) | SHARES,
         "fixed": Accepts(f"names among {PARAMETERS}", _are_parameters),
     }
 
@@ -81,17 +94,24 @@ class BaseMixture(
 
     fit_transform = transform
 
-    def _mixture_plan(self, optimizer=None, plan=MixturePlan, **more) -> MixturePlan:
+    def _check_parameters(self):
+        super()._check_parameters()
+        self._check_open()
+
+    def _mixture_plan(
+        self, optimizer=None, n_components=None, plan=MixturePlan, **more
+    ) -> MixturePlan:
         """What data sets are solved with."""
         return plan(
-            int(self.n_components),
+            self._n_most() if n_components is None else n_components,
             self.covariance_type,
             float(self.reg_covar),
             self.covariance_prior,
             int(self.max_iter),
             self.tol,
             int(self.n_init),
-            _ALIASES.get(self.init_params, self.init_params),
+            None if self._has_shares else _ALIASES.get(self.init_params, self.init_params),
+            bool(self.drop_empty),
             **more,
         )
 
@@ -99,36 +119,47 @@ class BaseMixture(
         """What is learned from a collection."""
         return {}
 
-    def _given(self, n_features, covariances) -> tuple[dict, tuple]:
-        """Parameters that are known or to start at, and the names of the known ones."""
-        given, kind, sizes = {}, self.covariance_type, (self.n_components, n_features)
-        if self.weights_init is not None:
-            given["weights"] = data.check_weights(self.weights_init, sizes)
-        if self.means_init is not None:
-            given["means"] = data.check_means(self.means_init, sizes)
-        if covariances is not None:
-            if self.precisions_init is not None:
-                raise ValueError("Give covariances or precisions_init, not both.")
-            given["covariances"] = data.check_covariances(covariances, kind, sizes)
-        elif self.precisions_init is not None:
-            name = "precisions_init"
-            precisions = data.check_covariances(self.precisions_init, kind, sizes, name)
-            given["covariances"] = data.invert(precisions, kind)
-        held = set(self.fixed) | ({"covariances"} if covariances is not None else set())
-        for name in sorted(held - given.keys()):
-            source = "covariances or precisions" if name == "covariances" else name
-            raise ValueError(f"{name!r} is fixed, but {source}_init gives no value.")
-        return given, tuple(name for name in PARAMETERS if name in held)
+    @classmethod
+    def from_parameters(cls, weights, means, covariances, **parameters):
+        """A mixture of given parameters, as if it had been fitted to them.
 
-    def _task(self, array, sample_weight, covariances) -> data.Task:
-        weights = data.check_sample_weight(sample_weight, array)
-        given, held = self._given(array.shape[1], covariances)
-        return data.as_task(array, weights, self.n_components, given, held)
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Non-negative, of sum 1.
+        means : array-like of shape (n_components, n_features)
+        covariances : array-like
+            In the shape of ``covariances_``.
+        **parameters
+            Of the constructor, ``covariance_type`` among them; ``n_components`` is known.
+
+        Returns
+        -------
+        mixture : object
+            For `predict`, `score`, `sample`, `impute` and so on; with ``warm_start=True`` `fit`
+            goes on from these parameters.
+
+        Raises
+        ------
+        ValueError
+            If a parameter has another shape or cannot be one.
+        """
+        mixture = cls(len(weights), **parameters)
+        mixture._check_parameters()
+        found = mixture._checked(weights, means, covariances)
+        seed, d = draw_seed(mixture.random_state), found.means.shape[1]
+        k = len(found.means)
+        given, held = mixture._given(k, d, None)
+        about = {"held": held, "given": given, "kept": np.ones(k, bool)}
+        fitted = FittedMixture(seed, covariance_type=mixture.covariance_type, **about)
+        told = {"n_components_": k, "n_features_in_": d}
+        mixture._become(fitted, {**told, **mixture._parameters(found)})
+        return mixture
 
     # Fitting ------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y=None, *, covariances=None, sample_weight=None):
+    def fit(self, X, y=None, *, covariances=None, sample_weight=None, noise_covariance=None):
         """Fit a mixture to one data set, or learn from a collection.
 
         Parameters
@@ -143,6 +174,12 @@ class BaseMixture(
         sample_weight : array-like of shape (n_samples,) or collection, default=None
             A weight of 2 is the same as a sample that is there twice, 0 as one that is
             not. For a collection one array for each data set.
+        noise_covariance : array-like or collection, default=None
+            Of Gaussian noise that was added to the samples: the mixture is that of the samples
+            without it (extreme deconvolution). Variances (n_samples, n_features) or covariances
+            (n_samples, n_features, n_features) of each sample's own, or one for all: a variance,
+            (n_features,) or (n_features, n_features). An infinite variance says that an entry is
+            missing. For a collection one for all, or a list of one for each data set.
 
         Returns
         -------
@@ -161,37 +198,65 @@ class BaseMixture(
             smallest variance less than a thousandth of the data's in any direction), or there
             are less distinct samples than components.
         """
-        return self._fit(X, y, covariances=covariances, sample_weight=sample_weight)
+        known = {"covariances": covariances, "sample_weight": sample_weight}
+        return self._fit(X, y, **known, noise_covariance=noise_covariance)
 
-    def _fit_one(self, X, y, progress, covariances=None, sample_weight=None):
+    def _fit_one(self, X, y, progress, covariances=None, sample_weight=None, noise_covariance=None):
         array = check_array(data.as_numbers(X), estimator=self, input_name="X", **CHECKS)
         known = self.covariances if covariances is None else covariances
-        task = self._task(array, sample_weight, known)
+        task = self._task(array, sample_weight, known, noise_covariance)
+        start = task
         if self.warm_start and hasattr(self, "means_"):
-            known = {name: task.given[name] for name in task.held}
-            task = task._replace(given={**task.given, **self._last(task), **known})
+            held = {name: task.given[name] for name in task.held}
+            start = task._replace(given={**task.given, **self._last(task), **held})
         seed = draw_seed(self.random_state)
-        learned = self._prepare(task, {}, seed, progress)
+        learned = self._prepare(start, {}, seed, progress)
         optimizer = learned.get("learned_optimizer_")
-        (solved,) = self._mixture_plan(optimizer).solve([task], seed, progress)
-        check_sound([solved], [task], self.n_components)
+        plan = self._mixture_plan(optimizer, self._n_most(known))
+        values = None
+        if self._is_open:
+            n_samples = len(array) if sample_weight is None else float(np.sum(sample_weight))
+            question = self._question(n_samples)
+            solved, task, values = count(plan, task, question, seed, progress)
+        else:
+            (solved,) = plan.solve([start], seed, progress)
+        check_sound([solved], [task], len(solved.means))
         if self.verbose:
             print(
                 f"{type(self).__name__}: lower bound {solved.lower_bound:.6f} after "
                 f"{solved.n_iter} iterations, converged: {solved.converged}"
             )
-        kind = self.covariance_type
-        fitted = FittedMixture(seed, optimizer, held=task.held, covariance_type=kind)
-        return fitted, {**column_names(X), **learned, **self._attributes(solved)}
+        told = {"n_components_": len(solved.means), **self._attributes(solved)}
+        if values is not None:
+            told["criterion_values_"] = values
+        fitted = self._left(task, solved, seed, optimizer)
+        return fitted, {**column_names(X), **learned, **told}
 
-    def _fit_collection(self, tasks, y, progress, covariances=None, sample_weight=None):
+    def _left(self, task, solved, seed, optimizer) -> FittedMixture:
+        """What a fit on one data set leaves behind."""
+        kind = self.covariance_type
+        task = data.of_components(task, solved.kept, kind)
+        given = {name: value for name, value in task.given.items() if name in PARAMETERS}
+        about = {"held": task.held, "given": given, "pinned": task.pinned, "kept": solved.kept}
+        return FittedMixture(seed, optimizer, covariance_type=kind, **about)
+
+    def _fit_collection(
+        self, tasks, y, progress, covariances=None, sample_weight=None, noise_covariance=None
+    ):
+        if self._is_open:
+            raise ValueError(
+                "n_components must be one number where a collection is fitted, got "
+                f"{self.n_components!r}: choose it on single data sets."
+            )
+        if self._has_shares and not callable(self.init_params):
+            raise ValueError("init_params of a collection may be a name or a function.")
         arrays = check_collection(tasks, self, **CHECKS)
         known = self.covariances if covariances is None else covariances
-        tasks = self._new_tasks(arrays, known, sample_weight)
+        tasks = self._new_tasks(arrays, known, sample_weight, noise_covariance)
         seed = draw_seed(self.random_state)
         learned = self._learn_from(tasks, seed, progress)
         shared = all(one is covariances for one in self._per_task(covariances, len(arrays)))
-        kept = np.array(covariances) if shared and covariances is not None else None
+        kept = deepcopy(covariances) if shared else None
         fitted = FittedMixture(
             seed,
             learned.get("learned_optimizer_"),
@@ -201,19 +266,13 @@ class BaseMixture(
         )
         return fitted, {"n_tasks_in_": len(tasks), **learned}
 
-    def _last(self, task) -> dict:
-        """The fitted parameters, to start at."""
-        if self.means_.shape != (self.n_components, len(task.centre)):
-            raise ValueError(
-                f"warm_start goes on from means of shape {self.means_.shape}, which do not fit "
-                f"n_components={self.n_components} and {len(task.centre)} features."
-            )
-        if self._fitted.covariance_type != self.covariance_type:
-            raise ValueError("warm_start needs the covariance_type of the fit before.")
-        return {name: getattr(self, name + "_") for name in PARAMETERS}
-
     def _attributes(self, solved: Solved) -> dict:
         """Public attributes after a fit on one data set."""
+        told = {f"{name}_": getattr(solved, name) for name in self._told}
+        return {**told, **self._parameters(solved)}
+
+    def _parameters(self, solved) -> dict:
+        """Public attributes of parameters."""
         covariances, kind = solved.covariances, self.covariance_type
         try:
             with np.errstate(over="ignore", divide="ignore"):
@@ -223,26 +282,8 @@ class BaseMixture(
             raise ValueError(ILL_DEFINED) from error
         if not np.isfinite(precisions).all():
             raise ValueError(ILL_DEFINED)
-        told = {f"{name}_": getattr(solved, name) for name in (*PARAMETERS, *self._told)}
+        told = {f"{name}_": getattr(solved, name) for name in PARAMETERS}
         return {**told, "precisions_cholesky_": factors, "precisions_": precisions}
-
-    def _per_task(self, covariances, n_tasks) -> list:
-        ndim = len(data.COVARIANCE_AXES[self.covariance_type])
-        return data.per_task(covariances, n_tasks, ndim, "covariances")
-
-    def _new_tasks(self, arrays, covariances, sample_weight):
-        """Tasks of a collection; errors name them."""
-        known = self._per_task(covariances, len(arrays))
-        weights = data.per_task(sample_weight, len(arrays), 1, "sample_weight")
-        if sample_weight is not None and any(w is sample_weight for w in weights):
-            raise ValueError("sample_weight must hold one array for each task of the collection.")
-        tasks = []
-        for i, array in enumerate(arrays):
-            try:
-                tasks.append(self._task(array, weights[i], known[i]))
-            except ValueError as error:
-                raise ValueError(f"Task {i} of the collection: {error}") from error
-        return tasks
 
     def _chunks(self, tasks) -> list[list[int]]:
         """Numbers of tasks of equal shape, in chunks that fit the memory bound."""
@@ -253,7 +294,7 @@ class BaseMixture(
 
         return batches(tasks, _kind, cost)
 
-    def _solve_anew(self, arrays, covariances, sample_weight, single) -> list[Solved]:
+    def _solve_anew(self, arrays, covariances, sample_weight, noise, single) -> list[Solved]:
         kept = self._fitted.covariances
         if covariances is None and isinstance(kept, str):
             raise ValueError(
@@ -263,9 +304,9 @@ class BaseMixture(
         if covariances is None:
             covariances = self.covariances if kept is None else kept
         if single:
-            tasks = [self._task(arrays[0], sample_weight, covariances)]
+            tasks = [self._task(arrays[0], sample_weight, covariances, noise)]
         else:
-            tasks = self._new_tasks(arrays, covariances, sample_weight)
+            tasks = self._new_tasks(arrays, covariances, sample_weight, noise)
         chunks, seed = self._chunks(tasks), self._fitted.seed
         seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(chunks))
         if len(tasks) == 1:

@@ -1,9 +1,8 @@
-"""What a mixture is given: samples in one order, and parameters in the shapes of their type."""
+"""Samples in one order, and parameters in the shapes of their type."""
 
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils import check_array
 
 from ..matrices import check_numbers, without_null
 from ..tasks import unmask
@@ -15,8 +14,6 @@ COVARIANCE_AXES = {
     "diag": ("n_components", "n_features"),
     "spherical": ("n_components",),
 }
-_SYMMETRY = 1e-8
-_NORMALISED = 1e-6
 # Share of the smallest eigenvalue of all samples below which a component is thin; and share
 # of the largest that is rounding.
 THIN = 1e-3
@@ -33,48 +30,71 @@ class Task(NamedTuple):
     points: np.ndarray
     weights: np.ndarray  # of mean 1
     centre: np.ndarray
-    given: dict  # parameters that are known, or to start at, as the user gave them
+    # Parameters that are known, or to start at, as the user gave them; and "responsibilities"
+    # to start at, of the distinct samples, (n_distinct, n_components).
+    given: dict
     held: tuple[str, ...]  # those that are not to be estimated
+    pinned: np.ndarray | None = None  # covariances of which some are given, NaN for the others
+    # Of the points, (n_distinct or 1, n_features) or (n_distinct or 1, n_features, n_features).
+    noise: np.ndarray | None = None
 
 
-def as_task(X, sample_weight, n_components, given, held) -> Task:
+def as_task(X, sample_weight, n_components, given, held, pinned=None, noise=None) -> Task:
     """Distinct samples in lexical order, those of weight 0 left out.
 
     Whatever is drawn from them then depends neither on the order of the samples nor on
-    whether equal ones are repeated or weighted.
+    whether equal ones are repeated or weighted. Equal are those of equal noise.
     """
-    X = np.asarray(X, dtype=np.float64)
+    X, n_features = np.asarray(X, dtype=np.float64), X.shape[1]
+    if noise is not None and len(noise) > 1:
+        X = np.hstack([X, noise.reshape(len(X), -1)])
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
     used = weights > 0
-    n_used = np.count_nonzero(used)
-    if n_used < 2:
-        raise ValueError(
-            f"Found {n_used} sample(s) of positive weight, a minimum of 2 is required."
-        )
-    if n_used < n_components:
-        raise ValueError(
-            f"Expected n_samples >= n_components but got n_components = {n_components}, "
-            f"n_samples = {n_used}" + ("" if sample_weight is None else " of positive weight")
-        )
-    if n_used < len(X):
-        X, weights = X[used], weights[used]
+    _check_enough(np.count_nonzero(used), n_components, sample_weight is not None)
+    shares, given = given.get("responsibilities", np.empty((len(X), 0))), dict(given)
+    if not used.all():
+        X, weights, shares = X[used], weights[used], shares[used]
     order = np.lexsort(X.T[::-1])
-    X, weights = X.T.take(order, axis=1).T, weights[order]
-    _check_columns(X)
+    X, weights, shares = X.T.take(order, axis=1).T, weights[order], shares[order]
+    _check_columns(X[:, :n_features])
     starts = np.flatnonzero(np.r_[True, _differ(X[1:], X[:-1])])
     if len(starts) < len(X):
+        shares = np.add.reduceat(weights[:, None] * shares, starts)
         X, weights = X[starts], np.add.reduceat(weights, starts)
+        shares = shares / weights[:, None]
     if len(X) < n_components:
         # Some of them again, so that every component finds a sample to start at.
         times = np.bincount(np.arange(n_components) % len(X))
         X, weights = X.repeat(times, axis=0), (weights / times).repeat(times)
+        shares = shares.repeat(times, axis=0)
+    if "responsibilities" in given:
+        given["responsibilities"] = shares
+    if noise is not None and len(noise) > 1:
+        noise = X[:, n_features:].reshape(len(X), *noise.shape[1:])
+    X = X[:, :n_features]
     weights = weights / weights.max()
     weights = weights * (len(weights) / weights.sum())
     with np.errstate(over="ignore", invalid="ignore"):
         X = np.asfortranarray(X)
         centre = _column_means(weights, X)
         X -= centre
-        return Task(X, weights, centre, given, held)
+        return Task(X, weights, centre, given, held, pinned, noise)
+
+
+def of_components(task: Task, which, kind) -> Task:
+    """The task with what is given of some of its components alone."""
+    given = dict(task.given)
+    for name in of_single(task, kind):
+        given[name] = given[name][:, which] if name == "responsibilities" else given[name][which]
+    if "weights" in given:
+        given["weights"] = given["weights"] / given["weights"].sum()
+    pinned = None if task.pinned is None else task.pinned[which]
+    return task._replace(given=given, pinned=pinned)
+
+
+def of_single(task: Task, kind) -> list[str]:
+    """Which parameters are given for each component."""
+    return [name for name in task.given if name != "covariances" or kind != "tied"]
 
 
 def n_distinct(task: Task) -> int:
@@ -85,6 +105,18 @@ def n_distinct(task: Task) -> int:
 def _differ(rows, others) -> np.ndarray:
     """Which rows are not the same; what is missing in both is."""
     return ((rows != others) & ~(np.isnan(rows) & np.isnan(others))).any(axis=1)
+
+
+def _check_enough(n_used, n_components, are_weighted) -> None:
+    if n_used < 2:
+        raise ValueError(
+            f"Found {n_used} sample(s) of positive weight, a minimum of 2 is required."
+        )
+    if n_used < n_components:
+        raise ValueError(
+            f"Expected n_samples >= n_components but got n_components = {n_components}, "
+            f"n_samples = {n_used}" + (" of positive weight" if are_weighted else "")
+        )
 
 
 def _check_columns(X) -> None:
@@ -129,22 +161,6 @@ def thin_components(task: Task, covariances, kind, whole) -> list[int]:
     return np.flatnonzero(own < THIN * least[0]).tolist()
 
 
-def check_sample_weight(sample_weight, X):
-    """Finite, non-negative weights that are not all zero, or None."""
-    if sample_weight is None:
-        return None
-    weights = _finite(sample_weight, "sample_weight")
-    if weights.ndim == 0:
-        weights = np.full(len(X), float(weights))
-    if weights.shape != (len(X),):
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(len(X),)}!")
-    if (weights < 0).any():
-        raise ValueError("Negative values in data passed to `sample_weight`.")
-    if not weights.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights
-
-
 def per_task(values, n_tasks, ndim, name) -> list:
     """One entry for each task, of a value for all or of a collection of values.
 
@@ -153,7 +169,7 @@ def per_task(values, n_tasks, ndim, name) -> list:
     if values is None:
         return [None] * n_tasks
     is_list = isinstance(values, list | tuple)
-    dimensions = 1 + max(map(np.ndim, values), default=0) if is_list else np.ndim(values)
+    dimensions = _n_axes(values) if is_list else np.ndim(values)
     if dimensions != ndim + 1:
         return [values] * n_tasks
     if len(values) != n_tasks:
@@ -168,54 +184,16 @@ def per_task(values, n_tasks, ndim, name) -> list:
     return list(values)
 
 
-def check_weights(weights, sizes) -> np.ndarray:
-    """Non-negative numbers that sum to 1; ``sizes`` are n_components and n_features."""
-    weights = _of_shape(weights, "weights_init", ("n_components",), sizes)
-    if (weights < 0).any() or not abs(weights.sum() - 1) < _NORMALISED:
-        raise ValueError(
-            f"weights_init must be non-negative and sum to 1, got min {weights.min():.5f} "
-            f"and sum {weights.sum():.5f}."
-        )
-    return weights
+def _n_axes(values) -> int:
+    """Axes of an array, or of lists of arrays and None."""
+    if isinstance(values, list | tuple):
+        return 1 + max(map(_n_axes, values), default=0)
+    return np.ndim(values)
 
 
-def check_means(means, sizes) -> np.ndarray:
-    return _of_shape(means, "means_init", ("n_components", "n_features"), sizes)
-
-
-def check_covariances(values, kind, sizes, name="covariances") -> np.ndarray:
-    """Symmetric and positive-definite matrices, or positive variances."""
-    of = f" of covariance_type={kind!r}"
-    covariances = _of_shape(values, name, COVARIANCE_AXES[kind], sizes, of)
-    for j, one in enumerate(covariances[None] if kind == "tied" else covariances):
-        where = name if kind == "tied" else f"{name} of component {j}"
-        if kind in ("diag", "spherical"):
-            if (one <= 0).any():
-                raise ValueError(f"{where} must be positive, got {np.min(one)}.")
-            continue
-        if not np.allclose(one, one.T, rtol=_SYMMETRY, atol=_SYMMETRY * np.abs(one).max()):
-            raise ValueError(f"{where} must be symmetric.")
-        try:
-            np.linalg.cholesky((one + one.T) / 2)
-        except np.linalg.LinAlgError as error:
-            raise ValueError(f"{where} must be positive-definite.") from error
-    return covariances
-
-
-def _of_shape(values, name, axes, sizes, of="") -> np.ndarray:
-    """A finite copy of the shape that its axes have."""
-    size_of = dict(zip(("n_components", "n_features"), sizes, strict=True))
-    array, shape = _finite(values, name), tuple(size_of[axis] for axis in axes)
-    if array.shape != shape:
-        words = str(axes).replace("'", "") + of
-        raise ValueError(f"{name} must have shape {words} = {shape}, got {array.shape}.")
-    return array
-
-
-def _finite(values, name) -> np.ndarray:
-    """A finite double-precision copy."""
-    free = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0}
-    return check_array(values, dtype=np.float64, copy=True, input_name=name, **free)
+def n_pinned(pinned) -> int:
+    """How many covariances are given."""
+    return 0 if pinned is None else int((~np.isnan(pinned.reshape(len(pinned), -1)[:, 0])).sum())
 
 
 def invert(values, kind) -> np.ndarray:
@@ -240,6 +218,8 @@ def to_engine(name, value, kind, centre) -> np.ndarray:
         return np.log(np.maximum(value, np.finfo(float).tiny))[:, None]
     if name == "means":
         return value - centre
+    if name == "responsibilities":
+        return value.T
     return {"tied": value[None], "spherical": value[..., None]}.get(kind, value)
 
 

@@ -12,10 +12,21 @@ class EMGaussianMixture(BaseMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
+    n_components : int, increasing sequence of int or {"bic", "aic", "icl"}, default=1
+        Of a sequence the number with the lowest ``criterion`` is chosen in one walk over all
+        numbers from the smallest to the largest, see the notes. "bic" and so on: the walk begins
+        at 1, and ends when four more components in a row brought nothing by that criterion.
+    criterion : {"bic", "aic", "icl"}, default=None
+        What chooses from a sequence: the Bayesian information criterion (the default), Akaike's,
+        or the integrated completed likelihood, which counts clusters rather than components.
+    drop_empty : bool, default=False
+        Leave out components that ended without samples (of a weight below 1e-6 samples), with
+        what was given of them; else a warning tells of them.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
     covariances : array-like, default=None
-        Known covariances, in the shape of ``covariances_``: they are not estimated.
+        Known covariances, in the shape of ``covariances_``: they are not estimated. In a list,
+        None stands for the covariance of a component that is estimated, unless "tied":
+        ``[C, None, None]`` holds the first alone.
     fixed : tuple of {"weights", "means", "covariances"}, default=()
         Parameters that are held at the values of ``weights_init``, ``means_init`` and
         ``covariances`` (or ``precisions_init``).
@@ -35,13 +46,16 @@ class EMGaussianMixture(BaseMixture):
     n_init : int, default=1
         Starts; of the runs with fewest collapsed components the best is kept. More starts begin
         with the same ones, so they never return less. With given means one is made.
-    init_params : {"random", "k-means++", "matched", "tempered"}, default=None
+    init_params : {"random", "k-means++", "matched", "tempered"}, callable or array, default=None
         "random": distinct samples as centres. "k-means++": samples far from each other. "matched":
         clusters, assigned to the known covariances (or weights), or with their own; then those of
         the samples as they are, standardised and whitened, of which the best after a few sweeps
         goes on. "tempered": deterministic annealing from "random". By default "random" where
         covariances are known, else "matched". scikit-learn's "random_from_data" and "kmeans"
-        stand for "random" and "matched".
+        stand for "random" and "matched". Or labels of shape (n_samples,) or responsibilities of
+        shape (n_samples, n_components) of the rows of X, or a function ``f(X, n_components,
+        random_state)`` that returns them, once for each data set: one start is made from what they
+        make most likely.
     weights_init : array-like of shape (n_components,), default=None
     means_init : array-like of shape (n_components, n_features), default=None
     precisions_init : array-like, default=None
@@ -67,6 +81,10 @@ class EMGaussianMixture(BaseMixture):
         Mean log-likelihood of the samples at its end.
     objective_ : float
         What was minimised: ``-lower_bound_`` and the penalty of the prior.
+    n_components_ : int
+        As chosen, and without those dropped.
+    criterion_values_ : dict
+        Criterion by number of components, where these were chosen.
     n_features_in_ : int
         All of these after a fit on one data set.
     n_tasks_in_ : int
@@ -87,6 +105,19 @@ class EMGaussianMixture(BaseMixture):
     component (`sklearn_gso.problems.MixtureMissing`). Starts are found on rows that one Gaussian
     has completed. There are no non-local moves then, and of a collection a judge learns from the
     complete data sets alone. `MixtureImputer` fills in a pipeline.
+
+    The walk over numbers of components goes up by placing one more at a sample of any component
+    of the last solution, and from a little above the best number down again by leaving out any
+    one; of these starts a race of a few sweeps of EM decides which is run to convergence. With
+    the number chosen a search of its own is made, and the better of both is returned. Where
+    parameters of single components are given, the walk begins at their number and goes down alone:
+    what is given goes with its component. A collection needs one number.
+
+    ``fit(X, noise_covariance=V)`` fits the mixture of what the samples are without noise of these
+    known covariances, whose likelihood is that of :math:`N(x_i | \mu_k, \Sigma_k + V_i)` [3]_
+    (`sklearn_gso.problems.MixtureNoisy`); NaN has infinite noise. There are no non-local moves,
+    ``reg_covar`` is a bound that covariances do not fall below, without being added, and thin
+    components are not warned of. ``lower_bound_`` is that of the noisy samples.
 
     The prior of a covariance :math:`\Sigma_k` is so many samples more, :math:`m`, of a Gaussian
     of covariance :math:`\Lambda` about the component's centre, and what is minimised
@@ -111,6 +142,8 @@ class EMGaussianMixture(BaseMixture):
        Analysis 100, 2009, whose scale is the covariance of all samples.
     .. [2] Fraley and Raftery, Bayesian regularization for normal mixture estimation and
        model-based clustering, Journal of Classification 24, 2007.
+    .. [3] Bovy, Hogg and Roweis, Extreme deconvolution: inferring complete distribution functions
+       from noisy, heterogeneous and incomplete observations, Annals of Applied Statistics 5, 2011.
 
     Examples
     --------
@@ -129,6 +162,8 @@ class EMGaussianMixture(BaseMixture):
         self,
         n_components=1,
         *,
+        criterion=None,
+        drop_empty=False,
         covariance_type="full",
         covariances=None,
         fixed=(),

@@ -24,7 +24,8 @@ class GSOGaussianMixture(BaseMixture):
 
     Parameters
     ----------
-    n_components : int, default=1
+    n_components, criterion, drop_empty
+        As for `EMGaussianMixture`; moves are tried with the number chosen. "step" needs a number.
     optimizer : LearnedOptimizer, str, path-like or None, default="pretrained"
         The judge: an object, a file written by `LearnedOptimizer.save`, or "pretrained"
         for the one of the rule that comes with the package. None: moves are tried in random
@@ -75,6 +76,7 @@ class GSOGaussianMixture(BaseMixture):
     Attributes
     ----------
     weights_, means_, covariances_, precisions_, precisions_cholesky_, n_features_in_
+    n_components_, criterion_values_
         As for `EMGaussianMixture`.
     converged_, n_iter_, lower_bound_, objective_
         Of the last run to convergence.
@@ -89,7 +91,8 @@ class GSOGaussianMixture(BaseMixture):
 
     See Also
     --------
-    EMGaussianMixture : EM alone, which is all that is done where X has NaN; see its notes.
+    EMGaussianMixture : EM alone, which is all that is done, from each of the starts, where X has
+        NaN or a ``noise_covariance``; see its notes.
 
     References
     ----------
@@ -121,6 +124,8 @@ class GSOGaussianMixture(BaseMixture):
         self,
         n_components=1,
         *,
+        criterion=None,
+        drop_empty=False,
         optimizer="pretrained",
         rule="moves",
         t_l=None,
@@ -170,6 +175,8 @@ class GSOGaussianMixture(BaseMixture):
         if self._steps:
             if self.max_rounds != _MAX_ROUNDS:
                 raise ValueError("max_rounds is for rule='moves'.")
+            if self._is_open:
+                raise ValueError("rule='step' needs one number of components.")
             return
         for name in ("t_l", "t_u"):
             if getattr(self, name) is not None:
@@ -193,12 +200,12 @@ class GSOGaussianMixture(BaseMixture):
                 f"{type(self).__name__}, and judges learn from single moves."
             )
 
-    def _mixture_plan(self, optimizer=None):
+    def _mixture_plan(self, optimizer=None, n_components=None):
         if self._steps:
             more = {"learned": optimizer, "t_l": self.t_l, "time_limit": self.time_limit}
-            return super()._mixture_plan(plan=StepPlan, **more)
+            return super()._mixture_plan(optimizer, n_components, StepPlan, **more)
         more = {"max_rounds": int(self.max_rounds), "time_limit": self.time_limit}
-        return super()._mixture_plan(optimizer, judge=optimizer or "random", **more)
+        return super()._mixture_plan(optimizer, n_components, judge=optimizer or "random", **more)
 
     def _learn(self, tasks, truths, shared, seed, progress):
         return self._learn_from(tasks, seed, progress)

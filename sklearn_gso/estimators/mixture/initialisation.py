@@ -10,9 +10,10 @@ from ...problems._gaussians import (
     multiply,
     whiteners,
 )
-from ...problems._mixture_moves import best_assignment
+from ...problems._mixture_moves import assignment_of_pinned, best_assignment
 from ...problems.base import Variables, point, take_tasks
 from ...problems.mixture_free_energy import MixtureFreeEnergy
+from ...problems.mixture_incomplete import MixtureIncomplete
 from ...rules.classical import ClosedForm, GeometricContinuation
 from ...solvers.alternating import alternate, rules_for
 from ...solvers.multistart import best_of_starts
@@ -84,6 +85,26 @@ def clustered(problem: MixtureFreeEnergy, generators, given=None) -> Variables:
         parts.append((run.variables, run.objective, part.n_collapsed(run.variables)))
     variables, objective, collapsed = joined(parts)
     return take_tasks(variables, best_of_starts(objective, len(METRICS), collapsed))
+
+
+def from_responsibilities(problem: MixtureFreeEnergy, given) -> Variables:
+    """The parameters that given responsibilities (T, K, G) make most likely."""
+    shares = problem.sample_weight * given["responsibilities"]
+    counts = shares.sum(2).clamp(min=1e-9)
+    means = shares @ problem.points.mT / counts[..., None]
+    about = (problem.points, means, shares, problem.reg_covar, counts, problem.prior)
+    made = {
+        "weights": counts.log()[..., None],
+        "means": means,
+        "covariances": fit_covariances(problem.covariance_type, *about),
+    }
+    return problem.start_from(**made | {name: given[name] for name in made if name in given})
+
+
+def in_own_order(problem: MixtureIncomplete, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is given to start at, for the samples in the order of a problem."""
+    name = "responsibilities"
+    return given | {name: problem.in_own_order(given[name])} if name in given else given
 
 
 def tempered(problem: MixtureFreeEnergy, generator, given=None) -> Variables:
@@ -170,7 +191,11 @@ def _of_clusters(problem, labels) -> dict[str, Tensor]:
     shares = members(labels, problem.n_components, _FLOAT) * problem.sample_weight
     counts = shares.sum(2)
     means = shares @ problem.points.mT / counts.clamp(min=1e-9)[..., None]
-    order = best_assignment(problem, means, shares)
+    if problem.pinned is None:
+        order = best_assignment(problem, means, shares)
+    else:
+        own = _cluster_covariances(problem, means, shares, counts)
+        order = assignment_of_pinned(problem, own, means, shares)
     task = torch.arange(problem.n_tasks)[:, None]
     means, shares, counts = means[task, order], shares[task, order], counts[task, order]
     covariances = _cluster_covariances(problem, means, shares, counts)

@@ -3,13 +3,16 @@
 import numbers
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import entr, logsumexp, softmax
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..answering import packed
 from ..tasks import as_tasks, check_collection
-from .data import as_numbers, check_means, check_sample_weight
+from .checking import check_means, check_sample_weight
+from .criteria import criterion, n_free
+from .data import as_numbers, n_pinned
+from .noise import check_noise, noise_per_task
 from .rows import log_joint
 
 _NAN = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
@@ -19,8 +22,8 @@ CHECKS = {**_NAN, "ensure_min_samples": 2}
 class MixturePredictions:
     """What is told of data, from fitted parameters or by solving them anew."""
 
-    def _described(self, X, covariances=None, sample_weight=None) -> list[tuple]:
-        """Each data set, and the weights, means and covariances that describe it."""
+    def _described(self, X, covariances=None, sample_weight=None, noise=None) -> list[tuple]:
+        """Each data set and its noise, and the weights, means and covariances that describe it."""
         check_is_fitted(self)
         collection = as_tasks(X)
         if not hasattr(self, "n_tasks_in_"):
@@ -35,20 +38,23 @@ class MixturePredictions:
                     "collection; a fit on one data set has its own."
                 )
             array = validate_data(self, as_numbers(X), reset=False, **_NAN)
-            return [(array, self.weights_, self.means_, self.covariances_)]
+            return [(check_noise(noise, array), self.weights_, self.means_, self.covariances_)]
         if collection is None:
             arrays = [check_array(as_numbers(X), estimator=self, input_name="X", **CHECKS)]
         else:
             arrays = check_collection(collection, self, **CHECKS)
-        solved = self._solve_anew(arrays, covariances, sample_weight, collection is None)
-        return [(array, *one[:3]) for array, one in zip(arrays, solved, strict=True)]
+        single = collection is None
+        solved = self._solve_anew(arrays, covariances, sample_weight, noise, single)
+        each = [noise] if single else noise_per_task(noise, len(arrays))
+        rows = [check_noise(own, array) for own, array in zip(each, arrays, strict=True)]
+        return [(own, *one[:3]) for own, one in zip(rows, solved, strict=True)]
 
-    def _joints(self, X, covariances=None, sample_weight=None) -> list[np.ndarray]:
-        """``log π_k N(x | μ_k, Σ_k)`` of each sample of each data set."""
-        described = self._described(X, covariances, sample_weight)
+    def _joints(self, X, covariances=None, sample_weight=None, noise=None) -> list[np.ndarray]:
+        """``log π_k N(x | μ_k, Σ_k + V)`` of each sample of each data set."""
+        described = self._described(X, covariances, sample_weight, noise)
         return [log_joint(*one, self.covariance_type) for one in described]
 
-    def predict(self, X, *, covariances=None):
+    def predict(self, X, *, covariances=None, noise_covariance=None):
         """The most probable component of each sample.
 
         After a fit on one data set every row is judged by itself. After a fit on a collection
@@ -62,20 +68,25 @@ class MixturePredictions:
         covariances : array-like or collection, default=None
             Known covariances of data sets that are solved anew, as for `fit`; by default
             those that `fit` was given for all.
+        noise_covariance : array-like or collection, default=None
+            Of the noise of these samples, as for `fit`; None: they have none.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,) or collection
             In the container of X; a list for a tuple.
         """
-        return packed(X, [joint.argmax(axis=1) for joint in self._joints(X, covariances)])
+        joints = self._joints(X, covariances, noise=noise_covariance)
+        return packed(X, [joint.argmax(axis=1) for joint in joints])
 
-    def fit_predict(self, X, y=None, *, covariances=None, sample_weight=None):
+    def fit_predict(
+        self, X, y=None, *, covariances=None, sample_weight=None, noise_covariance=None
+    ):
         """`fit`, then `predict` of the same data.
 
         Parameters
         ----------
-        X, y, covariances, sample_weight
+        X, y, covariances, sample_weight, noise_covariance
             As for `fit`.
 
         Returns
@@ -83,44 +94,47 @@ class MixturePredictions:
         labels : ndarray of shape (n_samples,) or collection
         """
         known = {"covariances": covariances, "sample_weight": sample_weight}
-        self.fit(X, **known)
-        joints = self._joints(X, **known) if hasattr(self, "n_tasks_in_") else self._joints(X)
+        self.fit(X, **known, noise_covariance=noise_covariance)
+        known = known if hasattr(self, "n_tasks_in_") else {}
+        joints = self._joints(X, **known, noise=noise_covariance)
         return packed(X, [joint.argmax(axis=1) for joint in joints])
 
-    def predict_proba(self, X, *, covariances=None):
+    def predict_proba(self, X, *, covariances=None, noise_covariance=None):
         """Probability of each component for each sample.
 
         Parameters
         ----------
-        X, covariances
+        X, covariances, noise_covariance
             As for `predict`.
 
         Returns
         -------
         responsibilities : ndarray of shape (n_samples, n_components) or collection
         """
-        return packed(X, [softmax(joint, axis=1) for joint in self._joints(X, covariances)])
+        joints = self._joints(X, covariances, noise=noise_covariance)
+        return packed(X, [softmax(joint, axis=1) for joint in joints])
 
-    def score_samples(self, X, *, covariances=None):
-        """Log-likelihood of each sample.
+    def score_samples(self, X, *, covariances=None, noise_covariance=None):
+        """Log-likelihood of each sample, with its noise: without, the deconvolved density.
 
         Parameters
         ----------
-        X, covariances
+        X, covariances, noise_covariance
             As for `predict`.
 
         Returns
         -------
         log_likelihood : ndarray of shape (n_samples,) or collection
         """
-        return packed(X, [logsumexp(joint, axis=1) for joint in self._joints(X, covariances)])
+        joints = self._joints(X, covariances, noise=noise_covariance)
+        return packed(X, [logsumexp(joint, axis=1) for joint in joints])
 
-    def score(self, X, y=None, *, covariances=None, sample_weight=None):
+    def score(self, X, y=None, *, covariances=None, sample_weight=None, noise_covariance=None):
         """Mean log-likelihood of the samples; of a collection, the mean over its data sets.
 
         Parameters
         ----------
-        X, covariances
+        X, covariances, noise_covariance
             As for `predict`.
         y : Ignored
         sample_weight : array-like of shape (n_samples,) or collection, default=None
@@ -132,13 +146,13 @@ class MixturePredictions:
         """
         collection = as_tasks(X)
         solving = sample_weight if hasattr(self, "n_tasks_in_") else None
-        joints = self._joints(X, covariances, solving)
+        joints = self._joints(X, covariances, solving, noise_covariance)
         weights = [sample_weight] if collection is None else sample_weight
         weights = [None] * len(joints) if sample_weight is None else weights
         return float(np.mean([_mean(j, w) for j, w in zip(joints, weights, strict=True)]))
 
     def sample(self, n_samples=1, *, random_state=None):
-        """Draw samples from the fitted mixture.
+        """Draw samples, without noise, from the fitted mixture.
 
         Parameters
         ----------
@@ -166,14 +180,17 @@ class MixturePredictions:
                 drawn.append(mean + rng.randn(count, len(mean)) * np.sqrt(covariance))
         return np.vstack(drawn), np.repeat(np.arange(len(counts)), counts)
 
-    def trace(self, X, means_init=None):
+    def trace(self, X, means_init=None, *, noise_covariance=None):
         """EM on one data set from one start, sweep by sweep, without non-local moves.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         means_init : array-like of shape (n_components, n_features), default=None
-            Centres to start at; by default this mixture's own kind of start.
+            Centres to start at; by default this mixture's own kind of start, with what was given of
+            the components that are left.
+        noise_covariance : array-like, default=None
+            As for `fit`.
 
         Returns
         -------
@@ -182,12 +199,11 @@ class MixturePredictions:
         """
         check_is_fitted(self, "means_")
         array = check_array(as_numbers(X), estimator=self, input_name="X", **CHECKS)
-        known = self.covariances_ if "covariances" in self._fitted.held else None
-        task = self._task(array, None, known)
+        task = self._task_again(array, noise_covariance)
         if means_init is not None:
-            means = check_means(means_init, (self.n_components, array.shape[1]))
+            means = check_means(means_init, (self.n_components_, array.shape[1]))
             task = task._replace(given={**task.given, "means": means})
-        return self._mixture_plan().trace(task, self._fitted.seed)
+        return self._mixture_plan(n_components=self.n_components_).trace(task, self._fitted.seed)
 
     def trajectory(self, X, means_init=None):
         """Centres at the start and after every sweep of EM; as `trace`.
@@ -202,43 +218,45 @@ class MixturePredictions:
         way = [problem.parameter(variables, "means")[0] for variables in run.trace.variables]
         return np.stack([means.numpy() + centre for means in way])
 
-    def bic(self, X):
+    def bic(self, X, *, noise_covariance=None):
         """Bayesian information criterion on one data set; parameters held are not counted.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+        noise_covariance : array-like, default=None
+            As for `predict`.
 
         Returns
         -------
         bic : float
             The lower the better.
         """
-        return self._criterion(X, np.log)
+        return self._criterion("bic", X, noise_covariance)
 
-    def aic(self, X):
+    def aic(self, X, *, noise_covariance=None):
         """Akaike information criterion on one data set, as `bic`.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X, noise_covariance
+            As for `bic`.
 
         Returns
         -------
         aic : float
         """
-        return self._criterion(X, lambda n: 2.0)
+        return self._criterion("aic", X, noise_covariance)
 
-    def _criterion(self, X, price):
+    def _criterion(self, name, X, noise):
         if as_tasks(X) is not None:
             raise ValueError("Information criteria are of one data set, not of a collection.")
-        (joint,), d = self._joints(X), np.shape(X)[1]
-        n_samples, k = joint.shape
-        matrix = d * (d + 1) // 2
-        covariances = {"full": k * matrix, "tied": matrix, "diag": k * d, "spherical": k}
-        free = {"weights": k - 1, "means": k * d, "covariances": covariances[self.covariance_type]}
-        n_free = sum(count for name, count in free.items() if name not in self._fitted.held)
-        return float(-2 * logsumexp(joint, axis=1).sum() + n_free * price(n_samples))
+        (joint,), d = self._joints(X, noise=noise), np.shape(X)[1]
+        likelihoods = logsumexp(joint, axis=1)
+        values = np.exp(joint - likelihoods[:, None])
+        held, pinned = self._fitted.held, self._fitted.pinned
+        n_parameters = n_free(self.covariance_type, joint.shape[1], d, held, n_pinned(pinned))
+        return criterion(name, likelihoods.sum(), n_parameters, len(X), entr(values).sum())
 
 
 def _mean(joint, sample_weight) -> float:

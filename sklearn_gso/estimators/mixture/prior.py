@@ -65,12 +65,26 @@ def _within_clusters(problem, whole) -> Tensor:
     sums = shares @ problem.points.mT
     between = sums.mT @ (sums / counts.clamp(min=1e-9))
     total = problem.total[:, None, None]
-    scatter = total * whole[:, 0] - between
+    scatter = _without_negative(total * whole[:, 0] - between, whole[:, 0])
     weight = d + 2 if problem.covariance_type in ("full", "tied") else 3
     prior = weight * k ** (-2 / d) * whole[:, 0]
     within = (scatter + prior) / ((total - k).clamp(min=0) + weight)
     smallest = _volume(within, problem.covariance_type).argmin(0)
     return within[smallest, torch.arange(n_tasks)][:, None]
+
+
+def _without_negative(scatter, whole) -> Tensor:
+    """A scatter matrix that is in no direction, in units of the whole's, less than nothing.
+
+    Of rows with holes the covariance of all is an estimate, drawn to the features' own
+    variances: in some directions it may be smaller than what the completed rows vary by.
+    """
+    units = whole.diagonal(dim1=-2, dim2=-1).sqrt()
+    units = torch.where(units > 0, units, 1.0)
+    values, vectors = torch.linalg.eigh(scatter / units[..., None] / units[..., None, :])
+    root = units[..., None] * vectors * values.clamp(min=0).sqrt()[..., None, :]
+    negative = (values[..., 0] < 0)[..., None, None]
+    return torch.where(negative, root @ root.mT, scatter)
 
 
 def _volume(covariance, kind) -> Tensor:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...learned_optimizers import LearnedOptimizer
-from ...problems import MixtureFreeEnergy, MixtureMissing, map_tensors, new_generator, take_tasks
+from ...problems import MixtureFreeEnergy, MixtureIncomplete, map_tensors, new_generator, take_tasks
 from ...problems.base import Variables, where_tasks
 from ...problems.mixture_likelihood import PARAMETERS
 from ...rules import ClosedForm, RandomJudge
@@ -19,8 +19,9 @@ from ...solvers import Monitor, Run, explore, minimize, rules_for
 from ...solvers.local_search import SHORT_RUN, Explored
 from ...solvers.multistart import best_of_starts
 from ...solvers.run import in_batches, joined
-from .initialisation import STARTS, clustered
+from .initialisation import STARTS, clustered, from_responsibilities, in_own_order
 from .screening import screened
+from .splitting import at
 
 # Chances of a gain, as the judge sees it, above which an optimum is mistrusted: for the
 # first, second and third attempt more. A search of more rounds than _LONG has had its time.
@@ -54,32 +55,40 @@ class Search:
     def best_known(self, problem: MixtureFreeEnergy) -> Explored:
         """The best optimum of each task that starts and moves lead to."""
         # Where the centres are given all starts are the same.
-        n_starts = 1 if "means" in self.given else self.plan.n_init
-        part = screened(problem)
-        if self.plan.judge is None:
-            records = self._runs(part, n_starts)
-        elif "covariances" not in problem.fixed:
-            records = self._walked(part, n_starts)
-        else:
-            records = self._attempted(part, n_starts)
-        if part is not problem:
-            return self._on_all(problem, records)
-        *_, best = records
-        return best
+        is_given = bool(self.given.keys() & {"means", "responsibilities"})
+        part, n_starts = screened(problem), 1 if is_given else self.plan.n_init
+        if part is problem:
+            *_, best = self._records(problem, n_starts)
+            return best
+        if not is_given:
+            return self._on_all(problem, self._records(part, n_starts))
+        # There is one start to tell from no other: all samples go on from it, some judge moves.
+        run = self.converged(problem, self.starts(problem, 0, 1), monitor=self.monitor)
+        first = _unexplored(run)
+        if self.plan.judge is None or not problem.n_moves:
+            return first
+        reached = dict(zip(PARAMETERS, problem.parameters(run.variables), strict=True))
+        return self._on_all(problem, replace(self, given=reached)._records(part, 1), first)
 
-    def _on_all(self, problem, records) -> Explored:
+    def _records(self, problem, n_starts) -> Iterator[Explored]:
+        """What starts and moves lead to, the first start by EM alone, then ever better ones."""
+        if self.plan.judge is None:
+            return self._runs(problem, n_starts)
+        if "covariances" not in problem.fixed:
+            return self._walked(problem, n_starts)
+        return self._attempted(problem, n_starts)
+
+    def _on_all(self, problem, records, best: Explored | None = None) -> Explored:
         """The best of what EM makes, with all samples, of what was found with some.
 
         The first record is the first start, run by EM alone: no number of starts and no moves
-        then end higher than that.
+        then end higher than that; nor than what is known to be ``best``.
         """
         records = list(records)  # what the search takes is then free for all the samples
-        best = None
         for record, later in zip(records, [*records[1:], None], strict=True):
             if later and torch.equal(record.run.objective, later.run.objective):
                 continue
-            parameters = zip(PARAMETERS, problem.parameters(record.run.variables), strict=True)
-            start = problem.start_from(**dict(parameters))
+            start = at(problem, problem.parameters(record.run.variables))
             run = self.converged(problem, start, monitor=self.monitor)
             news = record._replace(run=run)
             if best is not None:
@@ -93,10 +102,10 @@ class Search:
         """Starts number ``first`` to ``first + n``, those of all tasks side by side."""
         seeds = np.random.RandomState(self.seed).randint(2**31 - 1, size=first + n)[first:]
         generators = [new_generator(seed) for seed in seeds]
-        if isinstance(problem, MixtureMissing):
-            found = self.starts(problem.without_holes(), first, n)
-            repeated: Any = problem.repeat(n)
-            return repeated.start_at(found)
+        if isinstance(problem, MixtureIncomplete):
+            return self._completed_starts(problem, first, n)
+        if "responsibilities" in self.given:
+            return joined([from_responsibilities(problem, self.given)] * n)
         if self._from_clusters(problem):
             return clustered(problem, generators, self.given)
         kind = self.plan.init_params
@@ -104,9 +113,18 @@ class Search:
             kind = "random" if "covariances" in problem.fixed else "matched"
         return joined([STARTS[kind](problem, g, self.given) for g in generators])
 
+    def _completed_starts(self, problem: MixtureIncomplete, first: int, n: int) -> Variables:
+        """Starts on estimates of samples with holes or noise."""
+        given = in_own_order(problem, self.given)
+        found = replace(self, given=given).starts(problem.completed(), first, n)
+        repeated: Any = problem.repeat(n)
+        return repeated.start_at(found, () if self._from_clusters(problem) else given)
+
     def _from_clusters(self, problem) -> bool:
         """Whether starts have already been through a few sweeps of EM."""
         known = problem.fixed.keys() | self.given.keys()
+        if "responsibilities" in known:
+            return False
         return self.plan.init_params in (None, "matched") and not (
             "covariances" in problem.fixed or "means" in known
         )

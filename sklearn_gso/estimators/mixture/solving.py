@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from ...problems import MixtureFreeEnergy, MixtureMissing
+from ...problems import MixtureFreeEnergy, MixtureMissing, MixtureNoisy
 from ...problems.mixture_likelihood import PARAMETERS
 from ...solvers import Answer
 from ...solvers.local_search import Explored
@@ -48,6 +48,7 @@ class Solved(NamedTuple):
     n_rounds: int
     n_gains: int
     thin: list[int]
+    kept: np.ndarray  # which components were not dropped
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class MixturePlan:
     tol: float
     n_init: int
     init_params: str | None  # None: "random" where covariances are known, else "matched"
+    drop_empty: bool = False
     judge: Any = None  # LearnedOptimizer, "random", or None: there are no moves
     max_rounds: int = 200  # of moves, from each start that moves go on from
     time_limit: float | None = None
@@ -77,7 +79,7 @@ class MixturePlan:
 
     def _bare_problem(self, tasks) -> MixtureFreeEnergy:
         """Without a prior."""
-        given = self._given(tasks)
+        given = self.given(tasks)
         points = _samples(tasks)
         units = to_tensor([variances(task) for task in tasks])
         weights = to_tensor([task.weights for task in tasks])
@@ -87,12 +89,20 @@ class MixturePlan:
             "sample_weight": weights,
             "reg_covar": self.reg_covar * units,
         }
+        if tasks[0].pinned is not None:
+            kind = self.covariance_type
+            pinned = [to_engine("covariances", t.pinned, kind, t.centre) for t in tasks]
+            options["pinned"] = to_tensor(pinned)
+        if tasks[0].noise is not None:
+            noise = to_tensor([task.noise for task in tasks])
+            completed, options["whole"] = complete(points, weights, units, noise)
+            return MixtureNoisy(points, noise, completed, self.n_components, **options)
         if not points.isnan().any():
             return MixtureFreeEnergy(points, self.n_components, **options)
-        completed, whole = complete(points, weights, units)
-        return MixtureMissing(points, completed, self.n_components, whole=whole, **options)
+        completed, options["whole"] = complete(points, weights, units)
+        return MixtureMissing(points, completed, self.n_components, **options)
 
-    def _given(self, tasks) -> dict[str, torch.Tensor]:
+    def given(self, tasks) -> dict[str, torch.Tensor]:
         kind = self.covariance_type
         return {
             name: to_tensor([to_engine(name, t.given[name], kind, t.centre) for t in tasks])
@@ -105,8 +115,8 @@ class MixturePlan:
         # How many steps there will be nobody knows: runs converge, moves begin new ones.
         with torch.no_grad(), progress.phase("solving", None, "step") as step:
             problem = self.problem(tasks)
-            search = Search(self, self._given(tasks), seed, limited(step, self.time_limit))
-            return self._solved(problem, tasks, search.best_known(problem))
+            search = Search(self, self.given(tasks), seed, limited(step, self.time_limit))
+            return self.solved(problem, tasks, search.best_known(problem))
 
     def __call__(self, tasks, seed, progress):
         solved = self.solve(tasks, seed, progress)
@@ -117,20 +127,16 @@ class MixturePlan:
         """EM from one start, sweep by sweep."""
         problem = self.problem([task])
         with torch.no_grad():
-            search = Search(self, self._given([task]), seed)
+            search = Search(self, self.given([task]), seed)
             run = search.converged(problem, search.starts(problem, 0, 1), trace=True)
         return Answer(problem, [run], torch.ones(1, 1, dtype=torch.float64))
 
-    def _solved(self, problem, tasks, explored: Explored) -> list[Solved]:
+    def solved(self, problem, tasks, explored: Explored) -> list[Solved]:
         """The mixtures in the coordinates of their data."""
         run, kind = explored.run, self.covariance_type
         counts = problem.responsibilities(run.variables) @ problem.sample_weight.mT
-        n_empty = (counts[..., 0] < _MIN_MASS).sum(1)
+        empty, whole = counts[..., 0] < _MIN_MASS, problem.pooled_covariance("full")
         likelihood = problem.penalty(run.variables) - run.objective
-        if isinstance(problem, MixtureMissing):
-            whole = problem.whole
-        else:
-            whole = problem.pooled_covariance("full")
         solved = []
         for t, task in enumerate(tasks):
             parameters = [
@@ -139,18 +145,37 @@ class MixturePlan:
                 else from_engine(name, run.variables[name][t].numpy(), kind, task.centre).copy()
                 for name in PARAMETERS
             ]
+            n_empty = empty.sum(1)
+            kept = np.ones(problem.n_components, bool)
+            if self.drop_empty:
+                kept, n_empty = ~empty[t].numpy(), 0 * n_empty
+                parameters = self._reduced(parameters, kept)
             about = (likelihood, run.objective, run.n_iter, run.converged, n_empty)
             numbers = [a[t].item() for a in (*about, explored.n_rounds, explored.n_gains)]
-            sound = _all_finite(parameters)
-            thin = thin_components(task, parameters[2], kind, whole[t, 0].numpy()) if sound else []
-            solved.append(Solved._make([*parameters, *numbers, thin]))
+            # Where there is noise a thin component is no sign of samples that coincide.
+            tells = _all_finite(parameters) and task.noise is None
+            thin = thin_components(task, parameters[2], kind, whole[t, 0].numpy()) if tells else []
+            if task.pinned is not None:  # what was given is no news
+                free = np.isnan(task.pinned[kept].reshape(kept.sum(), -1)[:, 0])
+                thin = [j for j in thin if free[j]]
+            solved.append(Solved._make([*parameters, *numbers, thin, kept]))
         return solved
+
+    def _reduced(self, parameters, kept) -> list:
+        """The parameters of some of the components."""
+        weights, means, covariances = parameters
+        if self.covariance_type != "tied":
+            covariances = covariances[kept]
+        return [weights[kept] / weights[kept].sum(), means[kept], covariances]
 
 
 def _samples(tasks) -> torch.Tensor:
     """Of tasks of equal shape, (T, G, D); of one task those that it holds, without a copy."""
     columns = [task.points.T for task in tasks]
-    return (torch.from_numpy(columns[0])[None] if len(tasks) == 1 else to_tensor(columns)).mT
+    if len(tasks) > 1:
+        return to_tensor(columns).mT
+    # Memory maps may be read-only.
+    return torch.from_numpy(np.require(columns[0], requirements="W"))[None].mT
 
 
 def _all_finite(arrays) -> bool:

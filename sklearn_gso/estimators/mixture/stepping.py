@@ -39,6 +39,8 @@ def check_known(tasks: list[Task]) -> None:
         raise ValueError("rule='step' has nothing to move: weights and means are fixed.")
     if any(np.isnan(task.points).any() for task in tasks):
         raise ValueError("rule='step' takes no NaN, as equation (15); rule='moves' does.")
+    if any(task.noise is not None for task in tasks):
+        raise ValueError("rule='step' takes no noise_covariance; rule='moves' does.")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class StepPlan(MixturePlan):
     def likelihood(self, tasks: list[Task]) -> MixtureLikelihood:
         """Equation (15) of tasks of equal shape, in units of each one's `units`."""
         check_known(tasks)
-        unit, given = units(tasks), self._given(tasks)
+        unit, given = units(tasks), self.given(tasks)
         fixed = {name: _scaled(name, given[name], 1 / unit) for name in tasks[0].held}
         return MixtureLikelihood(
             to_tensor([task.points for task in tasks]) / unit[:, None, None],
@@ -72,7 +74,7 @@ class StepPlan(MixturePlan):
             learned = self.learned.rules()
             rules = {name: learned[name] for name in many.moved_names}
         with torch.no_grad(), progress.phase("solving", self.max_iter, "step") as step:
-            start = Search(self, self._given(tasks), seed).starts(problem, 0, n)
+            start = Search(self, self.given(tasks), seed).starts(problem, 0, n)
             run = minimize(
                 many,
                 rules_for(many, rules),
@@ -89,7 +91,7 @@ class StepPlan(MixturePlan):
             run = run._replace(variables=end, objective=problem.objective(end))
             none = torch.zeros(len(tasks), dtype=torch.long)
             explored = Explored(run, none, none.clone(), none.to(torch.float64))
-            return self._solved(problem, tasks, explored)
+            return self.solved(problem, tasks, explored)
 
 
 def _scaled(name: str, value, unit: torch.Tensor) -> torch.Tensor:

@@ -257,3 +257,11 @@ def test_wide_tables_have_units_and_wide_images_have_one(rng):
     assert np.square((fitted.transform(X) / units - truth)[hidden]).mean() < 0.5
     images, _ = make_digits_tasks(1, fraction_hidden=0.6, random_state=0)
     assert gso.fit(images[0]).scaling_ == "matrix"
+
+
+def test_a_row_of_which_nothing_is_known():
+    """By itself, as beside others."""
+    X = np.random.RandomState(0).normal(size=(30, 4)) + 3
+    X[3] = np.nan
+    completer = GSOMatrixCompleter(random_state=0).fit(X)
+    np.testing.assert_allclose(completer.transform(X[3:4])[0], completer.transform(X)[3])

@@ -295,3 +295,14 @@ def test_frames_are_taken_as_completers_take_them(rng):
             estimator.fit(X.assign(c="x"))
         with pytest.raises(ValueError, match="Column 'd' of X holds dates"):
             estimator.fit(X.assign(d=pd.date_range("2020", periods=30)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_large_rows_may_lose_more_than_small_ones(seed):
+    """Covariances drawn to the features' own may then be below what lies between clusters."""
+    rng = np.random.RandomState(seed)
+    X = np.exp(rng.normal(size=(100, 1)) + 0.02 * rng.normal(size=(100, 7)))
+    rank = X[:, :1].argsort(0).argsort(0) / len(X)
+    X[rng.uniform(size=X.shape) < rank] = np.nan
+    mixture = gso().fit(X)
+    assert all(np.linalg.eigvalsh(covariance)[0] > 0 for covariance in mixture.covariances_)

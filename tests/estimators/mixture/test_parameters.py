@@ -15,8 +15,8 @@ from tests.estimators.mixture.mixtures import each_mixture, gso, identity
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_components": 0}, "n_components of .* must be an integer >= 1, got 0"),
-        ({"n_components": 2.5}, "n_components of .* must be an integer >= 1, got 2.5"),
+        ({"n_components": 0}, "n_components of .* must be an integer >= 1 or .*, got 0"),
+        ({"n_components": 2.5}, "n_components of .* must be an integer >= 1 or .*, got 2.5"),
         ({"n_init": 0}, "n_init of .* must be an integer >= 1"),
         ({"max_iter": 0}, "max_iter of .* must be an integer >= 1"),
         ({"tol": -1.0}, "tol of .* must be a number >= 0"),
@@ -29,7 +29,7 @@ from tests.estimators.mixture.mixtures import each_mixture, gso, identity
         ({"fixed": None}, "fixed of .* must be names among"),
         ({"fixed": [["means"]]}, "fixed of .* must be names among"),
         ({"covariance_type": ["full"]}, "covariance_type of .* must be one of"),
-        ({"init_params": np.zeros((3, 2))}, "init_params of .* must be None or one of"),
+        ({"init_params": np.zeros((3, 2))}, "init_params must give labels of shape"),
         ({"fixed": ("means",)}, "'means' is fixed, but means_init gives no value"),
         ({"fixed": ("weights",)}, "'weights' is fixed, but weights_init gives no value"),
         ({"fixed": ("covariances",)}, "'covariances' is fixed, but covariances or precisions_init"),

@@ -96,3 +96,41 @@ def test_what_has_no_way_is_said(mixture, X):
     collection = mixture(n_epochs=0) if mixture is gso else mixture()
     with pytest.raises(NotFittedError):
         collection.fit([X, X]).trajectory(X)
+
+
+def three_places(n=40):
+    """Unit Gaussians at corners of a triangle, and a place where nothing is."""
+    places, rng = np.array([[0.0, 0], [9, 0], [0, 9]]), np.random.RandomState(0)
+    return np.concatenate([rng.normal(c, size=(n, 2)) for c in places]), np.r_[places, [[1e4, 1e4]]]
+
+
+@each_mixture
+@pytest.mark.parametrize("kind", ["full", "tied", "spherical"])
+def test_what_was_given_of_fewer_components_is_where_it_begins(mixture, kind):
+    X, places = three_places()
+    weights = np.array([0.1, 0.2, 0.3, 0.4])
+    given = {"means_init": places, "weights_init": weights, "covariance_type": kind}
+    known = np.ones(4) if kind == "spherical" else np.eye(2)
+    known = np.tile(np.eye(2), (4, 1, 1)) if kind == "full" else known
+    dropped = mixture(4, covariances=known, fixed=("means",), drop_empty=True, **given).fit(X)
+    fewer = mixture("bic", **given).fit(X)
+    for fit in (dropped, fewer):
+        assert fit.n_components_ == 3
+        begun = fit.trajectory(X)[0]
+        which = np.square(begun[:, None] - places).sum(2).argmin(1)
+        assert len(set(which)) == 3
+        np.testing.assert_allclose(begun, places[which], atol=1e-9)
+        start = fit.trace(X).runs[0].trace.variables[0]["weights"][0, :, 0]
+        shares = np.exp(start.numpy()) / np.exp(start.numpy()).sum()
+        np.testing.assert_allclose(shares, weights[which] / weights[which].sum())
+        assert fit.trajectory(X, X[:3]).shape[1:] == (3, 2)
+    np.testing.assert_array_equal(dropped.means_, places[:3])
+
+
+def test_responsibilities_of_fewer_components_are_where_it_begins():
+    X, _ = three_places()
+    shares = np.eye(4)[np.repeat([0, 2, 3], 40)]
+    known = np.tile(np.eye(2), (4, 1, 1))
+    fit = em(4, init_params=shares, covariances=known, drop_empty=True).fit(X)
+    assert fit.n_components_ == 3
+    np.testing.assert_allclose(fit.trajectory(X)[0], X.reshape(3, 40, 2).mean(1), atol=1e-9)

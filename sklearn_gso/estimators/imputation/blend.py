@@ -1,0 +1,122 @@
+"""Several models of one table of numbers, weighted by what they tell of hidden entries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..completion import GSOMatrixCompleter
+from .parts import Factors, Means, Mixture, mixture_rows
+from .weighing import (
+    MAX_JUDGED,
+    equal_weights,
+    errors,
+    given_weights,
+    heldout_weights,
+    hidden_entries,
+    surprise_of,
+)
+
+# Names of the parts, beside "means", and "neighbours", which add to "factors".
+MODELS = ("factors", "mixture", "pooled")
+
+
+def made_parts(names, completer: GSOMatrixCompleter, array) -> dict:
+    """The means and the wanted parts that a table is large enough for, by name."""
+    parts: dict = {"means": Means()}
+    if "factors" in names:
+        parts["factors"] = Factors(completer, "neighbours" in names)
+    if mixture_rows(array):
+        # Covariances of their own, and such as are drawn to a common one.
+        priors = {"mixture": 1.0, "pooled": "pooled"}
+        parts |= {name: Mixture(priors[name]) for name in names if name in priors}
+    return parts
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Fitted parts, by name, what each of them weighs, and by how much they are too sure."""
+
+    parts: dict
+    weights: dict
+    surprise: float
+
+    @classmethod
+    def fit(cls, array, make, weighing, seed) -> "Blend":
+        """Judge the parts on hidden entries, then fit them to all.
+
+        Parameters
+        ----------
+        array : ndarray of shape (n, q)
+        make : callable
+            Makes the parts for a table.
+        weighing : {"heldout", "equal"} or mapping
+            Numbers by the names of parts.
+        seed : int
+        """
+        parts, surprise = make(array), 1.0
+        if isinstance(weighing, Mapping):
+            weights = given_weights(weighing, list(parts))
+        elif weighing == "equal" or len(parts) == 1:
+            weights = equal_weights(len(parts))
+        else:
+            weights, surprise = _judged(array, make, seed)
+        named = {name: float(w) for name, w in zip(parts, weights, strict=True)}
+        used = {name: part.fit(array, seed) for name, part in parts.items() if named[name] > 0}
+        return cls(used, named, surprise)
+
+    @property
+    def learned_optimizer(self):
+        """Of the factor model, if there is one."""
+        factors = self.parts.get("factors")
+        return factors and factors.completer.learned_optimizer_
+
+    def expected(self, array) -> np.ndarray:
+        """The table with the weighted mean of the parts' estimates in place of NaN."""
+        total = sum(self.weights[name] * part.expected(array) for name, part in self.parts.items())
+        return np.where(np.isnan(array), total, array)
+
+    def deviations(self, array) -> np.ndarray:
+        """Standard deviations of what is missing: of the mixture of what the parts say."""
+        mean, total = self.expected(array), 0.0
+        for name, part in self.parts.items():
+            own = np.square(part.deviations(array)) + np.square(part.expected(array) - mean)
+            total = total + self.weights[name] * own
+        return self.surprise * np.sqrt(total)
+
+    def drawn(self, array, n_samples, seed) -> np.ndarray:
+        """Draws of what is missing, (n_samples, n, q).
+
+        About the blend's estimates, with its deviations; entries of a row go together as the
+        heaviest mixture draws them, if there is one.
+        """
+        mixtures = [name for name, part in self.parts.items() if isinstance(part, Mixture)]
+        if mixtures:
+            part = self.parts[max(mixtures, key=self.weights.__getitem__)]
+            scale, centre = part.deviations(array), part.expected(array)
+            draws = part.drawn(array, n_samples, seed) - centre
+            draws = draws / np.where(scale > 0, scale, 1.0)
+        else:
+            draws = np.random.RandomState(seed).normal(size=(n_samples, *array.shape))
+        return np.where(
+            np.isnan(array), self.expected(array) + self.deviations(array) * draws, array
+        )
+
+
+def _judged(array, make, seed) -> tuple[np.ndarray, float]:
+    """Weights, and surprise, by entries that are hidden from all parts.
+
+    Of some rows, where there are many.
+    """
+    if len(array) > MAX_JUDGED:
+        array = array[np.random.RandomState(seed).choice(len(array), MAX_JUDGED, replace=False)]
+        array = array[:, ~np.isnan(array).all(0)]
+    hidden = hidden_entries(array, seed)
+    rest = np.where(hidden, np.nan, array)
+    parts = {name: part.fit(rest, seed) for name, part in make(array).items()}
+    estimates = [part.expected(rest) for part in parts.values()]
+    weights = heldout_weights(np.array([errors(array, one, hidden) for one in estimates]))
+    named = dict(zip(parts, weights, strict=True))
+    blend = Blend({name: part for name, part in parts.items() if named[name] > 0}, named, 1.0)
+    error = (blend.expected(rest) - array)[hidden]
+    return weights, surprise_of(error, blend.deviations(rest)[hidden])

@@ -1,0 +1,153 @@
+"""Tables with missing entries: what comes in, and what goes out, names and indicators."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import OneToOneFeatureMixin
+from sklearn.impute import MissingIndicator
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..completion.imputing import Imputing
+from ..tasks import as_tasks, unmask
+from .blend import Blend
+from .columns import Column, nulls, read_columns, starts, to_numbers
+from .containers import appended, filled_array, filled_frame, is_frame, without_value
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit on one table keeps."""
+
+    blend: Blend
+    columns: list[Column]
+    kept: np.ndarray  # numbers of the columns that come out
+    known: np.ndarray  # flags of the columns of numbers that had an observed entry
+
+    def whole(self, numbers) -> np.ndarray:
+        """Numbers (n, q) of the known columns with 0 in the others."""
+        whole = np.zeros((len(numbers), len(self.known)))
+        whole[:, self.known] = numbers
+        return whole
+
+    def decoded(self, numbers) -> list[np.ndarray]:
+        """Values of every column, from numbers (n, q) of the known ones; of others 0 or null."""
+        whole, first = self.whole(numbers), starts(self.columns)
+        parts = [whole[:, first[j] : first[j + 1]] for j in range(len(self.columns))]
+        return [c.from_numbers(part) for c, part in zip(self.columns, parts, strict=True)]
+
+
+class Tables(Imputing):
+    """The part of an imputer of tables that reads and writes them."""
+
+    accepts = {name: kind for name, kind in Imputing.accepts.items() if name != "copy"}
+    missing_values: Any
+    handle_unknown: str
+    indicator_: MissingIndicator | None
+    _fitted: Any
+
+    # What comes in ------------------------------------------------------------------------
+
+    def _read(self, X, reset):
+        """A frame as it is, anything else as an array; what is missing is null."""
+        if not reset and as_tasks(X) is not None:
+            raise ValueError("Fitted on one table: transform takes one table, not a collection.")
+        return self._checked(X, lambda X, **checks: validate_data(self, X, reset=reset, **checks))
+
+    def _checked(self, X, check=check_array):
+        X = unmask(X)
+        if sparse.issparse(X):
+            raise TypeError(
+                "Sparse data was passed, but dense data is required: GSOMatrixCompleter takes "
+                "sparse matrices."
+            )
+        if not is_frame(X):
+            X = check(X, dtype=None, ensure_all_finite="allow-nan")
+        elif not all(X.shape):
+            raise ValueError(f"Found a table of shape {X.shape}: it has no rows or no columns.")
+        elif check is not check_array:
+            check(X, skip_check_array=True)
+        return without_value(X, self.missing_values)
+
+    def _indicator_of(self, table):
+        """Of the columns that had missing entries in a fit."""
+        if not self.add_indicator:
+            return None
+        values = read_columns(table)[1]
+        return MissingIndicator(error_on_new=False).fit(_holes(values))
+
+    def _numbers(self, X):
+        """A table, and the known columns of numbers that it is for the models."""
+        table, fitted = self._read(X, reset=False), self._fitted
+        array = to_numbers(fitted.columns, table, self.handle_unknown == "error")
+        return table, array[:, fitted.known]
+
+    # What goes out ------------------------------------------------------------------------
+
+    def _completed(self, X, table, numbers):
+        """A table with estimates, numbers of the known columns, in place of what is missing."""
+        return self._packed(X, table, self._fitted.decoded(self._within(numbers)))
+
+    def _deviations(self, table, numbers, deviations) -> np.ndarray:
+        """Of the columns that come out; of a category how likely another one is."""
+        fitted, values = self._fitted, read_columns(table)[1]
+        numbers, deviations = fitted.whole(numbers), fitted.whole(deviations)
+        first, result = starts(fitted.columns), []
+        for j in fitted.kept:
+            own = slice(first[j], first[j + 1])
+            doubt = fitted.columns[j].doubt(numbers[:, own], deviations[:, own])
+            result.append(np.where(nulls(values[j]), doubt, 0.0))
+        return np.column_stack(result)
+
+    def _within(self, numbers):
+        """Estimates of the known columns within the bounds, which are of columns of numbers."""
+        columns, known = self._fitted.columns, self._fitted.known
+        is_number = [column.categories is None for column in columns]
+        widths = np.diff(starts(columns))
+        low, high = (
+            np.repeat(np.where(is_number, bound, free), widths)[known]
+            for bound, free in zip(self._bounds(len(columns)), (-np.inf, np.inf), strict=True)
+        )
+        return np.clip(numbers, low, high)
+
+    def _packed(self, X, table, estimates):
+        """A completed table, with indicators, in the container of X."""
+        chosen, values = self._fitted.kept, read_columns(table)[1]
+        columns = [self._fitted.columns[j] for j in chosen]
+        estimates = [estimates[j] for j in chosen]
+        flags = None if self.indicator_ is None else self.indicator_.transform(_holes(values))
+        set_output = getattr(self, "_sklearn_output_config", {})
+        if is_frame(X) and set_output.get("transform") != "default":
+            frame = filled_frame(table, chosen, columns, estimates)
+            names = self.get_feature_names_out()[len(chosen) :]
+            return frame if flags is None else appended(frame, names, flags)
+        dtype: Any = object
+        if all(column.categories is None for column in columns):
+            dtype = np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
+        array = filled_array([values[j] for j in chosen], estimates, dtype)
+        return array if flags is None else np.hstack([array, flags.astype(dtype)])
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+
+        Returns
+        -------
+        feature_names_out : ndarray of str objects
+        """
+        check_is_fitted(self, "n_features_in_")
+        names = OneToOneFeatureMixin.get_feature_names_out(self, input_features)
+        kept = names[self._fitted.kept]
+        if self.indicator_ is None:
+            return kept
+        return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
+
+
+def _holes(values) -> np.ndarray:
+    """NaN where columns of values are null, 0 elsewhere, (n, q)."""
+    return np.where(np.column_stack([nulls(column) for column in values]), np.nan, 0.0)
