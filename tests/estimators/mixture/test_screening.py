@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.mixture import GaussianMixture
 
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.estimators.mixture import screening
-from sklearn_gso.problems import MixtureFreeEnergy
-from tests.estimators.mixture.mixtures import each_mixture, em, gso
+from sklearn_gso.problems import MixtureFreeEnergy, MixtureMissing, MixtureNoisy
+from tests.estimators.mixture.mixtures import assert_same_fit, each_mixture, em, gso
 
 
 @pytest.fixture
@@ -80,3 +81,67 @@ def test_neither_order_nor_repetition_of_samples_matters(few_are_enough):
     weighted = em(5).fit(X, sample_weight=weights)
     repeated = em(5).fit(np.random.RandomState(1).permutation(X.repeat(weights, axis=0)))
     np.testing.assert_allclose(repeated.means_, weighted.means_, atol=1e-6)
+
+
+def test_samples_with_holes_or_noise_are_all_taken(few_are_enough):
+    samples = torch.randn(1, 400, 2, dtype=torch.float64)
+    noisy = MixtureNoisy(samples, torch.ones(1, 1, 2, dtype=torch.float64), samples, 2)
+    holes = MixtureMissing(samples.where(samples < 2, torch.nan), samples, 2)
+    for problem in (noisy, holes):
+        assert screening.screened(problem) is problem
+
+
+@pytest.mark.parametrize("by", ["means", "responsibilities"])
+def test_from_a_given_start_all_samples_go_on(few_are_enough, by):
+    """Sweep for sweep as in scikit-learn, which knows no screening."""
+    X, _ = overlapping(3)
+    options = {"max_iter": 3, "tol": 0, "reg_covar": 0}
+    first = GaussianMixture(5, random_state=0, **{**options, "max_iter": 1}).fit(X)
+    start = {"weights_init": first.weights_, "means_init": first.means_}
+    start["precisions_init"] = first.precisions_
+    theirs = GaussianMixture(5, **options, **start).fit(X)
+    if by == "responsibilities":
+        # The M-step after the E-step at the start is already made.
+        start, options["max_iter"] = {"init_params": first.predict_proba(X)}, 2
+    assert_same_fit(em(5, **options, **start).fit(X), theirs, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_moves_from_a_given_start_never_end_higher(few_are_enough, known):
+    X, covariances = overlapping(4)
+    labels = np.arange(len(X)) % 5
+    options = {"covariances": covariances if known else None, "init_params": labels}
+    options |= {"covariance_prior": 1.0, "tol": 1e-4}
+    alone, moved = em(5, **options).fit(X), gso(5, **options).fit(X)
+    assert moved.objective_ <= alone.objective_ + 1e-12
+    assert moved.n_gains_ > 0
+
+
+@each_mixture
+def test_held_covariances_stay_held(few_are_enough, mixture):
+    X, covariances = overlapping(5)
+    given = [covariances[0], None, covariances[2], None, None]
+    one = mixture(5, covariances=given, tol=1e-7, max_iter=2000, covariance_prior=1.0).fit(X)
+    np.testing.assert_array_equal(one.covariances_[[0, 2]], covariances[[0, 2]])
+    again = em(5, covariances=given, covariance_prior=1.0, weights_init=one.weights_)
+    again.set_params(means_init=one.means_).fit(X)
+    assert one.objective_ <= again.objective_ + 1e-5
+
+
+@each_mixture
+@pytest.mark.parametrize("given", ["nothing", "one", "all"])
+def test_the_number_of_components_is_chosen_by_all_samples(few_are_enough, mixture, given):
+    rng = np.random.RandomState(0)
+    centres = np.array([[0, 0], [9, 0], [0, 9]])
+    X = np.concatenate([rng.normal(centre, size=(200, 2)) for centre in centres])
+    covariances = {
+        "nothing": None,
+        "one": [np.eye(2), *[None] * 4],
+        "all": np.stack([np.eye(2)] * 5),
+    }[given]
+    found = mixture(range(2, 6), covariances=covariances).fit(X)
+    assert found.n_components_ == 3
+    if given == "nothing":
+        assert found.criterion_values_[3] == pytest.approx(found.bic(X))
+    share = found.predict_proba(X)
+    np.testing.assert_allclose(found.means_, (share.T @ X) / share.sum(0)[:, None], atol=0.02)
