@@ -4,7 +4,6 @@ A covariance block is ``(T, K, D, D)`` for "full", ``(T, 1, D, D)`` for "tied",
 ``(T, K, D)`` for "diag" and ``(T, K, 1)`` for "spherical".
 """
 
-import copy
 import math
 from typing import NamedTuple
 
@@ -12,10 +11,8 @@ import torch
 from torch import Tensor
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
-# Share of a sum of squares below which a difference of such sums is not trusted.
-_MIN_SHARE = 1e-7
-# Share of a mean square above which regularisation makes up for lost digits.
-_ENOUGH = 1e-8
+# Doubles that are made of samples at once: they stay in cache.
+_PART = 1 << 17
 
 
 def is_matrix(covariances: Tensor) -> bool:
@@ -75,16 +72,46 @@ def multiply(factor: Tensor, points: Tensor) -> Tensor:
     return factor @ points
 
 
+def in_parts(n_samples: int, n_each: int) -> list[slice]:
+    """Slices of the samples, each of which makes ``n_each`` doubles, that stay in cache."""
+    step = max(1, _PART // max(1, n_each))
+    return [slice(i, min(i + step, n_samples)) for i in range(0, n_samples, step)]
+
+
 def squared_distances(points: Tensor, means: Tensor, whitener: Tensor) -> Tensor:
     """Squared Mahalanobis distances (T, K, G) of points (T, D, G) from means (T, K, D)."""
-    deviation = multiply(whitener, points[:, None]) - multiply(whitener, means[..., None])
-    return deviation.square().sum(2)
+    centres, result = multiply(whitener, means[..., None]), []
+    for part in in_parts(points.shape[2], centres.numel()):
+        deviation = multiply(whitener, points[:, None, :, part]) - centres
+        result.append(deviation.square().sum(2))
+    return torch.cat(result, dim=2) if len(result) > 1 else result[0]
 
 
 def scatters(points: Tensor, means: Tensor, weights: Tensor) -> Tensor:
     """Weighted second moments (T, K, D, D) of points about means; weights (T, K, G)."""
-    deviation = points[:, None] - means[..., None]
-    return (weights[:, :, None] * deviation) @ deviation.mT
+
+    def of(deviation, weight):
+        return (weight[:, :, None] * deviation) @ deviation.mT
+
+    return _summed(of, points, means, weights)
+
+
+def _squares(points, means, weights) -> Tensor:
+    """Their diagonals alone, (T, K, D)."""
+
+    def of(deviation, weight):
+        return (deviation.square() @ weight[..., None])[..., 0]
+
+    return _summed(of, points, means, weights)
+
+
+def _summed(of, points, means, weights) -> Tensor:
+    """The sum of a function of deviations (T, K, D, part) and weights (T, K, part)."""
+    first, *others = in_parts(points.shape[2], max(means.numel(), weights[..., 0].numel()))
+    total = of(points[:, None, :, first] - means[..., None], weights[..., first])
+    for part in others:
+        total += of(points[:, None, :, part] - means[..., None], weights[..., part])
+    return total
 
 
 class CovariancePrior(NamedTuple):
@@ -131,12 +158,11 @@ def fit_covariances(kind, points, means, weights, reg_covar, counts, prior=None)
     added to the diagonals where there is no prior.
     """
     if kind in ("full", "tied"):
-        return _averaged(kind, scatters(points, means, weights), reg_covar, counts, prior)
-    squares = (points[:, None] - means[..., None]).square() @ weights[..., None]
-    return _averaged(kind, squares[..., 0], reg_covar, counts, prior)
+        return averaged(kind, scatters(points, means, weights), reg_covar, counts, prior)
+    return averaged(kind, _squares(points, means, weights), reg_covar, counts, prior)
 
 
-def _averaged(kind, sums, reg_covar, counts, prior) -> Tensor:
+def averaged(kind, sums, reg_covar, counts, prior) -> Tensor:
     """Covariances of one type from sums of squares, or of outer products, and counts."""
     if kind == "tied":
         sums, counts = sums.sum(1, keepdim=True), counts.sum(1, keepdim=True)
@@ -144,11 +170,11 @@ def _averaged(kind, sums, reg_covar, counts, prior) -> Tensor:
     if prior is not None:
         average = (sums + prior.weight * prior.scale) / (counts + prior.weight)
     else:
-        average = sums / counts + _on_diagonal(reg_covar, sums)
+        average = sums / counts + on_diagonal(reg_covar, sums)
     return average.mean(2, keepdim=True) if kind == "spherical" else average
 
 
-def _on_diagonal(values, like: Tensor) -> Tensor:
+def on_diagonal(values, like: Tensor) -> Tensor:
     """A number, or (T, D), as variances or as diagonal matrices."""
     values = torch.as_tensor(values, dtype=like.dtype).expand(len(like), like.shape[2])[:, None]
     return torch.diag_embed(values) if is_matrix(like) else values
@@ -157,113 +183,3 @@ def _on_diagonal(values, like: Tensor) -> Tensor:
 def log_normaliser(log_det: Tensor, n_features: int) -> Tensor:
     """Logarithm of the Gaussian density at its centre, equation (14)."""
     return -0.5 * (n_features * math.log(2 * math.pi) + log_det)
-
-
-class Monomials:
-    """Products of features, features and 1 of every sample: what quadratics are linear in.
-
-    Differences of large sums lose digits that squares of differences keep, so each method
-    says when: `rounding` before a density, None instead of covariances.
-
-    Parameters
-    ----------
-    points : Tensor of shape (T, D, G)
-    products : bool
-        Of every pair of features; else squares alone, for axis-parallel Gaussians.
-    """
-
-    def __init__(self, points: Tensor, products: bool):
-        d, self.products = points.shape[1], products
-        first, second = torch.triu_indices(d, d) if products else torch.arange(d).expand(2, -1)
-        ones = torch.ones_like(points[:, :1])
-        pairs = points[:, first] * points[:, second]
-        self.values = torch.cat([pairs, points, ones], dim=1)
-        self.largest = points.square().amax(2)[:, None]
-        self.n_features, self.n_pairs = d, len(first)
-        # Where a pair stands in a flat matrix, what it counts in a form, and the reverse.
-        self.place = first * d + second
-        self.factor = torch.where(first == second, -0.5, -1.0).to(points.dtype)
-        self.number = torch.empty(d * d, dtype=torch.long)
-        self.number[second * d + first] = self.number[self.place] = torch.arange(len(first))
-        self.identity = torch.eye(d, dtype=points.dtype)
-
-    def take(self, index) -> "Monomials":
-        other = copy.copy(self)
-        other.values, other.largest = of_tasks(self.values, index), self.largest[index]
-        return other
-
-    def rounding(self, precision: Tensor) -> Tensor:
-        """Size of the largest terms of a squared distance, whose rounding it inherits."""
-        diagonal = precision.diagonal(dim1=2, dim2=3) if is_matrix(precision) else precision
-        return (diagonal * self.largest).sum(2).max()
-
-    def log_density(self, offset, means, precision) -> Tensor:
-        """``offset - (x - μ)ᵀ P (x - μ) / 2`` of all samples, (T, K, G); offset is (T, K, 1)."""
-        pulled = multiply(precision, means[..., None])[..., 0]
-        if is_matrix(precision):
-            quadratic = self.factor * precision.flatten(2).index_select(2, self.place)
-        else:
-            quadratic = -0.5 * precision
-        quadratic = quadratic.expand(-1, -1, self.n_pairs)
-        offset = offset - 0.5 * (pulled * means).sum(2, keepdim=True)
-        if quadratic.shape[1] == 1:  # of all components the same
-            shared = times(quadratic, self.values[:, : self.n_pairs])
-            linear = self.values[:, self.n_pairs :]
-            return times(torch.cat([pulled, offset], dim=2), linear).add_(shared)
-        return times(torch.cat([quadratic, pulled, offset], dim=2), self.values)
-
-    def moments(self, weights: Tensor, tied: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighted sums (T, K) of 1, (T, K, D) of the features, (T, K, pairs) of products.
-
-        The products of all components together, (T, 1, pairs), where they share a covariance.
-        """
-        if tied:
-            sums = times(weights, self.values[:, self.n_pairs :].mT)
-            pairs = times(weights.sum(1, keepdim=True), self.values[:, : self.n_pairs].mT)
-            return sums[..., -1], sums[..., :-1], pairs
-        sums = times(weights, self.values.mT)
-        return sums[..., -1], sums[..., self.n_pairs : -1], sums[..., : self.n_pairs]
-
-    def keeps_digits(self, prior: CovariancePrior) -> bool:
-        """Whether what a prior adds exceeds, in every direction, what any sums lose."""
-        if not self.products:
-            return False
-        added = prior.weight * prior.scale
-        most = self.values.shape[2] * self.largest  # the weights are 1 on average
-        scale = most.clamp(min=torch.finfo(most.dtype).tiny).rsqrt()
-        share = torch.linalg.eigvalsh(added * scale[..., None] * scale[..., None, :])[..., 0]
-        return bool((share > _MIN_SHARE).all())
-
-    def _has_lost_digits(self, scatter, raw, counts, reg_covar, prior) -> bool:
-        """Whether some direction keeps too small a share of its sum of squares."""
-        whole = raw.diagonal(dim1=2, dim2=3)
-        if prior is not None:
-            if prior.keeps_digits:
-                return False
-            scatter = scatter + prior.weight * prior.scale
-        elif (_on_diagonal(reg_covar, whole) >= _ENOUGH * whole / counts[..., None]).all():
-            return False  # what is lost is lost in what is added
-        scale = whole.clamp(min=torch.finfo(whole.dtype).tiny).rsqrt()
-        correlation = scatter * scale[..., None] * scale[..., None, :]
-        failed = torch.linalg.cholesky_ex(correlation - _MIN_SHARE * self.identity).info
-        return bool((failed != 0).any())
-
-    def covariances(self, kind, means, moments, reg_covar, counts, prior=None) -> Tensor | None:
-        """As `fit_covariances`; None where differences of large sums would lose digits."""
-        total, sums, products = moments
-        drift = sums - total[..., None] * means
-        if self.products:
-            raw = products.index_select(2, self.number).unflatten(2, (self.n_features, -1))
-            if kind == "tied":
-                raw, counts = raw.sum(1, keepdim=True), counts.sum(1, keepdim=True)
-                scatter = raw - (means.mT @ sums + drift.mT @ means)[:, None]
-            else:
-                scatter = raw - means[..., None] * sums[..., None, :]
-                scatter -= drift[..., None] * means[..., None, :]
-            if self._has_lost_digits(scatter, raw, counts, reg_covar, prior):
-                return None
-        else:
-            scatter = products - means * sums - drift * means
-            if not (scatter >= _MIN_SHARE * products).all():
-                return None
-        return _averaged(kind, scatter, reg_covar, counts, prior)

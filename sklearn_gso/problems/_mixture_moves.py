@@ -13,7 +13,15 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ._gaussians import as_matrices, log_normaliser, multiply, precisions, scatters, whiteners
+from ._gaussians import (
+    as_matrices,
+    log_normaliser,
+    multiply,
+    precisions,
+    scatters,
+    squared_distances,
+    whiteners,
+)
 
 # Given parameters by which components and clusters can be told apart.
 TELLING = frozenset({"weights", "covariances"})
@@ -45,7 +53,7 @@ def move_components(problem, variables, move: Tensor, generator) -> dict:
 
     A component that goes elsewhere takes half of the other's weight, and its covariance
     where covariances are variable. Where it goes is drawn from the other's samples, the
-    badly explained ones more often.
+    badly explained ones more often; where covariances are estimated, half of the way there.
     """
     first, second, exchange = (x[move] for x in problem.moves)
     task = torch.arange(problem.n_tasks)
@@ -54,6 +62,10 @@ def move_components(problem, variables, move: Tensor, generator) -> dict:
     changes = exchange[:, None]
     own, other = means[task, first], means[task, second]
     samples = _distant_samples(problem, variables, second, generator)
+    if "covariances" not in problem.fixed:
+        # In many dimensions samples are farther from each other than from their centre: a
+        # component that sits on one would be left alone with it.
+        samples = (samples + other) / 2
     means[task, first] = torch.where(changes, other, samples)
     means[task, second] = torch.where(changes, own, other)
     own, other = log_weights[task, first], log_weights[task, second]
@@ -143,17 +155,27 @@ def component_features(problem, variables) -> Tensor:
             (fourth + 1e-3).log() / 2,
             misplaced,
             (deletion + 1e-6).log() / 4,
-            _elongation(problem, variables, mean),
+            _elongation(problem, variables),
         ],
         dim=2,
     )
 
 
-def _elongation(problem, variables, mean) -> Tensor:
+def _scatter(problem, variables) -> Tensor:
+    """The mean outer product of each component's samples about its centre, (T, K, D, D)."""
+    _, means, _ = problem.parameters(variables)
+
+    def compute():
+        shares = problem.sample_weight * problem.responsibilities(variables)
+        return scatters(problem.points, means, shares / (shares.sum(2, keepdim=True) + 1e-9))
+
+    return problem.remember("scatter", (means, variables["responsibilities"]), compute)
+
+
+def _elongation(problem, variables) -> Tensor:
     """Logarithm of the largest eigenvalue of each local scatter in its own metric."""
     whitener, _ = problem.metric(variables)
-    _, means, _ = problem.parameters(variables)
-    half = multiply(whitener, scatters(problem.points, means, mean))
+    half = multiply(whitener, _scatter(problem, variables))
     local = multiply(whitener, half.mT)
     identity = 1e-9 * torch.eye(problem.n_features, dtype=local.dtype)
     return (torch.linalg.eigvalsh(local + identity)[..., -1] + 1e-3).log()
@@ -168,14 +190,12 @@ def pair_features(problem, variables) -> Tensor:
     overlap = (shares @ values.mT) / counts[..., None]
     _, means, _ = problem.parameters(variables)
     whitener, log_det = problem.metric(variables)
-    scatter = scatters(problem.points, means, shares / counts[..., None])
+    scatter = _scatter(problem, variables)
     precision = as_matrices(precisions(whitener), d).expand(-1, k, -1, -1).flatten(2)
     # [j, k]: how badly j's covariance describes k's scatter, beside k's own.
     code = precision @ scatter.flatten(2).mT + log_det.expand(-1, k)[..., None]
     misfit = (code - code.diagonal(dim1=1, dim2=2)[:, None]) / d
-    deviation = means[:, None] - means[:, :, None]
-    outer = deviation[..., :, None] * deviation[..., None, :]
-    distance = (precision[:, :, None] * outer.flatten(3)).sum(3) / d
+    distance = squared_distances(means.mT, means, whitener) / d
     return torch.stack(
         [torch.asinh(misfit), (distance + 1e-3).log() / 2, (overlap + 1e-6).log() / 4], dim=3
     )

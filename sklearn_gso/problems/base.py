@@ -296,6 +296,11 @@ class Problem(ABC):
             memory[what] = (tensors, state, result, _versions(result))
         return result
 
+    def forget(self, *what: str):
+        """Drop results that would take memory beside others that come."""
+        for name in what:
+            self.__dict__.get("_memory", {}).pop(name, None)
+
 
 def _versions(tree) -> list[int]:
     """How often each tensor has been changed in place."""

@@ -51,12 +51,15 @@ class MixtureFreeEnergy(MixtureLikelihood):
         """The E-step: logits of the responsibilities and log-likelihoods (T, 1, G)."""
 
         def compute():
+            self.forget("values", "moments")  # of an earlier E-step
             joint = self.log_joint(variables)
             peak = joint.amax(1, keepdim=True)
             scaled = (joint - peak).exp_()
             total = scaled.sum(1, keepdim=True)
-            self.remember("values", (joint,), lambda: scaled / total)
-            return joint, peak + total.log()
+            log_likelihood = peak + total.log()
+            divide = torch.div if scaled.requires_grad else Tensor.div_
+            self.remember("values", (joint,), lambda: divide(scaled, total))
+            return joint, log_likelihood
 
         return self.remember("expect", self.parameters(variables), compute)
 

@@ -4,7 +4,7 @@ from abc import abstractmethod
 
 import torch
 
-from ._gaussians import _averaged
+from ._gaussians import averaged
 from ._holes import Gaussians
 from .mixture_free_energy import MixtureFreeEnergy
 
@@ -49,7 +49,7 @@ class MixtureIncomplete(MixtureFreeEnergy):
             return super().pooled_covariance(kind, reg_covar)
         one = self.whole.new_ones(self.n_tasks, 1)
         square = self.whole if kind in ("full", "tied") else self.whole.diagonal(dim1=2, dim2=3)
-        return _averaged(kind, square, reg_covar, one, None)
+        return averaged(kind, square, reg_covar, one, None)
 
     def take(self, index):
         other = super().take(index)

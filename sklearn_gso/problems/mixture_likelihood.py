@@ -5,7 +5,6 @@ from torch import Tensor
 
 from ._gaussians import (
     COVARIANCE_TYPES,
-    Monomials,
     fit_covariances,
     log_normaliser,
     multiply,
@@ -14,6 +13,7 @@ from ._gaussians import (
     squared_distances,
     whiteners,
 )
+from ._monomials import Monomials
 from .base import Problem
 
 PARAMETERS = ("weights", "means", "covariances")
@@ -21,7 +21,7 @@ PARAMETERS = ("weights", "means", "covariances")
 # Squared distances are expanded into one matrix product while rounding, of this size
 # times 1e-16, does not matter.
 _MAX_EXPANDED = 1e8
-# With more features their products take more memory than they save time.
+# With more features their products take more time than they save.
 _MAX_FEATURES_OF_MONOMIALS = 20
 
 
@@ -92,8 +92,10 @@ class MixtureLikelihood(Problem):
             self.prior = None  # nothing is estimated
             self._metric = whiteners(self.fixed["covariances"], self.n_features)
             self._expansion = self._expand(*self._metric) if self._is_complete else None
-        elif self._is_complete and self.n_features <= _MAX_FEATURES_OF_MONOMIALS:
-            self._monomials = Monomials(self.points, self.covariance_type in ("full", "tied"))
+        elif self._is_complete:
+            products = self.covariance_type in ("full", "tied")
+            if not products or self.n_features <= _MAX_FEATURES_OF_MONOMIALS:
+                self._monomials = Monomials(self.points, products)
 
     def _expand(self, whitener, log_det):
         """What of ``log N(x | μ, Σ)`` does not depend on μ, the precisions, and points with a 1."""
@@ -244,6 +246,17 @@ class MixtureLikelihood(Problem):
         kind = covariance_type or self.covariance_type
         pinned = None if "covariances" in fixed else self.pinned
         return self._changed(fixed=dict(fixed), covariance_type=kind, pinned=pinned)
+
+    def drawn(self, n_samples, generator):
+        """The problem of samples that are drawn by their weights, and have weight 1 each.
+
+        One from each of ``n_samples`` stretches of equal weight, in the order of the samples.
+        """
+        share = torch.rand(self.n_tasks, n_samples, generator=generator, dtype=self.points.dtype)
+        share = (torch.arange(n_samples) + share) / n_samples
+        total = self.sample_weight[:, 0].cumsum(1)
+        chosen = torch.searchsorted(total, share * total[:, -1:]).clamp(max=self.n_samples - 1)
+        return self.with_values(self.points.take_along_dim(chosen[:, None], 2).mT)
 
     def with_values(self, values):
         """The same mixture of other samples, (T, G', D), of weight 1."""

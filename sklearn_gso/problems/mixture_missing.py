@@ -2,7 +2,7 @@
 
 import torch
 
-from ._gaussians import _averaged
+from ._gaussians import averaged
 from ._holes import Gaussians, Holes
 from .mixture_free_energy import _MIN_COUNT
 from .mixture_incomplete import MixtureIncomplete
@@ -93,7 +93,7 @@ class MixtureMissing(MixtureIncomplete):
             return gaussians.means + sums / counts[..., None]
         parts = self.conditionals(gaussians), self.deviations(gaussians)
         squares = self.holes.squares(shares, gaussians, *parts)
-        fitted = _averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
+        fitted = averaged(self.covariance_type, squares, self.reg_covar, counts, self.prior)
         return self.with_pinned(fitted)
 
     def expectation(self, variables):

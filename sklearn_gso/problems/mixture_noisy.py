@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ._gaussians import _averaged, as_matrices, is_matrix, multiply
+from ._gaussians import as_matrices, averaged, is_matrix, multiply
 from ._noise import Noise
 from .mixture_free_energy import _MIN_COUNT
 from .mixture_incomplete import MixtureIncomplete
@@ -116,7 +116,7 @@ class MixtureNoisy(MixtureIncomplete):
         if name == "means":
             return self._best_means(variables, information, sums, counts)
         squares = self._expected_squares(variables, squares - information, counts)
-        fitted = _averaged(self.covariance_type, squares, 0.0, counts, self.prior)
+        fitted = averaged(self.covariance_type, squares, 0.0, counts, self.prior)
         return self.with_pinned(self._bounded(fitted))
 
     def _sums(self, variables, shares) -> list[Tensor]:
@@ -145,7 +145,7 @@ class MixtureNoisy(MixtureIncomplete):
         return torch.linalg.cholesky(as_matrices(covariances, self.n_features))
 
     def _expected_squares(self, variables, surplus, counts) -> Tensor:
-        """Of deviations of the noise-free values, weighted and summed, as `_averaged` has them."""
+        """Of deviations of the noise-free values, weighted and summed, as `averaged` has them."""
         covariances = self.parameter(variables, "covariances")
         if not is_matrix(covariances):
             own = surplus.diagonal(dim1=2, dim2=3) if is_matrix(surplus) else surplus

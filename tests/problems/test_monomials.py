@@ -4,13 +4,16 @@ import pytest
 import torch
 
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.problems import MixtureFreeEnergy
+from sklearn_gso.problems import MixtureFreeEnergy, _gaussians, _monomials
 from sklearn_gso.problems._gaussians import (
     COVARIANCE_TYPES,
-    Monomials,
+    CovariancePrior,
     fit_covariances,
     whiteners,
 )
+from sklearn_gso.problems._monomials import Monomials
+from sklearn_gso.rules import ClosedForm
+from sklearn_gso.solvers import alternate, rules_for
 
 
 @pytest.fixture
@@ -86,3 +89,39 @@ def test_a_speck_far_away_is_fitted_as_well(samples):
         ends.append(values)
     torch.testing.assert_close(ends[0]["covariances"], ends[1]["covariances"], rtol=1e-6, atol=0)
     torch.testing.assert_close(fast.objective(ends[0]), direct.objective(ends[1]))
+
+
+@pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+def test_sums_over_parts_of_the_samples_are_those_over_all(samples, generator, kind, monkeypatch):
+    """No more of the samples than stay in cache are taken at once."""
+    for direct in (False, True):
+        whole = MixtureFreeEnergy(samples, 3, covariance_type=kind)
+        variables = converge_a_little(whole, generator.manual_seed(0))
+        with monkeypatch.context() as changed:
+            changed.setattr(_gaussians, "_PART", 100)
+            changed.setattr(_monomials, "_MAX_KEPT", 0)
+            parts = MixtureFreeEnergy(samples, 3, covariance_type=kind)
+            if direct:
+                whole, parts = without_monomials(whole), without_monomials(parts)
+            features = [problem.move_features(variables) for problem in (whole, parts)]
+            other = converge_a_little(parts, generator.manual_seed(0))
+        torch.testing.assert_close(*features)
+        for name in variables:
+            torch.testing.assert_close(other[name], variables[name])
+
+
+def converge_a_little(problem, generator):
+    return alternate(problem, rules_for(problem, ClosedForm()), problem.init(generator), 5)[0]
+
+
+def test_coinciding_samples_lose_no_digits_that_a_prior_adds(samples):
+    """A component on one sample has no variance but that of its prior."""
+    problem = MixtureFreeEnergy(samples, 2, covariance_type="diag")
+    scale = torch.full((3, 1, 3), 0.5, dtype=torch.float64)
+    problem = problem.with_prior(CovariancePrior.of(scale, 2.0, 3))
+    means = torch.stack([samples[:, 0], samples.mean(1)], dim=1)
+    shares = torch.zeros(3, 2, 80, dtype=torch.float64)
+    shares[:, 0, 0] = shares[:, 1, 1:] = 1
+    moments, counts = problem._monomials.moments(shares), shares.sum(2)
+    found = problem._monomials.covariances("diag", means, moments, 0.0, counts, problem.prior)
+    torch.testing.assert_close(found[:, :1], scale * 2 / 3)

@@ -16,6 +16,7 @@ from ...solvers.run import in_batches, joined
 from ..parallel import share_of_threads
 from .criteria import criterion, n_free
 from .data import Task, n_distinct, n_pinned, of_components, of_single
+from .screening import screened
 from .searching import Search, _is_better, limited
 from .solving import MixturePlan, Solved
 from .splitting import at, halved, with_empty
@@ -178,7 +179,8 @@ class _Walk:
         """From so many components to one more: a new one goes to a sample of any other."""
         k = last.problem.n_components
         problem = self._problem(k + 1, last.task)
-        wide = with_empty(problem, last.problem, last.run.variables)
+        some = screened(problem)
+        wide = with_empty(some, last.problem, last.run.variables)
         halves = halved(last.problem, last.run.variables)
         moves = problem.moves
         fresh = ((moves.first == k) & ~moves.exchange).nonzero()[:, 0]
@@ -190,7 +192,7 @@ class _Walk:
             return where_tasks(numbers < k, placed, half)
 
         def place(numbers):
-            return problem.take(torch.zeros_like(numbers))
+            return some.take(torch.zeros_like(numbers))
 
         _, variables = _raced(place, start, 2 * k)
         return last.task, problem, self._converged(problem, variables)
@@ -200,6 +202,7 @@ class _Walk:
         k, kind = last.problem.n_components, self.plan.covariance_type
         others = torch.tensor([[i for i in range(k) if i != j] for j in range(k)])
         problem = self._problem(k - 1, of_components(last.task, others[0].numpy(), kind))
+        some = screened(problem)
 
         def left(name, value, numbers):
             if name == "covariances" and kind == "tied":
@@ -207,7 +210,7 @@ class _Walk:
             return value[0][others[numbers]]
 
         def place(numbers):
-            part, before = problem.take(torch.zeros_like(numbers)), last.problem
+            part, before = some.take(torch.zeros_like(numbers)), last.problem
             if before.pinned is not None:
                 part.pinned = left("covariances", before.pinned, numbers)
             if not part.fixed:
@@ -229,7 +232,11 @@ class _Walk:
         return replace(self.plan, n_components=k).problem([task])
 
     def _converged(self, problem, variables) -> Run:
-        return Search(self.plan, {}, self.seed, self.monitor).converged(problem, variables)
+        search, some = Search(self.plan, {}, self.seed, self.monitor), screened(problem)
+        if some is not problem:
+            found = search.converged(some, variables).variables
+            variables = at(problem, some.parameters(found))
+        return search.converged(problem, variables)
 
 
 def _raced(place, start, n) -> tuple[int, Variables]:

@@ -25,7 +25,8 @@ _MIN_VARIANCE = 1e-290
 class Task(NamedTuple):
     """One data set to be described by a mixture."""
 
-    # Distinct samples in lexical order, centred, (n_distinct, n_features); NaN where missing.
+    # Distinct samples in lexical order, centred, (n_distinct, n_features), column by column in
+    # memory; NaN where missing.
     points: np.ndarray
     weights: np.ndarray  # of mean 1
     centre: np.ndarray
@@ -50,10 +51,11 @@ def as_task(X, sample_weight, n_components, given, held, pinned=None, noise=None
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
     used = weights > 0
     _check_enough(np.count_nonzero(used), n_components, sample_weight is not None)
-    X, weights, given = X[used], weights[used], dict(given)
+    shares, given = given.get("responsibilities", np.empty((len(X), 0))), dict(given)
+    if not used.all():
+        X, weights, shares = X[used], weights[used], shares[used]
     order = np.lexsort(X.T[::-1])
-    X, weights = X[order], weights[order]
-    shares = given.get("responsibilities", np.empty((len(used), 0)))[used][order]
+    X, weights, shares = X.T.take(order, axis=1).T, weights[order], shares[order]
     _check_columns(X[:, :n_features])
     starts = np.flatnonzero(np.r_[True, _differ(X[1:], X[:-1])])
     if len(starts) < len(X):
@@ -73,8 +75,10 @@ def as_task(X, sample_weight, n_components, given, held, pinned=None, noise=None
     weights = weights / weights.max()
     weights = weights * (len(weights) / weights.sum())
     with np.errstate(over="ignore", invalid="ignore"):
+        X = np.asfortranarray(X)
         centre = _column_means(weights, X)
-        return Task(X - centre, weights, centre, given, held, pinned, noise)
+        X -= centre
+        return Task(X, weights, centre, given, held, pinned, noise)
 
 
 def of_components(task: Task, which, kind) -> Task:
@@ -141,15 +145,12 @@ def variances(task: Task) -> np.ndarray:
     return np.where(varied, own, own[varied].mean() if varied.any() else 1.0)
 
 
-def thin_components(task: Task, covariances, kind, whole=None) -> list[int]:
+def thin_components(task: Task, covariances, kind, whole) -> list[int]:
     """Numbers of the components that are nearly flat beside all samples; the tied one is 0.
 
-    Those whose smallest eigenvalue is less than `THIN` times that of the samples' covariance,
-    which may be given.
+    Those whose smallest eigenvalue is less than `THIN` times that of the ``whole`` covariance of
+    the samples.
     """
-    points = task.points
-    if whole is None:
-        whole = (task.weights * points.T) @ points / len(points)
     least = np.linalg.eigvalsh(whole)
     if "covariances" in task.held or not least[0] > _ROUNDING * least[-1]:
         return []

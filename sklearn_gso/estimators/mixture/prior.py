@@ -7,6 +7,7 @@ from ...problems._gaussians import CovariancePrior
 from ...problems.mixture_free_energy import MixtureFreeEnergy
 from .clustering import METRICS, coordinates, hard_clusters, members, n_drawn
 from .initialisation import pooled_covariance
+from .screening import screened
 
 # Weight of the prior: samples of a variance, and of a matrix so many times n_features + 2.
 # Chosen by held-out scores of other tables than the benchmarks' (benchmarks/LOG.md).
@@ -22,8 +23,9 @@ def covariance_prior(problem: MixtureFreeEnergy, strength: float) -> CovarianceP
     Its scale is the covariance within the clusters in one of the `METRICS`, that of the
     smallest volume: the covariance of all samples would grow with the distance between
     clusters, which says nothing of their shape. Its weight is ``strength`` times
-    `_PSEUDO_SAMPLES`.
+    `_PSEUDO_SAMPLES`. Of many samples it is that of those that are `screened`.
     """
+    problem = screened(problem)
     kind, d = problem.covariance_type, problem.n_features
     n_pseudo = strength * _PSEUDO_SAMPLES[kind]
     whole = problem.pooled_covariance("full")

@@ -1,6 +1,7 @@
 """From starts to the best known optimum of each task of a batch."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -12,12 +13,15 @@ from torch import Tensor
 from ...learned_optimizers import LearnedOptimizer
 from ...problems import MixtureFreeEnergy, MixtureIncomplete, map_tensors, new_generator, take_tasks
 from ...problems.base import Variables, where_tasks
+from ...problems.mixture_likelihood import PARAMETERS
 from ...rules import ClosedForm, RandomJudge
 from ...solvers import Monitor, Run, explore, minimize, rules_for
 from ...solvers.local_search import SHORT_RUN, Explored
 from ...solvers.multistart import best_of_starts
 from ...solvers.run import in_batches, joined
 from .initialisation import STARTS, clustered, from_responsibilities, in_own_order
+from .screening import screened
+from .splitting import at
 
 # Chances of a gain, as the judge sees it, above which an optimum is mistrusted: for the
 # first, second and third attempt more. A search of more rounds than _LONG has had its time.
@@ -51,12 +55,48 @@ class Search:
     def best_known(self, problem: MixtureFreeEnergy) -> Explored:
         """The best optimum of each task that starts and moves lead to."""
         # Where the centres are given all starts are the same.
-        n_starts = 1 if self.given.keys() & {"means", "responsibilities"} else self.plan.n_init
+        is_given = bool(self.given.keys() & {"means", "responsibilities"})
+        part, n_starts = screened(problem), 1 if is_given else self.plan.n_init
+        if part is problem:
+            *_, best = self._records(problem, n_starts)
+            return best
+        if not is_given:
+            return self._on_all(problem, self._records(part, n_starts))
+        # There is one start to tell from no other: all samples go on from it, some judge moves.
+        run = self.converged(problem, self.starts(problem, 0, 1), monitor=self.monitor)
+        first = _unexplored(run)
+        if self.plan.judge is None or not problem.n_moves:
+            return first
+        reached = dict(zip(PARAMETERS, problem.parameters(run.variables), strict=True))
+        return self._on_all(problem, replace(self, given=reached)._records(part, 1), first)
+
+    def _records(self, problem, n_starts) -> Iterator[Explored]:
+        """What starts and moves lead to, the first start by EM alone, then ever better ones."""
         if self.plan.judge is None:
-            return self._explored(problem, self._best_run(problem, n_starts), 0)
+            return self._runs(problem, n_starts)
         if "covariances" not in problem.fixed:
             return self._walked(problem, n_starts)
         return self._attempted(problem, n_starts)
+
+    def _on_all(self, problem, records, best: Explored | None = None) -> Explored:
+        """The best of what EM makes, with all samples, of what was found with some.
+
+        The first record is the first start, run by EM alone: no number of starts and no moves
+        then end higher than that; nor than what is known to be ``best``.
+        """
+        records = list(records)  # what the search takes is then free for all the samples
+        for record, later in zip(records, [*records[1:], None], strict=True):
+            if later and torch.equal(record.run.objective, later.run.objective):
+                continue
+            start = at(problem, problem.parameters(record.run.variables))
+            run = self.converged(problem, start, monitor=self.monitor)
+            news = record._replace(run=run)
+            if best is not None:
+                better = _is_better(problem, run, best.run).nonzero()[:, 0]
+                news = _replaced(best, better, take_tasks(news, better))
+            best = news._replace(n_rounds=record.n_rounds)
+        assert best is not None
+        return best
 
     def starts(self, problem, first: int, n: int) -> Variables:
         """Starts number ``first`` to ``first + n``, those of all tasks side by side."""
@@ -94,27 +134,31 @@ class Search:
         options = {"tol": plan.tol, "safeguard": "none", **more}
         return minimize(problem, rules, variables, plan.max_iter, **options)
 
-    def _best_run(self, problem, n_starts) -> Run:
-        """Every start run to convergence."""
+    def _runs(self, problem, n_starts) -> Iterator[Explored]:
+        """Every start run to convergence: the best of the first one, of the first two, ..."""
         variables = self.starts(problem, 0, n_starts)
-        if n_starts == 1:
-            return self.converged(problem, variables, monitor=self.monitor)
-        run = self.converged(problem.repeat(n_starts), variables, monitor=self.monitor)
-        collapsed = _of_runs(problem, run, n_starts)
-        return take_tasks(run, best_of_starts(run.objective, n_starts, collapsed))
+        many = problem.repeat(n_starts) if n_starts > 1 else problem
+        run = self.converged(many, variables, monitor=self.monitor)
+        collapsed = many.n_collapsed(run.variables)
+        for n in range(1, n_starts + 1):
+            first = slice(0, n * problem.n_tasks)
+            best = best_of_starts(run.objective[first], n, collapsed[first])
+            yield _unexplored(take_tasks(run, best))
 
-    def _walked(self, problem, n_starts) -> Explored:
-        """The first start with moves; a later one where it leads further down than all before.
+    def _walked(self, problem, n_starts) -> Iterator[Explored]:
+        """The first start, with moves; a later one where it leads further down than all before.
 
         What is done with a start depends on those before it alone, so more starts never
-        end higher.
+        end higher. Every better answer is yielded as it is found.
         """
         n_tasks, variables = problem.n_tasks, self.starts(problem, 0, n_starts)
         first = variables if n_starts == 1 else take_tasks(variables, slice(0, n_tasks))
         run = self.converged(problem, first, monitor=self.monitor)
+        yield _unexplored(run)
         best = self._explored(problem, run, 0)
+        yield best
         if n_starts == 1:
-            return best
+            return
         n_sweeps = 0 if self._from_clusters(problem) else SHORT_RUN
         short = _short_runs(problem, variables, n_starts, n_sweeps)
         lowest = take_tasks(short, slice(0, n_tasks))
@@ -126,7 +170,7 @@ class Search:
             which = hopeful.nonzero()[:, 0]
             if len(which) and not self._stopped:
                 best = self._rivalled(problem, best, which, take_tasks(mine, which), i)
-        return best
+                yield best
 
     def _rivalled(self, problem, best, which, start, number) -> Explored:
         """A start of some tasks to the end, and on by moves where it is better there."""
@@ -138,32 +182,36 @@ class Search:
         news = self._explored(part.take(better), take_tasks(run, better), number)
         return _replaced(best, which[better], news)
 
-    def _attempted(self, problem, n_starts) -> Explored:
-        """The best of the starts with moves, again where the judge still has hope."""
-        best = self._attempt(problem, n_starts, 0)
+    def _attempted(self, problem, n_starts) -> Iterator[Explored]:
+        """The best of the starts, with moves, and again where the judge still has hope."""
+        run = self._attempt(problem, n_starts, 0)
+        yield _unexplored(run)
+        best = self._explored(problem, run, 0)
+        yield best
         if n_starts == 1:
-            return best
+            return
         for number, most in enumerate(_UNSURE, start=1):
             unsure = ((best.hope > most) & (best.n_rounds <= _LONG)).nonzero()[:, 0]
             if not len(unsure) or self._stopped:
                 break
             given = {name: value[unsure] for name, value in self.given.items()}
             again = Search(self.plan, given, self.seed, self.monitor)
-            other = again._attempt(problem.take(unsure), n_starts, number)
+            part = problem.take(unsure)
+            other = again._explored(part, again._attempt(part, n_starts, number), number)
             better = (other.run.objective < best.run.objective[unsure]).nonzero()[:, 0]
             best.n_rounds.index_add_(0, unsure, other.n_rounds)
             n_rounds = best.n_rounds
             best = _replaced(best, unsure[better], take_tasks(other, better))
             best = best._replace(n_rounds=n_rounds)
-        return best
+            yield best
 
-    def _attempt(self, problem, n_starts, number) -> Explored:
+    def _attempt(self, problem, n_starts, number) -> Run:
+        """The best of some new starts, run to convergence."""
         variables = self.starts(problem, number * n_starts, n_starts)
         if n_starts > 1:
             short = _short_runs(problem, variables, n_starts, SHORT_RUN)
             variables = take_tasks(short.variables, best_of_starts(short.objective, n_starts))
-        run = self.converged(problem, variables, monitor=self.monitor)
-        return self._explored(problem, run, number)
+        return self.converged(problem, variables, monitor=self.monitor)
 
     @property
     def _stopped(self) -> bool:
@@ -171,9 +219,9 @@ class Search:
 
     def _explored(self, problem, run: Run, number: int) -> Explored:
         """Non-local moves from where a run ended."""
-        plan, none = self.plan, torch.zeros(problem.n_tasks, dtype=torch.long)
-        if plan.judge is None or not problem.n_moves or not run.objective.isfinite().all():
-            return Explored(run, none, none.clone(), none.to(torch.float64))
+        plan = self.plan
+        if not problem.n_moves or not run.objective.isfinite().all():
+            return _unexplored(run)
         generator = new_generator(self.seed + number)
         if isinstance(plan.judge, LearnedOptimizer):
             judge = _built(plan.judge, "covariances" not in problem.fixed)
@@ -204,9 +252,10 @@ def _short_runs(problem, variables, n_starts, n_sweeps) -> Run:
     return joined(parts)
 
 
-def _of_runs(problem, run, n_starts) -> Tensor:
-    """`Problem.n_collapsed` of runs from several starts."""
-    return problem.repeat(n_starts).n_collapsed(run.variables)
+def _unexplored(run: Run) -> Explored:
+    """A run before any move."""
+    none = torch.zeros(len(run.objective), dtype=torch.long)
+    return Explored(run, none, none.clone(), none.to(torch.float64))
 
 
 def _is_better(problem, one: Run, other: Run) -> Tensor:

@@ -80,7 +80,7 @@ class MixturePlan:
     def _bare_problem(self, tasks) -> MixtureFreeEnergy:
         """Without a prior."""
         given = self.given(tasks)
-        points = to_tensor([task.points for task in tasks])
+        points = _samples(tasks)
         units = to_tensor([variances(task) for task in tasks])
         weights = to_tensor([task.weights for task in tasks])
         options = {
@@ -134,8 +134,8 @@ class MixturePlan:
     def solved(self, problem, tasks, explored: Explored) -> list[Solved]:
         """The mixtures in the coordinates of their data."""
         run, kind = explored.run, self.covariance_type
-        shares = problem.sample_weight * problem.responsibilities(run.variables)
-        empty = shares.sum(2) < _MIN_MASS
+        counts = problem.responsibilities(run.variables) @ problem.sample_weight.mT
+        empty, whole = counts[..., 0] < _MIN_MASS, problem.pooled_covariance("full")
         likelihood = problem.penalty(run.variables) - run.objective
         solved = []
         for t, task in enumerate(tasks):
@@ -152,11 +152,9 @@ class MixturePlan:
                 parameters = self._reduced(parameters, kept)
             about = (likelihood, run.objective, run.n_iter, run.converged, n_empty)
             numbers = [a[t].item() for a in (*about, explored.n_rounds, explored.n_gains)]
-            whole = getattr(problem, "whole", None)
-            whole = None if whole is None else whole[t, 0].numpy()
             # Where there is noise a thin component is no sign of samples that coincide.
             tells = _all_finite(parameters) and task.noise is None
-            thin = thin_components(task, parameters[2], kind, whole) if tells else []
+            thin = thin_components(task, parameters[2], kind, whole[t, 0].numpy()) if tells else []
             if task.pinned is not None:  # what was given is no news
                 free = np.isnan(task.pinned[kept].reshape(kept.sum(), -1)[:, 0])
                 thin = [j for j in thin if free[j]]
@@ -169,6 +167,15 @@ class MixturePlan:
         if self.covariance_type != "tied":
             covariances = covariances[kept]
         return [weights[kept] / weights[kept].sum(), means[kept], covariances]
+
+
+def _samples(tasks) -> torch.Tensor:
+    """Of tasks of equal shape, (T, G, D); of one task those that it holds, without a copy."""
+    columns = [task.points.T for task in tasks]
+    if len(tasks) > 1:
+        return to_tensor(columns).mT
+    # Memory maps may be read-only.
+    return torch.from_numpy(np.require(columns[0], requirements="W"))[None].mT
 
 
 def _all_finite(arrays) -> bool:
