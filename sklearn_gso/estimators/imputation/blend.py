@@ -85,12 +85,13 @@ class Blend:
 
     def expected(self, array) -> np.ndarray:
         """The table with the weighted mean of the parts' estimates in place of NaN."""
-        told = weighted(self.parts, self.weights, (array - self.centre) / self.units)
+        told = weighted(expected(self.parts, (array - self.centre) / self.units), self.weights)
         return np.where(np.isnan(array), told * self.units + self.centre, array)
 
     def deviations(self, array) -> np.ndarray:
         """Standard deviations of what is missing."""
-        told = doubts(self.parts, self.weights, (array - self.centre) / self.units)
+        own = (array - self.centre) / self.units
+        told = doubts(self.parts, expected(self.parts, own), self.weights, own)
         return self.surprise * told * self.units
 
     def drawn(self, array, n_samples, seed) -> np.ndarray:
@@ -113,16 +114,21 @@ class Blend:
         )
 
 
-def weighted(parts, weights, array) -> np.ndarray:
+def expected(parts, array) -> dict:
+    """What each part expects, by name."""
+    return {name: part.expected(array) for name, part in parts.items()}
+
+
+def weighted(told, weights) -> np.ndarray:
     """Weighted mean of what parts expect."""
-    return sum(weights[name] * part.expected(array) for name, part in parts.items())
+    return sum(weights[name] * estimates for name, estimates in told.items())
 
 
-def doubts(parts, weights, array) -> np.ndarray:
+def doubts(parts, told, weights, array) -> np.ndarray:
     """Standard deviations of the mixture of what parts say."""
-    mean, total = weighted(parts, weights, array), np.zeros(array.shape)
-    for name, part in parts.items():
-        own = np.square(part.deviations(array)) + np.square(part.expected(array) - mean)
+    mean, total = weighted(told, weights), np.zeros(array.shape)
+    for name, estimates in told.items():
+        own = np.square(parts[name].deviations(array)) + np.square(estimates - mean)
         total += weights[name] * own
     return np.sqrt(total)
 
@@ -138,8 +144,8 @@ def _judged(array, make, seed) -> tuple[np.ndarray, float]:
     hidden = hidden_entries(array, seed)
     rest = np.where(hidden, np.nan, array)
     parts = {name: part.fit(rest, seed) for name, part in make(array).items()}
-    estimates = [part.expected(rest) for part in parts.values()]
-    weights = heldout_weights(np.array([errors(array, one, hidden) for one in estimates]))
+    told = expected(parts, rest)
+    weights = heldout_weights(np.array([errors(array, one, hidden) for one in told.values()]))
     named = dict(zip(parts, weights, strict=True))
-    error = (weighted(parts, named, rest) - array)[hidden]
-    return weights, surprise_of(error, doubts(parts, named, rest)[hidden])
+    error = (weighted(told, named) - array)[hidden]
+    return weights, surprise_of(error, doubts(parts, told, named, rest)[hidden])

@@ -146,9 +146,13 @@ class Trees:
         for j, forest in enumerate(self.forests):
             rows = np.flatnonzero(np.isnan(array[:, j]))
             if len(rows) and forest is not None:
-                # What scikit-learn does to inputs of trees, once for all of them.
+                # Checked by scikit-learn for each tree, this would take most of the time.
                 inputs = np.delete(filled[rows], j, axis=1).astype(np.float32)
-                yield rows, j, np.stack([t.predict(inputs) for t in forest.estimators_])
+                yield (
+                    rows,
+                    j,
+                    np.stack([tree.tree_.predict(inputs)[:, 0] for tree in forest.estimators_]),
+                )
 
     def expected(self, array) -> np.ndarray:
         result = np.asarray(array, dtype=np.float64).copy()
