@@ -49,6 +49,8 @@ NAMES = [*_DRAWN.split(), "sklearn/wine", "sklearn/breast_cancer", "sklearn/diab
 _NO_MEASUREMENTS = {"rownames", "id", "index", "year", "month", "day"}
 MASKS = ("MCAR .1", "MCAR .3", "MCAR .5", "MAR .3", "MNAR .3", "censored .3", "blocks .3")
 OURS = "GSOImputer"
+PARTS = ("factors", "neighbours", "mixture", "pooled", "trees")
+FAST = {"parts": ["factors", "mixture"], "weights": "equal"}
 
 
 def columns_of(frame) -> pd.DataFrame:
@@ -148,6 +150,8 @@ def imputer(fill):
 METHODS = {
     OURS: ours,
     "equal weights": lambda X: GSOImputer(weights="equal", random_state=0).fit_transform(X),
+    "without trees": lambda X: GSOImputer(parts=PARTS[:-1], random_state=0).fit_transform(X),
+    "fast": lambda X: GSOImputer(**FAST, random_state=0).fit_transform(X),
     "GSOMatrixCompleter": lambda X: GSOMatrixCompleter(random_state=0).fit_transform(X),
     "column means": SimpleImputer().fit_transform,
     "KNNImputer": standardised(KNNImputer()),
@@ -158,11 +162,15 @@ METHODS = {
     "MissForest's way, 100 x 10": with_trees(RandomForestRegressor, 100, 10),
 }
 _SLOW = ("MissForest's way, 100 x 10",)
-_OUR_METHODS = (OURS, "equal weights", "GSOMatrixCompleter")
+_OUR_METHODS = (OURS, "equal weights", "without trees", "fast", "GSOMatrixCompleter")
 
 
 def settings(method) -> str:
-    return f"as it comes, {pretrained('completer')}" if method in _OUR_METHODS else "as it comes"
+    return (
+        f"trees, standardised, {pretrained('completer')}"
+        if method in _OUR_METHODS
+        else "as it comes"
+    )
 
 
 def cell_name(name, mask) -> str:

@@ -10,6 +10,7 @@ from .estimators import (
     MetaTraining,
     MixtureImputer,
     SGDMatrixCompleter,
+    compare_imputers,
 )
 from .learned_optimizers import LearnedOptimizer
 
@@ -27,4 +28,5 @@ __all__ = [
     "MixtureImputer",
     "SGDMatrixCompleter",
     "__version__",
+    "compare_imputers",
 ]

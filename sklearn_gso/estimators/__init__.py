@@ -2,7 +2,7 @@
 
 from .base import AlternatingEstimator
 from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
-from .imputation import GSOImputer
+from .imputation import GSOImputer, compare_imputers
 from .mixture import EMGaussianMixture, GSOGaussianMixture, MixtureImputer
 from .parameters import MetaTraining
 
@@ -16,4 +16,5 @@ __all__ = [
     "MetaTraining",
     "MixtureImputer",
     "SGDMatrixCompleter",
+    "compare_imputers",
 ]

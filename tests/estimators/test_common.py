@@ -23,6 +23,7 @@ from sklearn_gso import (
     ALSMatrixCompleter,
     EMGaussianMixture,
     GSOGaussianMixture,
+    GSOImputer,
     GSOMatrixCompleter,
     MixtureImputer,
     SGDMatrixCompleter,
@@ -52,6 +53,7 @@ TRANSFORMERS = {
     "batches": SGDMatrixCompleter(max_iter=3, batch_fraction=0.5),
     "sparse codes": SparseCoder(n_atoms=2, max_iter=4),
     "mixture": MixtureImputer(EMGaussianMixture(2, max_iter=10)),
+    "imputer": GSOImputer(parts=["factors", "mixture"], weights="equal"),
 }
 EM, MOVES = {"max_iter": 10, "n_components": 2}, {"max_iter": 8, "n_components": 2, "n_init": 1}
 MIXTURES = {

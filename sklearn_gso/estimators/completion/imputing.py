@@ -34,7 +34,53 @@ def _is_free(bound, infinite) -> bool:
     return bound is None or (np.ndim(bound) == 0 and bound == infinite)
 
 
-class Imputing:
+class Bounded:
+    """Bounds of what is filled in."""
+
+    def _by_position(self, name, free, width, names):
+        """A bound that may be None, or a dict by the names of columns."""
+        value = getattr(self, name)
+        if value is None:
+            return free
+        if not isinstance(value, Mapping):
+            return value
+        names = getattr(self, "feature_names_in_", None) if names is None else names
+        names = list(names if names is not None else ())
+        unknown = [key for key in value if key not in names]
+        if unknown:
+            raise ValueError(f"{name} names columns that X does not have: {unknown}.")
+        return [value.get(column, free) for column in names]
+
+    def _bounds(self, width, names=None) -> tuple[np.ndarray, np.ndarray]:
+        """Least and largest value of each column.
+
+        Raises
+        ------
+        ValueError
+            If a bound is no number or none for each column, or they cross.
+        """
+        found = []
+        for name, free in (("min_value", -np.inf), ("max_value", np.inf)):
+            value = self._by_position(name, free, width, names)
+            try:
+                bound = np.asarray(value, dtype=np.float64)
+            except (TypeError, ValueError):
+                bound = np.empty((0, 0))
+            if bound.shape not in ((), (width,)) or np.isnan(bound).any():
+                raise ValueError(
+                    f"{name} must be None, a number, one for each of {width} columns or a dict "
+                    f"by their names, got {value!r}."
+                )
+            found.append(np.broadcast_to(bound, width))
+        crossed = np.flatnonzero(found[0] > found[1])
+        if len(crossed):
+            raise ValueError(
+                f"min_value must be <= max_value, but is not in columns {crossed.tolist()}."
+            )
+        return found[0], found[1]
+
+
+class Imputing(Bounded):
     """Parameters of an imputer, for a completer; they act on one matrix at a time."""
 
     accepts = {
@@ -83,48 +129,6 @@ class Imputing:
         return array if rows is None else rows.narrowed(array)
 
     # What goes out ----------------------------------------------------------------
-
-    def _by_position(self, name, free, width, names):
-        """A bound that may be None, or a dict by the names of columns."""
-        value = getattr(self, name)
-        if value is None:
-            return free
-        if not isinstance(value, Mapping):
-            return value
-        names = getattr(self, "feature_names_in_", None) if names is None else names
-        names = list(names if names is not None else ())
-        unknown = [key for key in value if key not in names]
-        if unknown:
-            raise ValueError(f"{name} names columns that X does not have: {unknown}.")
-        return [value.get(column, free) for column in names]
-
-    def _bounds(self, width, names=None) -> tuple[np.ndarray, np.ndarray]:
-        """Least and largest value of each column.
-
-        Raises
-        ------
-        ValueError
-            If a bound is no number or none for each column, or they cross.
-        """
-        found = []
-        for name, free in (("min_value", -np.inf), ("max_value", np.inf)):
-            value = self._by_position(name, free, width, names)
-            try:
-                bound = np.asarray(value, dtype=np.float64)
-            except (TypeError, ValueError):
-                bound = np.empty((0, 0))
-            if bound.shape not in ((), (width,)) or np.isnan(bound).any():
-                raise ValueError(
-                    f"{name} must be None, a number, one for each of {width} columns or a dict "
-                    f"by their names, got {value!r}."
-                )
-            found.append(np.broadcast_to(bound, width))
-        crossed = np.flatnonzero(found[0] > found[1])
-        if len(crossed):
-            raise ValueError(
-                f"min_value must be <= max_value, but is not in columns {crossed.tolist()}."
-            )
-        return found[0], found[1]
 
     def _clipped(self, estimates, width, columns=slice(None)):
         """Estimates within the bounds of their columns, of a matrix of that width."""

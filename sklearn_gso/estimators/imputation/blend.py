@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..completion import GSOMatrixCompleter
-from .parts import Factors, Means, Mixture, mixture_rows
+from .parts import Factors, Means, Mixture, Trees, mixture_rows, tree_rows
 from .weighing import (
     MAX_JUDGED,
     equal_weights,
@@ -18,7 +18,7 @@ from .weighing import (
 )
 
 # Names of the parts, beside "means", and "neighbours", which add to "factors".
-MODELS = ("factors", "mixture", "pooled")
+MODELS = ("factors", "mixture", "pooled", "trees")
 
 
 def made_parts(names, completer: GSOMatrixCompleter, array) -> dict:
@@ -30,16 +30,23 @@ def made_parts(names, completer: GSOMatrixCompleter, array) -> dict:
         # Covariances of their own, and such as are drawn to a common one.
         priors = {"mixture": 1.0, "pooled": "pooled"}
         parts |= {name: Mixture(priors[name]) for name in names if name in priors}
+    if "trees" in names and tree_rows(array):
+        parts["trees"] = Trees(list(parts.values())[1:] or [parts["means"]])
     return parts
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Fitted parts, by name, what each of them weighs, and by how much they are too sure."""
+    """Fitted parts, by name, what each of them weighs, and by how much they are too sure.
+
+    The parts see columns in units of their own.
+    """
 
     parts: dict
     weights: dict
     surprise: float
+    centre: np.ndarray
+    units: np.ndarray
 
     @classmethod
     def fit(cls, array, make, weighing, seed) -> "Blend":
@@ -54,6 +61,9 @@ class Blend:
             Numbers by the names of parts.
         seed : int
         """
+        centre, units = np.nanmean(array, axis=0), np.nanstd(array, axis=0)
+        units = np.where(units > 0, units, 1.0)
+        array = (array - centre) / units
         parts, surprise = make(array), 1.0
         if isinstance(weighing, Mapping):
             weights = given_weights(weighing, list(parts))
@@ -62,8 +72,10 @@ class Blend:
         else:
             weights, surprise = _judged(array, make, seed)
         named = {name: float(w) for name, w in zip(parts, weights, strict=True)}
-        used = {name: part.fit(array, seed) for name, part in parts.items() if named[name] > 0}
-        return cls(used, named, surprise)
+        # One after the other: trees ask those before.
+        fitted = {name: part.fit(array, seed) for name, part in parts.items()}
+        used = {name: part for name, part in fitted.items() if named[name] > 0}
+        return cls(used, named, surprise, centre, units)
 
     @property
     def learned_optimizer(self):
@@ -73,16 +85,13 @@ class Blend:
 
     def expected(self, array) -> np.ndarray:
         """The table with the weighted mean of the parts' estimates in place of NaN."""
-        total = sum(self.weights[name] * part.expected(array) for name, part in self.parts.items())
-        return np.where(np.isnan(array), total, array)
+        told = weighted(self.parts, self.weights, (array - self.centre) / self.units)
+        return np.where(np.isnan(array), told * self.units + self.centre, array)
 
     def deviations(self, array) -> np.ndarray:
-        """Standard deviations of what is missing: of the mixture of what the parts say."""
-        mean, total = self.expected(array), 0.0
-        for name, part in self.parts.items():
-            own = np.square(part.deviations(array)) + np.square(part.expected(array) - mean)
-            total = total + self.weights[name] * own
-        return self.surprise * np.sqrt(total)
+        """Standard deviations of what is missing."""
+        told = doubts(self.parts, self.weights, (array - self.centre) / self.units)
+        return self.surprise * told * self.units
 
     def drawn(self, array, n_samples, seed) -> np.ndarray:
         """Draws of what is missing, (n_samples, n, q).
@@ -93,14 +102,29 @@ class Blend:
         mixtures = [name for name, part in self.parts.items() if isinstance(part, Mixture)]
         if mixtures:
             part = self.parts[max(mixtures, key=self.weights.__getitem__)]
-            scale, centre = part.deviations(array), part.expected(array)
-            draws = part.drawn(array, n_samples, seed) - centre
+            own = (array - self.centre) / self.units
+            scale = part.deviations(own)
+            draws = part.drawn(own, n_samples, seed) - part.expected(own)
             draws = draws / np.where(scale > 0, scale, 1.0)
         else:
             draws = np.random.RandomState(seed).normal(size=(n_samples, *array.shape))
         return np.where(
             np.isnan(array), self.expected(array) + self.deviations(array) * draws, array
         )
+
+
+def weighted(parts, weights, array) -> np.ndarray:
+    """Weighted mean of what parts expect."""
+    return sum(weights[name] * part.expected(array) for name, part in parts.items())
+
+
+def doubts(parts, weights, array) -> np.ndarray:
+    """Standard deviations of the mixture of what parts say."""
+    mean, total = weighted(parts, weights, array), np.zeros(array.shape)
+    for name, part in parts.items():
+        own = np.square(part.deviations(array)) + np.square(part.expected(array) - mean)
+        total += weights[name] * own
+    return np.sqrt(total)
 
 
 def _judged(array, make, seed) -> tuple[np.ndarray, float]:
@@ -117,6 +141,5 @@ def _judged(array, make, seed) -> tuple[np.ndarray, float]:
     estimates = [part.expected(rest) for part in parts.values()]
     weights = heldout_weights(np.array([errors(array, one, hidden) for one in estimates]))
     named = dict(zip(parts, weights, strict=True))
-    blend = Blend({name: part for name, part in parts.items() if named[name] > 0}, named, 1.0)
-    error = (blend.expected(rest) - array)[hidden]
-    return weights, surprise_of(error, blend.deviations(rest)[hidden])
+    error = (weighted(parts, named, rest) - array)[hidden]
+    return weights, surprise_of(error, doubts(parts, named, rest)[hidden])

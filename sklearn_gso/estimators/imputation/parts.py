@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 
 from ..completion import GSOMatrixCompleter
@@ -18,6 +19,8 @@ _MAX_ROWS, _MAX_SIZE = 5000, 4_000_000
 # Rows for each component that a mixture needs at least; and one for each column.
 _ROWS_EACH = 10
 _N_GAUSSIANS = 3
+# Trees of each column; rows, and rows * columns², that they are grown with at most.
+_N_TREES, _MAX_TREE_ROWS, _MAX_TREE_SIZE = 30, 2000, 1_000_000
 # Doubles of covariances worked on at once.
 _BLOCK = 2_000_000
 
@@ -107,6 +110,65 @@ class Mixture:
     def drawn(self, array, n_samples, seed) -> np.ndarray:
         """Draws of the missing entries, those of a row together, (n_samples, n, q)."""
         return self.mixture.sample_missing(array, n_samples, random_state=seed)
+
+
+class Trees:
+    """Extra trees, each column by all others: one round of MissForest's way.
+
+    What is missing of the others is as the parts before say, these being fitted to the table.
+
+    Parameters
+    ----------
+    others : sequence of parts
+    """
+
+    def __init__(self, others):
+        self.others = list(others)
+
+    def fit(self, array, seed):
+        rows, random = tree_rows(array), np.random.RandomState(seed)
+        if rows < len(array):
+            array = array[random.choice(len(array), rows, replace=False)]
+        filled, self.forests = self._filled(array), []
+        for j in range(array.shape[1]):
+            known = ~np.isnan(array[:, j])
+            forest = ExtraTreesRegressor(_N_TREES, max_features=0.5, random_state=seed)
+            inputs = np.delete(filled[known], j, axis=1)
+            self.forests.append(forest.fit(inputs, array[known, j]) if known.any() else None)
+        return self
+
+    def _filled(self, array) -> np.ndarray:
+        return sum(part.expected(array) for part in self.others) / len(self.others)
+
+    def _each(self, array):
+        """Rows where a column is missing, its number, and what each tree says, (n_trees, rows)."""
+        filled = self._filled(array)
+        for j, forest in enumerate(self.forests):
+            rows = np.flatnonzero(np.isnan(array[:, j]))
+            if len(rows) and forest is not None:
+                # What scikit-learn does to inputs of trees, once for all of them.
+                inputs = np.delete(filled[rows], j, axis=1).astype(np.float32)
+                yield rows, j, np.stack([t.predict(inputs) for t in forest.estimators_])
+
+    def expected(self, array) -> np.ndarray:
+        result = np.asarray(array, dtype=np.float64).copy()
+        for rows, j, told in self._each(array):
+            result[rows, j] = told.mean(0)
+        return result
+
+    def deviations(self, array) -> np.ndarray:
+        """Of what the trees say: grown to single rows, they differ as the values of these do."""
+        result = np.zeros(array.shape)
+        for rows, j, told in self._each(array):
+            result[rows, j] = told.std(0)
+        return result
+
+
+def tree_rows(array) -> int:
+    """Rows that trees are grown with; 0 where there would be too few."""
+    n_rows, n_columns = array.shape
+    most = min(n_rows, _MAX_TREE_ROWS, _MAX_TREE_SIZE // n_columns**2)
+    return most if n_columns > 1 and most >= max(_ROWS_EACH, n_columns) else 0
 
 
 def mixture_rows(array) -> int:

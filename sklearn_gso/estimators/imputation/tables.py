@@ -10,7 +10,7 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..completion.imputing import Imputing
+from ..completion.imputing import Bounded, Imputing
 from ..tasks import as_tasks, unmask
 from .blend import Blend
 from .columns import Column, nulls, read_columns, starts, to_numbers
@@ -39,12 +39,13 @@ class Fitted:
         return [c.from_numbers(part) for c, part in zip(self.columns, parts, strict=True)]
 
 
-class Tables(Imputing):
+class Tables(Bounded):
     """The part of an imputer of tables that reads and writes them."""
 
     accepts = {name: kind for name, kind in Imputing.accepts.items() if name != "copy"}
     missing_values: Any
     handle_unknown: str
+    add_indicator: bool
     indicator_: MissingIndicator | None
     _fitted: Any
 

@@ -9,7 +9,7 @@ MAX_JUDGED = 2000
 # Parts weigh by this power of the inverse of their squared error, drawn to equal weights by so
 # many entries; means, beside all others, by that power of the squared error of the blend
 # (chosen on KEEL's tables, benchmarks/LOG.md).
-_POWER, _DRAWN, _MEANS_POWER = 3.0, 20.0, 8.0
+_POWER, _DRAWN, _MEANS_POWER = 4.0, 20.0, 12.0
 # What 90 % of a Gaussian lies within, in standard deviations.
 _COVERED, _WITHIN = 0.9, 1.645
 
@@ -46,7 +46,7 @@ def heldout_weights(left) -> np.ndarray:
     r"""Weights, the means' first, from errors at hidden entries, (n_parts, n_hidden).
 
     .. math::
-        w_p \propto (e_p^2)^{-3 s}, \quad w_0 = r^{8 s} / (1 + r^{8 s}), \quad
+        w_p \propto (e_p^2)^{-4 s}, \quad w_0 = r^{12 s} / (1 + r^{12 s}), \quad
         r = e_w^2 / e_0^2, \quad s = n / (n + 20)
 
     with the mean squared errors of n entries of a part, of the parts weighted by w, and of the
