@@ -147,5 +147,7 @@ def _judged(array, make, seed) -> tuple[np.ndarray, float]:
     told = expected(parts, rest)
     weights = heldout_weights(np.array([errors(array, one, hidden) for one in told.values()]))
     named = dict(zip(parts, weights, strict=True))
-    error = (weighted(told, named) - array)[hidden]
-    return weights, surprise_of(error, doubts(parts, told, named, rest)[hidden])
+    # Of indicators most errors are tiny: they say nothing of the numbers' deviations.
+    judged = hidden & [len(np.unique(c[~np.isnan(c)])) > 2 for c in array.T]
+    error = (weighted(told, named) - array)[judged]
+    return weights, surprise_of(error, doubts(parts, told, named, rest)[judged])
