@@ -1,9 +1,11 @@
 """Imputers beside each other on entries of a table of one's own."""
 
 import time
+import warnings
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -129,7 +131,9 @@ def _row(error, accuracy, seconds) -> dict:
 
 def _told(imputer, array) -> np.ndarray:
     """What an imputer fills in, in the units of the data after a pipeline with a scaler."""
-    filled = imputer.fit_transform(array)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        filled = imputer.fit_transform(array)
     if hasattr(imputer, "steps") and hasattr(imputer[0], "inverse_transform"):
         return imputer[0].inverse_transform(filled)
     return filled
