@@ -22,8 +22,8 @@ def looks_one_hot(X) -> bool:
 
 
 def is_null(value) -> bool:
-    """None, NaN, or the NA of pandas."""
-    if value is None or type(value).__name__ == "NAType":
+    """None, NaN, or the NA and NaT of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, numbers.Real) and math.isnan(value)
 

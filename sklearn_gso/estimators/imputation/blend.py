@@ -1,9 +1,12 @@
 """Several models of one table of numbers, weighted by what they tell of hidden entries."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import wraps
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from ..completion import GSOMatrixCompleter
 from .parts import Factors, Means, Mixture, Trees, mixture_rows, tree_rows
@@ -17,8 +20,23 @@ from .weighing import (
     surprise_of,
 )
 
+# Standard deviations of a column: no entry counts as further away.
+_FAR = 1e8
 # Names of the parts, beside "means", and "neighbours", which add to "factors".
 MODELS = ("factors", "mixture", "pooled", "trees")
+
+
+def quiet(method):
+    """Without the parts' warnings, of rows that were emptied for them or of sweeps to come."""
+
+    @wraps(method)
+    def silent(*arguments, **more):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*no observed entry")
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return method(*arguments, **more)
+
+    return silent
 
 
 def made_parts(names, completer: GSOMatrixCompleter, array) -> dict:
@@ -46,9 +64,10 @@ class Blend:
     weights: dict
     surprise: float
     centre: np.ndarray
-    units: np.ndarray
+    spread: np.ndarray  # 0 of constant columns
 
     @classmethod
+    @quiet
     def fit(cls, array, make, weighing, seed) -> "Blend":
         """Judge the parts on hidden entries, then fit them to all.
 
@@ -61,8 +80,11 @@ class Blend:
             Numbers by the names of parts.
         seed : int
         """
-        centre, units = np.nanmean(array, axis=0), np.nanstd(array, axis=0)
-        units = np.where(units > 0, units, 1.0)
+        # Of the largest entry first: squares of what is huge or tiny are no numbers.
+        largest = np.nanmax(np.abs(array), axis=0)
+        largest = np.where(largest > 0, largest, 1.0)
+        centre, spread = (f(array / largest, axis=0) * largest for f in (np.nanmean, np.nanstd))
+        units = np.where(spread > 0, spread, 1.0)
         array = (array - centre) / units
         parts, surprise = make(array), 1.0
         if isinstance(weighing, Mapping):
@@ -75,7 +97,7 @@ class Blend:
         # One after the other: trees ask those before.
         fitted = {name: part.fit(array, seed) for name, part in parts.items()}
         used = {name: part for name, part in fitted.items() if named[name] > 0}
-        return cls(used, named, surprise, centre, units)
+        return cls(used, named, surprise, centre, spread)
 
     @property
     def learned_optimizer(self):
@@ -83,17 +105,28 @@ class Blend:
         factors = self.parts.get("factors")
         return factors and factors.completer.learned_optimizer_
 
+    @property
+    def units(self) -> np.ndarray:
+        return np.where(self.spread > 0, self.spread, 1.0)
+
+    def _standardised(self, array) -> np.ndarray:
+        """In the parts' units; what lies far beyond all that was seen is as far as that."""
+        return np.clip((array - self.centre) / self.units, -_FAR, _FAR)
+
+    @quiet
     def expected(self, array) -> np.ndarray:
         """The table with the weighted mean of the parts' estimates in place of NaN."""
-        told = weighted(expected(self.parts, (array - self.centre) / self.units), self.weights)
+        told = weighted(expected(self.parts, self._standardised(array)), self.weights)
         return np.where(np.isnan(array), told * self.units + self.centre, array)
 
+    @quiet
     def deviations(self, array) -> np.ndarray:
         """Standard deviations of what is missing."""
-        own = (array - self.centre) / self.units
+        own = self._standardised(array)
         told = doubts(self.parts, expected(self.parts, own), self.weights, own)
-        return self.surprise * told * self.units
+        return self.surprise * told * self.spread
 
+    @quiet
     def drawn(self, array, n_samples, seed) -> np.ndarray:
         """Draws of what is missing, (n_samples, n, q).
 
@@ -103,7 +136,7 @@ class Blend:
         mixtures = [name for name, part in self.parts.items() if isinstance(part, Mixture)]
         if mixtures:
             part = self.parts[max(mixtures, key=self.weights.__getitem__)]
-            own = (array - self.centre) / self.units
+            own = self._standardised(array)
             scale = part.deviations(own)
             draws = part.drawn(own, n_samples, seed) - part.expected(own)
             draws = draws / np.where(scale > 0, scale, 1.0)

@@ -1,5 +1,6 @@
 """Columns of a table as numbers, categories as indicators, and the way back."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...rules.accepts import is_flag
-from ..matrices import check_numbers, is_null
+from .reading import Cells, is_number
 
 # Categories with an indicator of their own: the most frequent ones.
 _MAX_CATEGORIES = 50
@@ -24,12 +25,15 @@ class Column:
     categories : ndarray or None
         The values that may be filled in, most frequent first where there are more of them than
         indicators; None for a column of numbers.
+    rare : frozenset
+        Further values, which are never filled in.
     whole : bool
         Whether what is filled in is rounded.
     """
 
     name: Any
     categories: np.ndarray | None
+    rare: frozenset
     whole: bool
 
     @property
@@ -39,24 +43,25 @@ class Column:
             return 1
         return len(self.categories) if len(self.categories) != 2 else 1
 
-    def to_numbers(self, values, known_only) -> np.ndarray:
-        """Numbers (n, width), NaN where missing."""
+    def to_numbers(self, cells: Cells, known_only) -> np.ndarray:
+        """Numbers (n, width), NaN where missing or, of a category, where it is unknown."""
+        null = cells.nulls
         if self.categories is None:
-            return _as_numbers(values, self.name)[:, None]
-        null = nulls(values)
+            return _as_numbers(cells, null)[:, None]
         code = {category: i for i, category in enumerate(self.categories)}
-        codes = np.array([-1 if n else code.get(v, -2) for v, n in zip(values, null, strict=True)])
-        if known_only and (codes == -2).any():
-            unknown = sorted({str(values[i]) for i in np.flatnonzero(codes == -2)})
+        code |= dict.fromkeys(self.rare, -1)
+        codes = np.array([code.get(value, -3) for value in cells.values])
+        codes[null] = -2
+        if known_only and (codes == -3).any():
+            unknown = sorted({str(cells.values[i]) for i in np.flatnonzero(codes == -3)})
             raise ValueError(
                 f"Column {self.name!r} of X has categories that fit did not see: {unknown[:5]}. "
                 "With handle_unknown='keep' they stay, and tell nothing of the others."
             )
         if len(self.categories) == 2:
-            numbers = np.where(codes >= 0, codes, np.nan)[:, None]
-        else:
-            numbers = (codes[:, None] == np.arange(len(self.categories))).astype(float)
-            numbers[null] = np.nan
+            return np.where(codes >= 0, codes, np.nan)[:, None]
+        numbers = (codes[:, None] == np.arange(len(self.categories))).astype(float)
+        numbers[codes < -1] = np.nan
         return numbers
 
     def from_numbers(self, numbers) -> np.ndarray:
@@ -79,73 +84,39 @@ class Column:
         return 1 - shares.max(1) / shares.sum(1) if self.width else np.zeros(len(numbers))
 
 
-def nulls(values) -> np.ndarray:
-    """Which of the values are None, NaN or NA."""
-    values = np.asarray(values)
-    if values.dtype.kind == "f":
-        return np.isnan(values)
-    if values.dtype.kind == "O":
-        return np.frompyfunc(is_null, 1, 1)(values).astype(bool)
-    return np.zeros(len(values), bool)
-
-
-def _as_numbers(values, name) -> np.ndarray:
-    null = nulls(values)
+def _as_numbers(cells: Cells, null) -> np.ndarray:
     try:
-        with np.errstate(over="ignore"):
-            numbers = np.where(null, np.nan, values).astype(float)
-    except (TypeError, ValueError) as error:
+        numbers = np.where(null, np.nan, cells.values).astype(float)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"Column {name!r} of X was one of numbers in fit, or is to be one: {error}."
+            f"Column {cells.name!r} of X was one of numbers in fit, or is to be one: {error}."
         ) from error
     if np.isinf(numbers).any():
-        raise ValueError(f"Input X contains infinity, in column {name!r}.")
+        raise ValueError(f"Input X contains infinity, in column {cells.name!r}.")
     return numbers
 
 
-def read_columns(X) -> tuple[list, list[np.ndarray]]:
-    """Names, and values as arrays, of the columns of a frame or of a two-dimensional array."""
-    if hasattr(X, "columns") and not isinstance(X, np.ndarray):
-        names = list(X.columns)
-        return names, [
-            _values(X[name] if hasattr(X, "get_column") else X.iloc[:, j])
-            for j, name in enumerate(names)
-        ]
-    return list(range(X.shape[1])), list(np.asarray(X).T)
-
-
-def _values(series) -> np.ndarray:
-    kind = getattr(series.dtype, "kind", "")
-    if kind == "M" or kind == "m" or str(series.dtype).startswith(("datetime", "Date", "Duration")):
-        raise ValueError(
-            f"Column {series.name!r} of X holds dates or times: numbers are needed, as days since "
-            "a date, NaN where one is missing."
-        )
-    if hasattr(series, "cat") and hasattr(series.cat, "categories"):
-        return np.asarray(series.astype(object))
-    return series.to_numpy()
-
-
-def describe(X, categorical, whole) -> list[Column]:
+def describe(read: list[Cells], categorical, whole) -> list[Column]:
     """The columns of a table, as `GSOImputer.fit` sees them.
 
     Parameters
     ----------
-    X : frame or ndarray of shape (n_samples, n_features)
+    read : list of Cells
     categorical : "from_dtype", None, or array-like
         Names, numbers or flags of columns of categories; "from_dtype": those that are no numbers.
     whole : "from_dtype", None, or array-like
         Likewise of columns to be filled in with integers.
     """
-    names, values = read_columns(X)
+    names = [cells.name for cells in read]
     given = _chosen(categorical, names, "categorical_features")
     integers = _chosen(whole, names, "integer_features")
     columns = []
-    for j, (name, column) in enumerate(zip(names, values, strict=True)):
-        is_category = _holds_categories(column) if given is None else given[j]
-        rounded = _holds_integers(column) if integers is None else integers[j]
-        categories = _categories(column) if is_category else None
-        columns.append(Column(name, categories, bool(rounded) and categories is None))
+    for j, cells in enumerate(read):
+        if _holds_categories(cells) if given is None else given[j]:
+            columns.append(Column(cells.name, *_categories(cells), False))
+        else:
+            rounded = _holds_integers(cells) if integers is None else integers[j]
+            columns.append(Column(cells.name, None, frozenset(), bool(rounded)))
     return columns
 
 
@@ -156,7 +127,7 @@ def _chosen(which, names, parameter) -> np.ndarray | None:
     flags = np.zeros(len(names), bool)
     if which is None:
         return flags
-    if isinstance(which, str | Mapping) or np.ndim(which) != 1:
+    if isinstance(which, str | Mapping) or not hasattr(which, "__iter__"):
         raise ValueError(
             f"{parameter} must be 'from_dtype', None, or a list of names, numbers or flags of "
             f"columns, got {which!r}."
@@ -174,49 +145,39 @@ def _chosen(which, names, parameter) -> np.ndarray | None:
     return flags
 
 
-def _holds_categories(column) -> bool:
+def _holds_categories(cells) -> bool:
     """Whether values are flags, strings or other objects that are no numbers."""
-    if column.dtype.kind in "bSU":
+    if cells.kind is not None:
+        return cells.kind == "category"
+    if cells.values.dtype.kind in "SU":
         return True
-    if column.dtype.kind != "O":
-        return False
-    known = column[~nulls(column)]
-    return len(known) > 0 and not all(_is_number(value) for value in known)
+    known = cells.values[~cells.nulls]
+    return len(known) > 0 and not all(map(is_number, known))
 
 
-def _is_number(value) -> bool:
-    return isinstance(value, int | float | np.number) and not is_flag(value)
-
-
-def _holds_integers(column) -> bool:
+def _holds_integers(cells) -> bool:
     """Whether values are integers by their type; nulls aside, as in pandas' Int64."""
-    if column.dtype.kind in "iu":
-        return True
-    if column.dtype.kind != "O":
-        return False
-    known = column[~nulls(column)]
+    if cells.kind is not None:
+        return cells.kind == "integer"
+    known = cells.values[~cells.nulls]
     return len(known) > 0 and all(
         isinstance(value, int | np.integer) and not is_flag(value) for value in known
     )
 
 
-def _categories(column) -> np.ndarray:
-    known = [value for value in column[~nulls(column)]]
-    counts: dict = {}
-    for value in known:
-        counts[value] = counts.get(value, 0) + 1
-    frequent = sorted(counts, key=lambda value: (-counts[value], str(value)))[:_MAX_CATEGORIES]
+def _categories(cells) -> tuple[np.ndarray, frozenset]:
+    """The most frequent values, and the others."""
+    counts = Counter(cells.values[~cells.nulls].tolist())
+    ordered = sorted(counts, key=lambda value: (-counts[value], str(value)))
+    frequent = ordered[:_MAX_CATEGORIES]
     categories = np.empty(len(frequent), dtype=object)
     categories[:] = frequent
-    return categories
+    return categories, frozenset(ordered[_MAX_CATEGORIES:])
 
 
-def to_numbers(columns, X, known_only=False) -> np.ndarray:
+def to_numbers(columns, read: list[Cells], known_only=False) -> np.ndarray:
     """A table as numbers, the columns of each category in place of it, NaN where missing."""
-    _, values = read_columns(X)
-    if all(column.categories is None for column in columns) and isinstance(X, np.ndarray):
-        check_numbers(X)
-    blocks = [c.to_numbers(v, known_only) for c, v in zip(columns, values, strict=True)]
+    blocks = [c.to_numbers(cells, known_only) for c, cells in zip(columns, read, strict=True)]
     return np.concatenate(blocks, axis=1)
 
 

@@ -10,11 +10,10 @@ from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ...rules.accepts import is_flag
 from ..tasks import draw_seed
-from .columns import describe, nulls, to_numbers
-from .containers import is_frame
+from .columns import describe, to_numbers
 from .imputer import GSOImputer
+from .reading import is_frame, is_number, read_columns
 
 
 def compare_imputers(X, *, hidden=0.2, imputers=None, n_repeats=3, random_state=0):
@@ -55,27 +54,30 @@ def compare_imputers(X, *, hidden=0.2, imputers=None, n_repeats=3, random_state=
     >>> compare_imputers(load_iris().data, n_repeats=1).index[-1]
     'SimpleImputer'
     """
-    if is_flag(hidden) or not isinstance(hidden, int | float) or not 0 < hidden < 1:
+    if not is_number(hidden) or not 0 < hidden < 1:
         raise ValueError(f"hidden must be a number in (0, 1), got {hidden!r}.")
+    if not isinstance(n_repeats, int | np.integer) or n_repeats < 1:
+        raise ValueError(f"n_repeats must be an integer >= 1, got {n_repeats!r}.")
     import pandas as pd  # not needed elsewhere
 
     frame = X if is_frame(X) and hasattr(X, "iloc") else pd.DataFrame(_plain(X))
-    columns = describe(frame, "from_dtype", None)
-    is_number = np.array([column.categories is None for column in columns])
-    known = ~np.column_stack([nulls(frame.iloc[:, j].to_numpy()) for j in range(len(columns))])
+    read = read_columns(frame)
+    columns = describe(read, "from_dtype", None)
+    numeric = np.array([column.categories is None for column in columns])
+    known = ~np.column_stack([cells.nulls for cells in read])
     if (known.sum(0) < 2).any():
         few = [columns[j].name for j in np.flatnonzero(known.sum(0) < 2)]
         raise ValueError(f"Columns {few} of X have less than two known entries to hide one of.")
     rng, peers = np.random.RandomState(draw_seed(random_state)), {**_peers(), **(imputers or {})}
     found = [
-        pd.DataFrame(_once(frame, _hidden(known, hidden, rng), columns, is_number, peers)).T
+        pd.DataFrame(_once(frame, _hidden(known, hidden, rng), columns, numeric, peers)).T
         for _ in range(n_repeats)
     ]
     return pd.concat(found).groupby(level=0).mean().sort_values("error").dropna(axis=1, how="all")
 
 
 def _plain(X):
-    return {name: X[name].to_list() for name in X.columns} if is_frame(X) else np.asarray(X)
+    return {name: X[name].to_list() for name in X.columns} if is_frame(X) else X
 
 
 def _hidden(known, share, rng) -> np.ndarray:
@@ -101,27 +103,31 @@ def _peers() -> dict:
     }
 
 
-def _once(frame, out, columns, is_number, peers) -> dict:
+def _once(frame, out, columns, numeric, peers) -> dict:
     """Errors, accuracies and seconds of all imputers, with some entries out."""
     holes = frame.mask(out)
-    numbers = [column for column, own in zip(columns, is_number, strict=True) if own]
-    truth = to_numbers(numbers, frame.loc[:, is_number]) if numbers else np.empty((len(frame), 0))
-    array = np.where(out[:, is_number], np.nan, truth)
+    numbers = [column for column, own in zip(columns, numeric, strict=True) if own]
+    truth = (
+        to_numbers(numbers, read_columns(frame.loc[:, numeric]))
+        if numbers
+        else np.empty((len(frame), 0))
+    )
+    array = np.where(out[:, numeric], np.nan, truth)
     start = time.perf_counter()
     filled = GSOImputer(random_state=0, keep_empty_features=True).fit_transform(holes)
     seconds = time.perf_counter() - start
-    own = to_numbers(numbers, filled.loc[:, is_number]) if numbers else truth
-    right = _accuracy(frame, filled, out, ~is_number)
+    own = to_numbers(numbers, read_columns(filled.loc[:, numeric])) if numbers else truth
+    right = _accuracy(frame, filled, out, ~numeric)
     rows = {"GSOImputer": _row(_error(own, truth, array), right, seconds)}
     for name, peer in peers.items() if numbers else ():
         start = time.perf_counter()
         told = _told(clone(peer), array)
         rows[name] = _row(_error(told, truth, array), np.nan, time.perf_counter() - start)
     most = holes.copy()
-    for j in np.flatnonzero(~is_number):
+    for j in np.flatnonzero(~numeric):
         most.isetitem(j, np.repeat(columns[j].categories[:1], len(frame)))
     if numbers:
-        rows["SimpleImputer"]["accuracy"] = _accuracy(frame, most, out, ~is_number)
+        rows["SimpleImputer"]["accuracy"] = _accuracy(frame, most, out, ~numeric)
     return rows
 
 

@@ -2,78 +2,90 @@
 
 import numpy as np
 
-from ..matrices import is_null
-from .columns import Column, nulls
-
-
-def is_frame(X) -> bool:
-    """Whether X is a frame of pandas or polars."""
-    return hasattr(X, "columns") and hasattr(X, "dtypes") and not isinstance(X, np.ndarray)
-
-
-def without_value(X, value):
-    """A frame or an array in which a number is missing, too."""
-    if is_null(value):
-        return X
-    if not is_frame(X):
-        equal = value == X
-        return X if not equal.any() else np.where(equal, np.nan, X)
-    if hasattr(X, "with_columns"):
-        return X.map_columns(X.columns, lambda s: s.set(s == value, None))
-    return X.where(value != X, np.nan)
+from .columns import Column
+from .reading import Cells
 
 
 def appended(frame, names, flags):
-    """A frame with columns of 0 and 1."""
-    new = {name: flags[:, j].astype(float) for j, name in enumerate(names)}
+    """A frame with further columns of 0 and 1; ``names`` are those of all columns."""
+    flags = flags.astype(float)
     if hasattr(frame, "with_columns"):
-        return frame.with_columns(**new)
-    return frame.assign(**new)
+        new = names[len(frame.columns) :]
+        return frame.with_columns(**{name: flags[:, j] for j, name in enumerate(new)})
+    import pandas as pd  # X is one of its frames
+
+    more = pd.DataFrame(flags, index=frame.index)
+    whole = pd.concat([frame, more], axis=1)
+    whole.columns = list(names)
+    return whole
 
 
-def filled_array(values, estimates, dtype) -> np.ndarray:
+def filled_array(read: list[Cells], estimates, dtype) -> np.ndarray:
     """Columns of values, estimates in place of nulls."""
-    result = np.empty((len(values[0]), len(values)), dtype=dtype)
-    for j, pair in enumerate(zip(values, estimates, strict=True)):
-        result[:, j] = _filled(*pair)
+    result = np.empty((len(read[0].values), len(read)), dtype=dtype)
+    for j, (cells, own) in enumerate(zip(read, estimates, strict=True)):
+        result[:, j] = np.where(cells.nulls, own, cells.values)
     return result
 
 
-def filled_frame(X, chosen, columns: list[Column], estimates):
+def filled_frame(X, chosen, read: list[Cells], columns: list[Column], estimates):
     """A copy of a frame's chosen columns; those without nulls are as they were."""
-    if hasattr(X, "with_columns"):
-        frame = X.select([X.columns[j] for j in chosen])
-        series = [frame.to_series(j) for j in range(len(chosen))]
-        news = [_series(s, c, e, True) for s, c, e in zip(series, columns, estimates, strict=True)]
-        return frame.with_columns([new for new in news if new is not None])
-    frame = X.iloc[:, list(chosen)].copy()
-    for j, (column, estimate) in enumerate(zip(columns, estimates, strict=True)):
-        new = _series(frame.iloc[:, j], column, estimate, False)
-        if new is not None:
-            frame.isetitem(j, new)
+    is_polars = hasattr(X, "with_columns")
+    names = [X.columns[j] for j in chosen]
+    frame = X.select(names) if is_polars else X.iloc[:, list(chosen)].copy()
+    for j, (cells, column, own) in enumerate(zip(read, columns, estimates, strict=True)):
+        null = cells.nulls
+        if not null.any():
+            continue
+        if is_polars:
+            new = _polars_series(frame.to_series(j), null, column, own)
+            frame = frame.with_columns(new)
+        else:
+            frame.isetitem(j, _pandas_series(frame.iloc[:, j], cells, null, column, own))
     return frame
 
 
-def _filled(values, estimates) -> np.ndarray:
-    null = nulls(values)
-    return np.where(null, estimates, values) if null.any() else values
+def _limits(series) -> tuple[float, float]:
+    """Least and largest integer of a type; all where it is none of integers."""
+    name = str(series.dtype).lower()
+    if not name.startswith(("int", "uint")):
+        return -np.inf, np.inf
+    limits = np.iinfo(name)
+    # The largest double that is no more.
+    return float(limits.min), np.nextafter(float(limits.max), 0)
 
 
-def _series(series, column: Column, estimates, is_polars):
-    """A completed series of the same kind, of floats where these are no integers."""
-    values = series.to_numpy()
-    if getattr(series.dtype, "name", "") == "category":
-        values = np.asarray(series.astype(object))
-    if not nulls(values).any():
-        return None
-    filled = _filled(values, estimates)
-    if column.whole:
-        filled = filled.astype(np.int64)
-    is_float = column.categories is None and not column.whole
-    if is_polars:
-        return type(series)(series.name, filled.tolist(), dtype=None if is_float else series.dtype)
-    new = type(series)(filled, index=series.index, name=series.name)
-    if is_float:
+def _pandas_series(series, cells: Cells, null, column: Column, estimates):
+    """A completed series of the same type, of floats where these are no integers."""
+    low, high = _limits(series)
+    if column.categories is None and not (column.whole and np.isfinite(low)):
         kind = "float32" if str(series.dtype).lower() == "float32" else "float64"
-        return new.astype(kind)
-    return new.astype(series.dtype)
+        values = np.where(null, estimates, np.where(null, 0, cells.values).astype(float))
+        return type(series)(values, index=series.index, name=series.name).astype(kind)
+    fills = estimates[null]
+    if column.categories is None:
+        fills = np.clip(fills, low, high).astype(np.int64)
+    elif hasattr(series, "cat"):
+        levels = set(series.cat.categories)
+        series = series.cat.add_categories([v for v in dict.fromkeys(fills) if v not in levels])
+    elif getattr(series.dtype, "kind", "O") == "f":
+        series = series.astype(object)  # a batch in which the category is nowhere known
+    series = series.copy()
+    series.iloc[np.flatnonzero(null)] = fills
+    return series
+
+
+def _polars_series(series, null, column: Column, estimates):
+    """The same of polars; a type that does not know a category becomes strings."""
+    make, (low, high) = type(series), _limits(series)
+    own = series.to_list()
+    if column.categories is None and not (column.whole and np.isfinite(low)):
+        values = [float(e if n else v) for v, n, e in zip(own, null, estimates, strict=True)]
+        return make(series.name, values)
+    if column.categories is None:
+        estimates = [int(e) for e in np.clip(estimates, low, high)]
+    values = [e if n else v for v, n, e in zip(own, null, estimates, strict=True)]
+    try:
+        return make(series.name, values, dtype=series.dtype)
+    except Exception:  # of several kinds, one for each type
+        return make(series.name, values, strict=False)

@@ -31,7 +31,9 @@ def _are_parts(value) -> bool:
 def _are_weights(value) -> bool:
     if not isinstance(value, Mapping):
         return isinstance(value, str) and value in ("heldout", "equal")
-    numbers = all(isinstance(w, int | float | np.number) and w >= 0 for w in value.values())
+    numbers = all(
+        isinstance(w, int | float | np.number) and 0 <= w < np.inf for w in value.values()
+    )
     return set(value) <= {"means", *MODELS} and numbers and sum(value.values()) > 0
 
 
@@ -87,7 +89,8 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
     min_value, max_value : float, array-like of shape (n_features,), dict or None, default=-inf, inf
         Bounds of what is filled in, for all columns, for each or by name.
     keep_empty_features : bool, default=False
-        Whether columns without an observed entry in ``fit`` stay, filled with 0.
+        Whether columns without an observed entry in ``fit`` stay, filled with 0; such of strings
+        or categories stay empty.
     add_indicator : bool, default=False
         Whether a column of 0 and 1 is appended for each that had missing entries in ``fit``.
 
@@ -181,23 +184,30 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
             categories.
         """
         check_table(self, self.accepts)
-        tasks = as_tasks(X)
-        return self._fit_table(X) if tasks is None else self._fit_collection(tasks)
+        before = dict(self.__dict__)
+        try:
+            tasks = as_tasks(X)
+            return self._fit_table(X) if tasks is None else self._fit_collection(tasks)
+        except BaseException:
+            # An earlier fit stays whole.
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _fit_table(self, X):
-        table = self._read(X, reset=True)
-        columns = describe(table, self.categorical_features, self.integer_features)
-        array, first = to_numbers(columns, table), starts(columns)
+        _, read = self._read(X, reset=True)
+        columns = describe(read, self.categorical_features, self.integer_features)
+        array, first = to_numbers(columns, read), starts(columns)
         known = ~np.isnan(array).all(0)
         if not known.any():
             raise ValueError("X has no observed entry.")
-        self._bounds(len(columns))
-        kept = np.ones(len(columns), bool) if self.keep_empty_features else known[first[:-1]]
+        self._limits(columns)
+        has_some = [known[first[j] : first[j + 1]].any() for j in range(len(columns))]
+        kept = np.ones(len(columns), bool) if self.keep_empty_features else np.array(has_some)
         blend = self._blended(array[:, known], draw_seed(self.random_state))
-        indicator = self._indicator_of(table)
         _forget(self, "history_", "n_tasks_in_")
         self._fitted = Fitted(blend, columns, np.flatnonzero(kept), known)
-        self.weights_, self.indicator_ = blend.weights, indicator
+        self.weights_, self.indicator_ = blend.weights, self._indicator_of(read)
         self.learned_optimizer_ = blend.learned_optimizer
         return self
 
@@ -214,9 +224,9 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
     def _fit_collection(self, tasks):
         if "factors" not in self.parts:
             raise ValueError("A collection trains the factor model: parts must have 'factors'.")
-        tables = [self._checked(task) for task in tasks]
+        tables = [self._checked(task)[1] for task in tasks]
         settings = self.categorical_features, self.integer_features
-        arrays = [to_numbers(describe(table, *settings), table) for table in tables]
+        arrays = [to_numbers(describe(read, *settings), read) for read in tables]
         completer = self._completer().fit(arrays)
         _forget(self, "weights_", "indicator_", "n_features_in_", "feature_names_in_")
         self._fitted = None
@@ -248,8 +258,8 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
                 raise ValueError("Fitted on a collection: transform takes a list of tables, too.")
             own = {"optimizer": self.learned_optimizer_, "n_epochs": 0}
             return [clone(self).set_params(**own).fit_transform(task) for task in tasks]
-        table, array = self._numbers(X)
-        return self._completed(X, table, self._fitted.blend.expected(array))
+        table, read, array = self._numbers(X)
+        return self._completed(table, read, self._fitted.blend.expected(array))
 
     @available_if(fitted_on_one)
     def transform_std(self, X):
@@ -269,9 +279,9 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
             that another one is right.
         """
         check_is_fitted(self)
-        table, array = self._numbers(X)
+        _, read, array = self._numbers(X)
         blend = self._fitted.blend
-        return self._deviations(table, blend.expected(array), blend.deviations(array))
+        return self._deviations(read, blend.expected(array), blend.deviations(array))
 
     @available_if(fitted_on_one)
     def sample_missing(self, X, n_samples=1, *, random_state=None):
@@ -297,10 +307,10 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
             raise ValueError(f"n_samples must be an integer >= 1, got {n_samples!r}.")
-        table, array = self._numbers(X)
+        table, read, array = self._numbers(X)
         seed = draw_seed(self.random_state if random_state is None else random_state)
         draws = self._fitted.blend.drawn(array, int(n_samples), seed)
-        return [self._completed(X, table, one) for one in draws]
+        return [self._completed(table, read, one) for one in draws]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -3,12 +3,9 @@
 Each estimates the entries of rows that are missing, by a number and by its standard deviation.
 """
 
-import warnings
-
 import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.exceptions import ConvergenceWarning
 
 from ..completion import GSOMatrixCompleter
 from ..mixture import EMGaussianMixture
@@ -86,11 +83,8 @@ class Mixture:
             array = array[np.random.RandomState(seed).choice(len(array), rows, replace=False)]
         k = max(1, min(_N_GAUSSIANS, len(array) // _ROWS_EACH))
         settings = {"covariance_prior": self.covariance_prior, "random_state": seed}
-        mixture = EMGaussianMixture(k, max_iter=20, tol=1e-3, **settings)
-        with warnings.catch_warnings():
-            # What it estimates is soon good enough; how many components it used does not matter.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.mixture = mixture.fit(array)
+        # What it estimates is soon good enough.
+        self.mixture = EMGaussianMixture(k, max_iter=20, tol=1e-3, **settings).fit(array)
         return self
 
     def expected(self, array) -> np.ndarray:
