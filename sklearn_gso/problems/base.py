@@ -289,8 +289,7 @@ class Problem(ABC):
         known, old, result, counted = memory.get(what, ((), None, None, None))
         same = len(known) == len(tensors) and all(map(operator.is_, known, tensors))
         if not same or old != state or counted != _versions(result):
-            # What is stale must not take memory beside what comes.
-            del known, result
+            del known, result  # what is stale must not take memory beside what comes
             memory.pop(what, None)
             result = compute()
             memory[what] = (tensors, state, result, _versions(result))

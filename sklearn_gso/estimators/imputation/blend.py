@@ -23,7 +23,27 @@ from .weighing import (
 # Standard deviations of a column: no entry counts as further away.
 _FAR = 1e8
 # Names of the parts, beside "means", and "neighbours", which add to "factors".
+PARTS = ("factors", "neighbours", "mixture", "pooled", "trees")
 MODELS = ("factors", "mixture", "pooled", "trees")
+
+
+def are_parts(value) -> bool:
+    """Whether a parameter names parts."""
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return False
+    names = list(value)
+    known = all(name in PARTS for name in names) and len(set(names)) == len(names)
+    return known and ("neighbours" not in names or "factors" in names)
+
+
+def are_weights(value) -> bool:
+    """Whether a parameter says what parts weigh."""
+    if not isinstance(value, Mapping):
+        return isinstance(value, str) and value in ("heldout", "equal")
+    numbers = all(
+        isinstance(w, int | float | np.number) and 0 <= w < np.inf for w in value.values()
+    )
+    return set(value) <= {"means", *MODELS} and numbers and sum(value.values()) > 0
 
 
 def quiet(method):

@@ -1,7 +1,6 @@
 """An imputer of tables: factors, nearest rows and mixtures, weighted by hidden entries."""
 
 import numbers
-from collections.abc import Mapping
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -13,28 +12,9 @@ from ..completion import GSOMatrixCompleter
 from ..fitting import fitted_on_one
 from ..parameters import NONE, MetaTraining, check_table, choice, instance, integer, keep
 from ..tasks import as_tasks, draw_seed
-from .blend import MODELS, Blend, made_parts
+from .blend import PARTS, Blend, are_parts, are_weights, made_parts
 from .columns import describe, starts, to_numbers
 from .tables import Fitted, Tables
-
-PARTS = ("factors", "neighbours", "mixture", "pooled", "trees")
-
-
-def _are_parts(value) -> bool:
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        return False
-    names = list(value)
-    known = all(name in PARTS for name in names) and len(set(names)) == len(names)
-    return known and ("neighbours" not in names or "factors" in names)
-
-
-def _are_weights(value) -> bool:
-    if not isinstance(value, Mapping):
-        return isinstance(value, str) and value in ("heldout", "equal")
-    numbers = all(
-        isinstance(w, int | float | np.number) and 0 <= w < np.inf for w in value.values()
-    )
-    return set(value) <= {"means", *MODELS} and numbers and sum(value.values()) > 0
 
 
 class GSOImputer(Tables, TransformerMixin, BaseEstimator):
@@ -132,8 +112,8 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
 
     accepts = {
         **Tables.accepts,
-        "parts": Accepts(f"some of {PARTS}, 'neighbours' with 'factors'", _are_parts),
-        "weights": Accepts("'heldout', 'equal' or numbers >= 0 by part, not all 0", _are_weights),
+        "parts": Accepts(f"some of {PARTS}, 'neighbours' with 'factors'", are_parts),
+        "weights": Accepts("'heldout', 'equal' or numbers >= 0 by part, not all 0", are_weights),
         "n_components": NONE | integer(),
         "handle_unknown": choice("keep", "error"),
         "n_epochs": integer(0),

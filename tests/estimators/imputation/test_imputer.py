@@ -12,8 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sklearn_gso import GSOImputer, LearnedOptimizer
-from sklearn_gso.estimators.imputation.blend import MODELS
-from sklearn_gso.estimators.imputation.imputer import PARTS
+from sklearn_gso.estimators.imputation.blend import MODELS, PARTS
 
 
 def quick(**parameters):
