@@ -137,7 +137,7 @@ class Fitting(CallbackSupportMixin):
         fit = self._fit_one if tasks is None else self._fit_collection
         with share_of_threads(size=largest_of([X] if tasks is None else tasks)):
             fitted, attributes = fit(X if tasks is None else tasks, y, progress, **given)
-        self._become(fitted, attributes)
+        become(self, fitted, attributes)
         progress.end()
         return self
 
@@ -163,14 +163,6 @@ class Fitting(CallbackSupportMixin):
         learned = self._learn(arrays, truths, shared, seed, progress)
         fitted = Fitted(seed, learned.get("learned_optimizer_"), shared=shared)
         return fitted, {"n_tasks_in_": len(arrays), **learned}
-
-    def _become(self, fitted, attributes):
-        """Take what was fitted in place of what was fitted before."""
-        old = [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]
-        vars(self).update(attributes, _fitted=fitted)
-        for name in old:
-            if name not in attributes:
-                delattr(self, name)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_fitted")
@@ -244,6 +236,15 @@ def about_run(answer) -> dict:
         "n_iter_": int(run.n_iter[0]),
         "n_guarded_": int(run.n_guarded[0]),
     }
+
+
+def become(estimator, fitted, attributes) -> None:
+    """Take what was fitted, and public attributes, in place of what was fitted before."""
+    old = [n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")]
+    vars(estimator).update(attributes, _fitted=fitted)
+    for name in old:
+        if name not in attributes:
+            delattr(estimator, name)
 
 
 def column_names(X) -> dict:

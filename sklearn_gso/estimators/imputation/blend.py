@@ -13,7 +13,6 @@ from .parts import Factors, Means, Mixture, Trees, mixture_rows, tree_rows
 from .weighing import (
     MAX_JUDGED,
     equal_weights,
-    errors,
     given_weights,
     heldout_weights,
     hidden_entries,
@@ -198,7 +197,7 @@ def _judged(array, make, seed) -> tuple[np.ndarray, float]:
     rest = np.where(hidden, np.nan, array)
     parts = {name: part.fit(rest, seed) for name, part in make(array).items()}
     told = expected(parts, rest)
-    weights = heldout_weights(np.array([errors(array, one, hidden) for one in told.values()]))
+    weights = heldout_weights(np.array([(one - array)[hidden] for one in told.values()]))
     named = dict(zip(parts, weights, strict=True))
     # Of indicators most errors are tiny: they say nothing of the numbers' deviations.
     judged = hidden & [len(np.unique(c[~np.isnan(c)])) > 2 for c in array.T]

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...rules.accepts import Accepts
 from ..completion import GSOMatrixCompleter
-from ..fitting import fitted_on_one
+from ..fitting import become, column_names, fitted_on_one
 from ..parameters import NONE, MetaTraining, check_table, choice, instance, integer, keep
 from ..tasks import as_tasks, draw_seed
 from .blend import PARTS, Blend, are_parts, are_weights, made_parts
@@ -164,18 +164,14 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
             categories.
         """
         check_table(self, self.accepts)
-        before = dict(self.__dict__)
-        try:
-            tasks = as_tasks(X)
-            return self._fit_table(X) if tasks is None else self._fit_collection(tasks)
-        except BaseException:
-            # An earlier fit stays whole.
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        tasks = as_tasks(X)
+        fitted, attributes = self._fit_table(X) if tasks is None else self._fit_collection(tasks)
+        become(self, fitted, attributes)
+        return self
 
     def _fit_table(self, X):
-        _, read = self._read(X, reset=True)
+        """What a fit on one table leaves behind, and public attributes."""
+        table, read = self._checked(X)
         columns = describe(read, self.categorical_features, self.integer_features)
         array, first = to_numbers(columns, read), starts(columns)
         known = ~np.isnan(array).all(0)
@@ -184,35 +180,34 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
         self._limits(columns)
         has_some = [known[first[j] : first[j + 1]].any() for j in range(len(columns))]
         kept = np.ones(len(columns), bool) if self.keep_empty_features else np.array(has_some)
-        blend = self._blended(array[:, known], draw_seed(self.random_state))
-        _forget(self, "history_", "n_tasks_in_")
-        self._fitted = Fitted(blend, columns, np.flatnonzero(kept), known)
-        self.weights_, self.indicator_ = blend.weights, self._indicator_of(read)
-        self.learned_optimizer_ = blend.learned_optimizer
-        return self
-
-    def _blended(self, array, seed) -> Blend:
         completer = self._completer()
-        return Blend.fit(
-            array, lambda part: made_parts(self.parts, completer, part), self.weights, seed
+        blend = Blend.fit(
+            array[:, known],
+            lambda part: made_parts(self.parts, completer, part),
+            self.weights,
+            draw_seed(self.random_state),
         )
+        return Fitted(blend, columns, np.flatnonzero(kept), known), {
+            **column_names(table),
+            "weights_": blend.weights,
+            "indicator_": self._indicator_of(read),
+            "learned_optimizer_": blend.learned_optimizer,
+        }
 
     def _completer(self) -> GSOMatrixCompleter:
         names = ("n_components", "optimizer", "n_epochs", "training", "random_state", "verbose")
         return GSOMatrixCompleter(**{name: getattr(self, name) for name in names})
 
     def _fit_collection(self, tasks):
+        """The same of a collection, whose tables are solved anew by `transform`."""
         if "factors" not in self.parts:
             raise ValueError("A collection trains the factor model: parts must have 'factors'.")
         tables = [self._checked(task)[1] for task in tasks]
         settings = self.categorical_features, self.integer_features
         arrays = [to_numbers(describe(read, *settings), read) for read in tables]
         completer = self._completer().fit(arrays)
-        _forget(self, "weights_", "indicator_", "n_features_in_", "feature_names_in_")
-        self._fitted = None
-        self.learned_optimizer_, self.history_ = completer.learned_optimizer_, completer.history_
-        self.n_tasks_in_ = len(arrays)
-        return self
+        names = ("learned_optimizer_", "history_", "n_tasks_in_")
+        return None, {name: getattr(completer, name) for name in names}
 
     # Using what was fitted --------------------------------------------------------------
 
@@ -300,9 +295,3 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _forget(estimator, *names):
-    """What an earlier fit, of the other kind, has set."""
-    for name in names:
-        vars(estimator).pop(name, None)

@@ -44,8 +44,7 @@ class Neighbours:
         index = NearestNeighbors(n_neighbors=min(_NEAREST, len(array) - 1)).fit(places)
         residuals = array - estimates
         # Without a query every row is compared with the others.
-        found = [index.kneighbors(return_distance=False)]
-        means = _means(residuals, found[0])
+        means = _means(residuals, index.kneighbors(return_distance=False))
         seen = ~np.isnan(residuals)
         own, near = np.where(seen, residuals, 0.0), np.where(seen, means, 0.0)
         products, squares = (own * near).sum(0), (near * near).sum(0)

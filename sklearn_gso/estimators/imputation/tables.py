@@ -54,13 +54,8 @@ class Tables(Bounded):
 
     # What comes in ------------------------------------------------------------------------
 
-    def _read(self, X, reset) -> tuple[Any, list[Cells]]:
-        """A frame as it is, anything else as an array; and its columns."""
-        if not reset and as_tasks(X) is not None:
-            raise ValueError("Fitted on one table: transform takes one table, not a collection.")
-        return self._checked(X, lambda X, **checks: validate_data(self, X, reset=reset, **checks))
-
     def _checked(self, X, check=check_array) -> tuple[Any, list[Cells]]:
+        """A frame as it is, anything else as an array; and its columns."""
         if sparse.issparse(X):
             raise TypeError(
                 "Sparse data was passed, but dense data is required: GSOMatrixCompleter takes "
@@ -71,9 +66,15 @@ class Tables(Bounded):
             X = check(X, dtype=None, ensure_all_finite="allow-nan")
         elif not all(X.shape):
             raise ValueError(f"Found a table of shape {X.shape}: it has no rows or no columns.")
-        elif check is not check_array:
-            check(X, skip_check_array=True)
         return X, read_columns(X, self.missing_values)
+
+    def _checked_rows(self, X) -> tuple[Any, list[Cells]]:
+        """The same of rows with the columns of the fit."""
+        if as_tasks(X) is not None:
+            raise ValueError("Fitted on one table: transform takes one table, not a collection.")
+        if is_frame(X):
+            validate_data(self, X, reset=False, skip_check_array=True)
+        return self._checked(X, lambda X, **checks: validate_data(self, X, reset=False, **checks))
 
     def _indicator_of(self, read):
         """Of the columns that had missing entries in a fit."""
@@ -83,7 +84,7 @@ class Tables(Bounded):
 
     def _numbers(self, X):
         """A table, its columns, and the known columns of numbers that it is for the models."""
-        (table, read), fitted = self._read(X, reset=False), self._fitted
+        (table, read), fitted = self._checked_rows(X), self._fitted
         array = to_numbers(fitted.columns, read, self.handle_unknown == "error")
         return table, read, array[:, fitted.known]
 

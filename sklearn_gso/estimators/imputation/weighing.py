@@ -24,13 +24,6 @@ def hidden_entries(array, seed) -> np.ndarray:
     return hidden
 
 
-def errors(array, estimates, hidden) -> np.ndarray:
-    """Of estimates the errors at hidden entries, in units of each column's deviation."""
-    units = np.nanstd(array, axis=0)
-    units = np.where(units > 0, units, 1.0)
-    return ((estimates - array) / units)[hidden]
-
-
 def equal_weights(n_parts) -> np.ndarray:
     """Of the means nothing, and the same of each other part; all where there is no other."""
     return np.r_[0.0, np.full(n_parts - 1, 1 / (n_parts - 1))] if n_parts > 1 else np.ones(1)

@@ -13,7 +13,7 @@ from ...problems.mixture_likelihood import PARAMETERS
 from ...rules import ClosedForm
 from ...rules.accepts import FLAG
 from ..base import AlternatingEstimator
-from ..fitting import Fitted, column_names
+from ..fitting import Fitted, become, column_names
 from ..parallel import in_chunks
 from ..parameters import NONE, NOT_NEGATIVE, Accepts, choice, integer
 from ..reporting import with_callbacks
@@ -153,7 +153,7 @@ class BaseMixture(
         about = {"held": held, "given": given, "kept": np.ones(k, bool)}
         fitted = FittedMixture(seed, covariance_type=mixture.covariance_type, **about)
         told = {"n_components_": k, "n_features_in_": d}
-        mixture._become(fitted, {**told, **mixture._parameters(found)})
+        become(mixture, fitted, {**told, **mixture._parameters(found)})
         return mixture
 
     # Fitting ------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ..parallel import share_of_threads
 from .criteria import criterion, n_free
 from .data import Task, n_distinct, n_pinned, of_components, of_single
 from .screening import screened
-from .searching import Search, _is_better, limited
+from .searching import Search, is_better, limited
 from .solving import MixturePlan, Solved
 from .splitting import at, halved, with_empty
 
@@ -146,7 +146,7 @@ class _Walk:
 
     def _keep(self, task, problem, run):
         before = self.known.get(problem.n_components)
-        if before is None or bool(_is_better(problem, run, before.run)):
+        if before is None or bool(is_better(problem, run, before.run)):
             self.known[problem.n_components] = self._with_value(task, problem, run)
 
     def _searched(self, best: Known) -> Explored:
@@ -154,7 +154,7 @@ class _Walk:
         plan = self._plan(best)
         search = Search(plan, plan.given([best.task]), self.seed, self.monitor)
         explored = search.best_known(best.problem)
-        if bool(_is_better(best.problem, best.run, explored.run)):
+        if bool(is_better(best.problem, best.run, explored.run)):
             explored = explored._replace(run=best.run)
         return explored
 

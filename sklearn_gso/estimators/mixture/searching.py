@@ -92,7 +92,7 @@ class Search:
             run = self.converged(problem, start, monitor=self.monitor)
             news = record._replace(run=run)
             if best is not None:
-                better = _is_better(problem, run, best.run).nonzero()[:, 0]
+                better = is_better(problem, run, best.run).nonzero()[:, 0]
                 news = _replaced(best, better, take_tasks(news, better))
             best = news._replace(n_rounds=record.n_rounds)
         assert best is not None
@@ -164,7 +164,7 @@ class Search:
         lowest = take_tasks(short, slice(0, n_tasks))
         for i in range(1, n_starts):
             mine = take_tasks(short, slice(i * n_tasks, (i + 1) * n_tasks))
-            record = _is_better(problem, mine, lowest)
+            record = is_better(problem, mine, lowest)
             lowest = where_tasks(record, mine, lowest)
             hopeful = record & (mine.objective < best.run.objective + _SLACK)
             which = hopeful.nonzero()[:, 0]
@@ -176,7 +176,7 @@ class Search:
         """A start of some tasks to the end, and on by moves where it is better there."""
         part = problem.take(which)
         run = self.converged(part, start.variables, monitor=self.monitor)
-        better = _is_better(part, run, take_tasks(best.run, which)).nonzero()[:, 0]
+        better = is_better(part, run, take_tasks(best.run, which)).nonzero()[:, 0]
         if not len(better):
             return best
         news = self._explored(part.take(better), take_tasks(run, better), number)
@@ -258,7 +258,7 @@ def _unexplored(run: Run) -> Explored:
     return Explored(run, none, none.clone(), none.to(torch.float64))
 
 
-def _is_better(problem, one: Run, other: Run) -> Tensor:
+def is_better(problem, one: Run, other: Run) -> Tensor:
     """Whether a run is sounder than another, or as sound and lower, (T,)."""
     mine, theirs = (problem.n_collapsed(run.variables) for run in (one, other))
     lower = one.objective.nan_to_num(nan=torch.inf) < other.objective
