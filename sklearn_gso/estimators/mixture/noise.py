@@ -34,6 +34,7 @@ def check_noise(noise, X) -> tuple[np.ndarray, np.ndarray | None]:
 def _shaped(noise, n, d) -> np.ndarray:
     """Variances (n or 1, D) or matrices (n or 1, D, D)."""
     free = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0}
+    noise = np.asarray(noise) if np.isscalar(noise) else noise  # of a number no namespace is known
     array = check_array(noise, dtype=np.float64, ensure_all_finite=False, input_name=_NAME, **free)
     if n == d and array.shape == (d, d) and d > 1:
         raise ValueError(

@@ -257,3 +257,12 @@ def test_given_parameters_are_where_a_fit_to_noisy_samples_goes_on(kind, covaria
         warnings.simplefilter("ignore")
         made.fit(X, noise_covariance=V)
     assert made.objective_ <= end.objective_ + 1e-9
+
+
+def test_one_variance_where_arrays_are_dispatched(monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    X = clusters()
+    mixture = EMGaussianMixture(2, random_state=0).fit(X)
+    expected = mixture.score_samples(X, noise_covariance=0.5)
+    with sklearn.config_context(array_api_dispatch=True):
+        np.testing.assert_array_equal(mixture.score_samples(X, noise_covariance=0.5), expected)
