@@ -40,6 +40,7 @@ def test_a_grid_goes_on_and_stores_what_a_training_by_hand_finds(store, monkeypa
     assert len(store.frame) == n
 
 
+@pytest.mark.slow
 def test_table_5_goes_on_and_never_ends_above_em_from_the_same_start(store, monkeypatch):
     monkeypatch.setattr(mixture_table, "N_QUICK", 4)
     mixture_table.run(store, QUICK, dimensions=(4,))

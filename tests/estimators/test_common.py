@@ -53,7 +53,7 @@ TRANSFORMERS = {
     "batches": SGDMatrixCompleter(max_iter=3, batch_fraction=0.5),
     "sparse codes": SparseCoder(n_atoms=2, max_iter=4),
     "mixture": MixtureImputer(EMGaussianMixture(2, max_iter=10)),
-    "imputer": GSOImputer(parts=["factors", "mixture"], weights="equal"),
+    "imputer": GSOImputer(parts=["pooled"], weights="equal"),
 }
 EM, MOVES = {"max_iter": 10, "n_components": 2}, {"max_iter": 8, "n_components": 2, "n_init": 1}
 MIXTURES = {
@@ -74,6 +74,7 @@ DEFAULTS = [
     ALSMatrixCompleter(alpha_start=10.0),
     SGDMatrixCompleter(),
     SparseCoder(),
+    GSOImputer(),
     EMGaussianMixture(),
     GSOGaussianMixture(),
     GSOGaussianMixture(n_components=2),

@@ -64,19 +64,16 @@ SEARCHES = {
 }
 
 
-def slow(*values):
-    return pytest.param(*values, marks=pytest.mark.slow)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind", "with_truth"),
     [
-        slow("grid", "list", True),
-        slow("grid", "unequal", False),
+        ("grid", "list", True),
+        ("grid", "unequal", False),
         ("random", "array", True),
-        slow("random", "list", False),
-        slow("halving", "unequal", True),
-        slow("halving", "array", False),
+        ("random", "list", False),
+        ("halving", "unequal", True),
+        ("halving", "array", False),
     ],
 )
 def test_searches_give_the_same_scores_in_one_process_and_in_two(name, kind, with_truth):

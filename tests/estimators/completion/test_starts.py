@@ -10,6 +10,7 @@ from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.metrics import relative_error
 
 
+@pytest.mark.slow
 def test_more_starts_recover_what_one_does_not():
     X, truth = make_low_rank_tasks(
         6, shape=(40, 40), rank=5, rate=0.25, factors="gaussian", random_state=5

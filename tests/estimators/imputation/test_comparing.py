@@ -9,6 +9,7 @@ from sklearn_gso import compare_imputers
 from tests.estimators.imputation.test_imputer import correlated, penguins
 
 
+@pytest.mark.slow
 def test_ours_is_first_where_columns_tell_of_each_other():
     comparison = compare_imputers(correlated(), n_repeats=2)
     assert comparison.index[0] in ("GSOImputer", "IterativeImputer")

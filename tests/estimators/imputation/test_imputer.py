@@ -87,6 +87,7 @@ def test_far_below_column_means(problem, fitted):
     assert error < 0.5 * of_means
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_is_filled_with_column_means(seed):
     table = np.random.RandomState(seed).normal(size=(200, 5))
@@ -97,6 +98,7 @@ def test_noise_is_filled_with_column_means(seed):
     assert own <= 1.04 * squared_error(means, table, hidden)
 
 
+@pytest.mark.slow
 def test_units_and_offsets_do_not_matter(problem):
     """Of trees some splits are between equal numbers, up to rounding."""
     table, X, _ = problem
@@ -147,6 +149,7 @@ def test_weights_sum_to_one(fitted):
     assert sum(fitted.weights_.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_equal_and_given_weights(problem):
     _, X, _ = problem
     equal = GSOImputer(weights="equal", random_state=0).fit(X)
@@ -193,6 +196,7 @@ def test_bad_parameters_are_named(problem, name, value):
 # How certain ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_intervals_cover_nine_tenths():
     """Of hidden entries of many tables; each has its own luck."""
     covered = []
@@ -402,6 +406,7 @@ def test_a_failed_fit_leaves_the_earlier_one(problem):
     np.testing.assert_array_equal(imputer.transform(X), expected)
 
 
+@pytest.mark.slow
 def test_collections_train_the_optimizer():
     tables = [holed(correlated(n=30, seed=s), seed=s)[0] for s in range(4)]
     imputer = quick(n_epochs=1).fit(tables)
