@@ -48,6 +48,18 @@ def begin(make, folder, checkpoint):
     return child
 
 
+def written(path):
+    """When a file was written last; 0 where there is none."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def await_news(child, path, before):
+    """Until the child has written, or has ended."""
+    end = time.monotonic() + PATIENCE
+    while written(path) == before and child.is_alive() and time.monotonic() < end:
+        time.sleep(0.002)
+
+
 def finish(child, folder):
     child.join(PATIENCE)
     assert child.exitcode == 0
@@ -83,7 +95,10 @@ def test_killed_at_random_moments(make, n_kills, tmp_path):
     duration = time.monotonic() - clock
     killed_with_state = killed = 0
     while killed < n_kills:
+        before = written(path)
         child = begin(make, tmp_path, path)
+        if killed % 2:  # every other one may not die before it has come further
+            await_news(child, path, before)
         child.join(rng.uniform(0, duration / 3))
         child.kill()
         child.join(PATIENCE)
@@ -94,7 +109,7 @@ def test_killed_at_random_moments(make, n_kills, tmp_path):
             assert_same(finish(child, tmp_path), wanted)
             path.unlink()
     assert_same(finish(begin(make, tmp_path, path), tmp_path), wanted)
-    assert killed_with_state >= n_kills / 2
+    assert killed_with_state >= n_kills // 2
     assert not list(tmp_path.glob("*.part"))
 
 
