@@ -24,6 +24,7 @@ from .checking import Checking
 from .imputing import Imputing
 from .predictions import FittedMatrix, PredictsEntries, completions, deviations, some_entries
 from .scaling import SCALINGS, choose_for_all, name_of
+from .unjoined import solved_by_group
 
 _SCORED_FRACTION = 0.1
 
@@ -84,9 +85,14 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
         part = telling_rows(narrow, seed)
         shared = self._shared_options([part])
         learned = self._prepare(part, shared, seed, progress)
-        optimizer, options = learned.get("learned_optimizer_"), self._options(part, shared)
-        answer = self._plan(optimizer).solve([thinned(part)], options, seed, progress)
-        rows = FittedMatrix.of(answer, options, keep_rows=part is narrow, columns=columns)
+        optimizer, keep_rows = learned.get("learned_optimizer_"), part is narrow
+
+        def solved(part, columns):
+            options = self._options(part, shared)
+            answer = self._plan(optimizer).solve([thinned(part)], options, seed, progress)
+            return answer, FittedMatrix.of(answer, options, keep_rows=keep_rows, columns=columns)
+
+        answer, rows = solved_by_group(solved, part, columns, keep_rows)
         right = rows.components()
         return Fitted(seed, optimizer, rows, shared), {
             **column_names(X),
@@ -178,13 +184,15 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
         Returns
         -------
         deviations : ndarray of shape (n_samples, n_features) or collection
-            In the units of X; 0 where X is observed.
+            In the units of X; 0 where X is observed, infinite in columns of which nothing
+            is known.
         """
-        arrays = self._validated(X)
+        arrays, rows = self._validated(X), self._fitted.rows
         results = []
         for array, deviation in zip(arrays, self._answers(arrays, deviations), strict=True):
-            rows, columns, _ = observed_entries(self._narrowed(array))
-            deviation[rows, columns] = 0
+            never_seen = line_counts(array)[1] == 0 if rows is None else rows.never_seen
+            deviation[:, never_seen] = np.inf
+            deviation[observed_entries(self._narrowed(array))[:2]] = 0
             results.append(deviation.astype(array.dtype, copy=False))
         return packed(X, results)
 

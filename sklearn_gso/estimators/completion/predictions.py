@@ -62,6 +62,7 @@ class FittedMatrix(FittedRows):
 
     row_means: list  # point estimates (n_rows, k) of the fitted rows in each run; may be empty
     columns: np.ndarray | None = None  # that the fit kept; None for all
+    never_seen: np.ndarray | None = None  # of each kept column, whether it had no entry
 
     @classmethod
     def of(cls, answer, options, keep_rows=True, **more):
@@ -73,7 +74,13 @@ class FittedMatrix(FittedRows):
             variables = with_surprise(problem, {**variables, "U": left})
             runs.append(cls.kept(problem, variables))
             row_means += [point(left)[0].numpy()] * keep_rows
+        more["never_seen"] = (problem.row_counts["V"][0] == 0).numpy()
         return cls(*cls.made_with(problem, options), weights, runs, row_means, **more)
+
+    @property
+    def n_rows(self) -> int:
+        """Of the fitted matrix; 0 if they were not kept."""
+        return len(self.row_means[0]) if self.row_means else 0
 
     def components(self) -> np.ndarray:
         """Vᵀ of the run that weighs most, in the units of the data, (k, n_columns)."""
@@ -130,7 +137,7 @@ class FittedMatrix(FittedRows):
     def entries(self, rows, columns) -> np.ndarray:
         """Estimates of entries of the fitted matrix, by number of row and kept column."""
         n_columns = point(self.runs[0]["V"]).shape[1]
-        problem = self.problem_of(sparse.csr_array((len(self.row_means[0]), n_columns)))
+        problem = self.problem_of(sparse.csr_array((self.n_rows, n_columns)))
         weights = torch.tensor(self.weights)[:, None]
         runs = (
             to_tensors({**kept, "U": left[None]})
@@ -175,12 +182,12 @@ class PredictsEntries:
         """
         check_is_fitted(self)
         fitted, width = self._fitted.rows, self.n_features_in_
-        if not fitted.row_means:
+        if not fitted.n_rows:
             raise ValueError(
                 "The rows of large tables are not kept: complete them by transform or reconstruct."
             )
         rows, columns = np.broadcast_arrays(
-            _as_index(rows, len(fitted.row_means[0]), "rows"), _as_index(columns, width, "columns")
+            _as_index(rows, fitted.n_rows, "rows"), _as_index(columns, width, "columns")
         )
         kept = np.arange(width) if fitted.columns is None else fitted.columns
         number = np.full(width, -1)

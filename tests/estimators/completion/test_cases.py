@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,6 +21,11 @@ gso = GSOMatrixCompleter(random_state=0)
 def with_holes(X, rate, seed=0):
     hidden = np.random.RandomState(seed).rand(*X.shape) < rate
     return np.where(hidden, np.nan, X), hidden
+
+
+def sparse_of_observed(X):
+    rows, columns = np.nonzero(~np.isnan(X))
+    return sparse.csr_array((X[rows, columns], (rows, columns)), shape=X.shape)
 
 
 @pytest.mark.filterwarnings("ignore:Columns .* have no observed entry")
@@ -265,3 +271,54 @@ def test_a_row_of_which_nothing_is_known():
     X[3] = np.nan
     completer = GSOMatrixCompleter(random_state=0).fit(X)
     np.testing.assert_allclose(completer.transform(X[3:4])[0], completer.transform(X)[3])
+
+
+def halves(n_rows=60, n_columns=8, seed=0):
+    """Two halves of columns, each observed in other rows; rank 2 in either."""
+    rng = np.random.RandomState(seed)
+    truth = rng.randn(n_rows, 2) @ rng.randn(2, n_columns) + 0.1 * rng.randn(n_rows, n_columns)
+    truth += 5 * rng.randn(n_columns)
+    X, _ = with_holes(truth, 0.1, seed)
+    X[: n_rows // 2, n_columns // 2 :] = np.nan
+    X[n_rows // 2 :, : n_columns // 2] = np.nan
+    return X, truth
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse_of_observed])
+def test_nothing_is_known_of_columns_that_no_row_joins(container):
+    """Filled with the column's mean; the other half is as without the first."""
+    X, _ = halves()
+    completer = GSOMatrixCompleter(2, scaling="columns", random_state=0)
+    fitted = completer.fit(container(X))
+    filled = fitted.transform(container(X))
+    np.testing.assert_allclose(filled[30:, 0], np.nanmean(X[:, 0]), atol=0.05 * np.nanstd(X[:, 0]))
+    alone = clone(completer).fit_transform(container(X[:30, :4]))
+    np.testing.assert_allclose(filled[:30, :4], alone, rtol=1e-9)
+    # A new row that is observed in both: each half from its own entries.
+    row = X[:1].copy()
+    expected = fitted.transform(container(row))[0, :4]
+    row[0, 4:] = 7
+    np.testing.assert_array_equal(fitted.transform(container(row))[0, :4], expected)
+
+
+def test_what_is_read_of_columns_that_no_row_joins():
+    X, truth = halves()
+    fitted = GSOMatrixCompleter(random_state=0).fit(X)
+    estimates = fitted.reconstruct(X)
+    rows, columns = np.indices(X.shape)
+    np.testing.assert_allclose(fitted.predict_entries(rows, columns), estimates, atol=1e-8)
+    assert fitted.components_.shape == (fitted.n_components_, 8)
+    assert fitted.score(X, truth) < 0
+    across = np.isnan(X[:, :1]).ravel() & (np.arange(60) >= 30)
+    np.testing.assert_allclose(
+        fitted.transform_std(X)[across, 0] / np.nanstd(X[:, 0]), 1, atol=0.35
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Columns .* have no observed entry")
+def test_of_a_column_never_seen_nothing_is_certain(rng):
+    X, _ = with_holes(np.c_[rng.randn(30, 3), np.full((30, 1), np.nan)], 0.1)
+    deviations = gso.fit(X).transform_std(X)
+    assert np.isinf(deviations[:, 3]).all() and np.isfinite(deviations[:, :3]).all()
+    X[0, 3] = 1.0
+    assert gso.transform_std(X)[0, 3] == 0
