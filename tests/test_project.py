@@ -1,7 +1,12 @@
 """What stands beside the package agrees with it."""
 
+import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import sklearn_gso
 
@@ -23,3 +28,17 @@ def test_files_and_commands_that_the_guide_names_exist():
     targets = re.findall(r"`make ([\w-]+)`", guide)
     assert len(targets) > 5
     assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+
+
+def test_torch_is_imported_when_it_is_needed():
+    code = "import sys, sklearn_gso; assert 'torch' not in sys.modules; sklearn_gso.GSOImputer"
+    subprocess.run([sys.executable, "-c", code + "; assert 'torch' in sys.modules"], check=True)
+
+
+def test_names_of_the_package_are_found():
+    folders = {module.name for module in pkgutil.iter_modules(sklearn_gso.__path__)}
+    assert folders | set(sklearn_gso.__all__) <= set(dir(sklearn_gso))
+    for name in [*folders, *sklearn_gso.__all__]:
+        assert getattr(sklearn_gso, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'GSOImputr'"):
+        sklearn_gso.GSOImputr
