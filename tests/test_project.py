@@ -41,4 +41,4 @@ def test_names_of_the_package_are_found():
     for name in [*folders, *sklearn_gso.__all__]:
         assert getattr(sklearn_gso, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'GSOImputr'"):
-        sklearn_gso.GSOImputr
+        _ = sklearn_gso.GSOImputr
