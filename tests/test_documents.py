@@ -35,7 +35,7 @@ def run(page: str):
         )
 
 
-LONG = ("README.md", "quick_start.md", "collection.md")
+LONG = ("README.md", "quick_start.md", "collection.md", "settings.md", "tables.md")
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,9 @@ def watched(estimator, X, *args, **stop):
 
 
 BATCHES = MetaTraining(batch_size=3)
-CONTROL = GSOMatrixCompleter(2, max_iter=5, n_epochs=2, training=BATCHES, n_init=3, random_state=0)
-STEP = GSOMatrixCompleter(2, rule="step", max_iter=4, n_epochs=2, n_init=1, random_state=0)
+SHORT = {"n_epochs": 2, "scaling": "matrix", "random_state": 0}
+CONTROL = GSOMatrixCompleter(2, max_iter=5, training=BATCHES, n_init=3, **SHORT)
+STEP = GSOMatrixCompleter(2, rule="step", max_iter=4, t_l=2, n_init=1, **SHORT)
 SMALL = recipe("moves", hidden_size=4)
 JUDGE = GSOGaussianMixture(3, optimizer=None, rule=SMALL, n_epochs=4, random_state=0)
 

@@ -1,7 +1,7 @@
 """scikit-learn's own checks, with no expected failure, and the ones it leaves out.
 
-They are about contracts, not about accuracy: cheap settings run every path of the code.
-Default settings are slow.
+They are about contracts, not about accuracy: cheap settings run every path of the code, those
+of one class that differ in the solver only among the slow tests. Default settings are slow.
 """
 
 import os
@@ -41,16 +41,18 @@ pytestmark = [
 ]
 
 PAPERS = recipe("step", hidden_size=4)
+# Units that are chosen cost more than all else of so short a fit: one looks at the data for them.
+UNITS = {"scaling": "matrix"}
 TRANSFORMERS = {
-    "one start": GSOMatrixCompleter(n_init=1, max_iter=4),
-    "untrained": GSOMatrixCompleter(optimizer=None, n_init=2, max_iter=3),
-    "ridge": GSOMatrixCompleter(alpha=1e-3, n_init=2, max_iter=3, safeguard="run"),
-    "step": GSOMatrixCompleter(rule=PAPERS, n_init=1, max_iter=2, t_l=2, n_epochs=1),
-    "classical": GSOMatrixCompleter(rule=ClosedForm(), n_init=1, max_iter=4, tol=1e-3),
+    "one start": GSOMatrixCompleter(n_init=1, max_iter=4, **UNITS),
+    "untrained": GSOMatrixCompleter(optimizer=None, n_init=2, max_iter=3, **UNITS),
+    "ridge": GSOMatrixCompleter(alpha=1e-3, n_init=2, max_iter=3, safeguard="run", **UNITS),
+    "step": GSOMatrixCompleter(rule=PAPERS, n_init=1, max_iter=1, t_l=1, n_epochs=1, **UNITS),
+    "classical": GSOMatrixCompleter(rule=ClosedForm(), n_init=1, max_iter=4, tol=1e-3, **UNITS),
     "als": ALSMatrixCompleter(max_iter=4),
-    "continued": ALSMatrixCompleter(alpha_start=10.0, max_iter=4, n_init=2),
-    "sgd": SGDMatrixCompleter(max_iter=3),
-    "batches": SGDMatrixCompleter(max_iter=3, batch_fraction=0.5),
+    "continued": ALSMatrixCompleter(alpha_start=10.0, max_iter=4, n_init=2, scaling="columns"),
+    "sgd": SGDMatrixCompleter(max_iter=3, **UNITS),
+    "batches": SGDMatrixCompleter(max_iter=3, batch_fraction=0.5, **UNITS),
     "sparse codes": SparseCoder(n_atoms=2, max_iter=4),
     "mixture": MixtureImputer(EMGaussianMixture(2, max_iter=10)),
     "imputer": GSOImputer(parts=["pooled"], weights="equal"),
@@ -65,6 +67,8 @@ MIXTURES = {
     "judge": GSOGaussianMixture(**{**MOVES, "n_init": 2}),
     "random moves": GSOGaussianMixture(optimizer=None, covariance_type="spherical", **MOVES),
 }
+SLOW = ("untrained", "ridge", "step", "classical", "continued", "batches")
+SLOW += ("one component", "several starts", "tied", "tempered", "random moves")
 DEFAULTS = [
     GSOMatrixCompleter(),
     GSOMatrixCompleter(optimizer=None),
@@ -85,16 +89,21 @@ FURTHER = [
     check_dataframe_column_names_consistency,
     check_set_output_transform,
     check_set_output_transform_pandas,
-    check_set_output_transform_polars,
+    # test_frames.py has frames of polars, faster.
+    pytest.param(check_set_output_transform_polars, marks=pytest.mark.slow),
     check_transformer_get_feature_names_out,
     check_transformer_get_feature_names_out_pandas,
 ]
 
 
+def marks(name):
+    return [pytest.mark.slow] if name in SLOW else []
+
+
 def checks_of(estimators):
     """One parameter for each estimator and check; none is expected to fail."""
     return [
-        pytest.param(one, check, id=f"{name}-{check.func.__name__}")
+        pytest.param(one, check, id=f"{name}-{check.func.__name__}", marks=marks(name))
         for name, estimator in estimators
         for one, check in estimator_checks_generator(estimator)
     ]
@@ -119,7 +128,7 @@ def test_further_checks_of_mixtures(name):
     check_dataframe_column_names_consistency(name, MIXTURES[name])
 
 
-@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in TRANSFORMERS])
 @pytest.mark.parametrize("check", FURTHER, ids=lambda check: check.__name__)
 def test_further_checks(name, check):
     check(name, TRANSFORMERS[name])

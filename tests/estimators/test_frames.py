@@ -22,10 +22,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved")
 
 NAMES = [f"c{i}" for i in range(18)]
 COMPLETERS = [
-    GSOMatrixCompleter(2, max_iter=5, n_init=1, n_epochs=0, random_state=0),
-    GSOMatrixCompleter(2, rule="step", max_iter=3, n_init=1, n_epochs=1, random_state=0),
+    GSOMatrixCompleter(2, max_iter=5, n_init=1, n_epochs=0, scaling="matrix", random_state=0),
+    GSOMatrixCompleter(
+        2, rule="step", max_iter=1, t_l=2, n_init=1, n_epochs=1, scaling="matrix", random_state=0
+    ),
     ALSMatrixCompleter(2, max_iter=5, random_state=0),
-    SGDMatrixCompleter(2, max_iter=3, random_state=0),
+    SGDMatrixCompleter(2, max_iter=3, scaling="matrix", random_state=0),
 ]
 MIXTURES = [EMGaussianMixture(2, random_state=0), GSOGaussianMixture(2, random_state=0)]
 FRAMES = {

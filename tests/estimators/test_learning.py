@@ -95,8 +95,9 @@ def test_pretrained_optimizers_go_by_name(easy_tasks, tmp_path, monkeypatch):
     names = LearnedOptimizer.pretrained_names()
     assert names == sorted(names) == ["completer", "mixture", "mixture_step"]
     X = easy_tasks[0][0]
-    by_name = GSOMatrixCompleter(2, optimizer="completer", random_state=0).fit(X)
-    default = GSOMatrixCompleter(2, random_state=0).fit(X)
+    short = {"max_iter": 3, "n_init": 1, "scaling": "matrix", "random_state": 0}
+    by_name = GSOMatrixCompleter(2, optimizer="completer", **short).fit(X)
+    default = GSOMatrixCompleter(2, **short).fit(X)
     assert by_name.learned_optimizer_ == default.learned_optimizer_
     np.testing.assert_array_equal(by_name.transform(X), default.transform(X))
     # Who asks for one by name is told if it does not fit; "pretrained" is the default.
@@ -105,9 +106,8 @@ def test_pretrained_optimizers_go_by_name(easy_tasks, tmp_path, monkeypatch):
     assert GSOMatrixCompleter(2, alpha=1e-3, max_iter=3).fit(X).learned_optimizer_ is None
     monkeypatch.chdir(tmp_path)
     default.learned_optimizer_.save("mine")
-    assert GSOMatrixCompleter(2, optimizer="mine", random_state=0).fit(X).objective_ == (
-        default.objective_
-    )
+    mine = GSOMatrixCompleter(2, optimizer="mine", **short).fit(X)
+    assert mine.objective_ == default.objective_
     fitting = {
         "completer": (LSTMControl, EmpiricalBayesCompletion),
         "mixture": (LSTMJudge, MixtureFreeEnergy),
@@ -132,7 +132,7 @@ def test_epochs_of_completers_are_passes_over_the_tasks(n_epochs, easy_tasks, mo
     monkeypatch.setattr(TaskEpisodes, "episode", counted)
     training = MetaTraining(batch_size=2, validation_fraction=0.34)
     completer = GSOMatrixCompleter(
-        2, max_iter=2, n_epochs=n_epochs, training=training, random_state=0
+        2, max_iter=2, n_epochs=n_epochs, training=training, scaling="matrix", random_state=0
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # so little training brings nothing
@@ -172,6 +172,7 @@ def test_epochs_of_mixtures_are_passes_over_the_tables(n_epochs, points, monkeyp
 )
 def test_batches_fit_the_memory_bound(parameters, n_sweeps, easy_tasks, monkeypatch):
     """As many tasks as fit, one at least, and never more than asked for."""
+    parameters["scaling"] = "matrix"
     task = 17 * 24 * 18 * n_sweeps
     for bound, largest in ((0.5, 1), (1.5, 1), (2.0, 2), (3.9, 3), (100, 4)):
         monkeypatch.setattr("sklearn_gso.training.episodes._MAX_GRAPH", bound * task)
@@ -187,7 +188,7 @@ def test_small_tasks_skip_no_step(alpha):
     """A tenth of twenty entries is no entry for many a task: its error must have a gradient."""
     X, _ = make_low_rank_tasks(40, shape=(10, 10), rank=2, rate=0.2, random_state=0)
     completer = GSOMatrixCompleter(
-        2, optimizer=None, alpha=alpha, max_iter=4, n_epochs=2, random_state=0
+        2, optimizer=None, alpha=alpha, max_iter=2, n_epochs=2, scaling="matrix", random_state=0
     ).fit(X)
     assert completer.history_.n_steps == 10 and completer.history_.n_skipped == 0
     losses = [record["loss"] for record in completer.history_ if record["step"] >= 0]
@@ -225,12 +226,16 @@ TOO_FAST = MetaTraining(learning_rate=1e3)
 
 @pytest.mark.parametrize(
     ("kind", "optimizer"),
-    [("completer", "pretrained"), ("completer", None), ("mixture", "pretrained")],
+    [
+        ("completer", "pretrained"),
+        ("completer", None),
+        pytest.param("mixture", "pretrained", marks=pytest.mark.slow),
+    ],
 )
 def test_training_that_brings_nothing_keeps_the_start_and_says_so(kind, optimizer, easy_tasks):
     """A learning rate that wrecks every checkpoint."""
     if kind == "completer":
-        estimator = GSOMatrixCompleter(2, max_iter=4, n_epochs=2, random_state=0)
+        estimator = GSOMatrixCompleter(2, max_iter=3, n_epochs=2, scaling="matrix", random_state=0)
         X = easy_tasks[0]
     else:
         estimator = judge(n_epochs=2, rule="moves")
@@ -260,7 +265,9 @@ def test_training_that_brings_nothing_keeps_the_start_and_says_so(kind, optimize
 
 
 def test_training_that_helps_says_what_it_brought(easy_tasks):
-    completer = GSOMatrixCompleter(2, optimizer=None, max_iter=6, n_epochs=8, random_state=0)
+    completer = GSOMatrixCompleter(
+        2, optimizer=None, max_iter=4, n_epochs=8, scaling="matrix", random_state=0
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         completer.fit(easy_tasks[0], easy_tasks[1])

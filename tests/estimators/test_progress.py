@@ -16,14 +16,14 @@ from sklearn_gso.datasets import make_mixture_tasks
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved")
 
-SMALL = {"random_state": 0, "max_iter": 4}
+SMALL = {"random_state": 0, "max_iter": 4, "scaling": "matrix"}
 ESTIMATORS = {
     "control": GSOMatrixCompleter(2, n_epochs=1, n_init=2, **SMALL),
-    "step": GSOMatrixCompleter(2, rule="step", n_epochs=1, n_init=1, **SMALL),
+    "step": GSOMatrixCompleter(2, rule="step", t_l=2, n_epochs=1, n_init=1, **SMALL),
     "als": ALSMatrixCompleter(2, **SMALL),
     "sgd": SGDMatrixCompleter(2, **SMALL),
     "em": EMGaussianMixture(3, random_state=0),
-    "judge": GSOGaussianMixture(3, n_epochs=1, n_init=2, random_state=0),
+    "judge": GSOGaussianMixture(3, n_epochs=1, n_init=1, max_rounds=2, random_state=0),
 }
 
 
@@ -34,8 +34,7 @@ def points():
 
 def run(estimator, X):
     """What a fit on one task, one on the collection, and the answer for it come to."""
-    one = clone(estimator).fit(X[0])
-    many = clone(estimator).fit(X)
+    one, many = clone(estimator).fit(X[0]), clone(estimator).fit(X)
     if hasattr(one, "transform"):
         return [one.transform(X[0]), *many.transform(X)]
     return [one.predict_proba(X[0]), *many.predict_proba(X)]
@@ -48,7 +47,10 @@ def bars(text):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in ("step", "sgd") else []) for n in ESTIMATORS],
+)
 def test_bars_are_shown_on_demand_and_change_nothing(name, easy_tasks, points, capfd):
     X = list(points if name in ("em", "judge") else easy_tasks[0])
     X[-1] = X[-1][:-4]  # two shapes, two batches

@@ -31,13 +31,16 @@ def wine(rate=0.2):
 @pytest.fixture(scope="module")
 def meta_fitted():
     X, _ = make_low_rank_tasks(4, shape=(12, 10), rank=2, rate=0.6, random_state=0)
-    return GSOMatrixCompleter(3, max_iter=4, n_epochs=1, n_init=1, random_state=0).fit(X)
+    short = {"max_iter": 4, "n_epochs": 1, "n_init": 1, "scaling": "matrix"}
+    return GSOMatrixCompleter(3, random_state=0, **short).fit(X)
 
 
 def test_a_trained_optimizer_goes_through_pipelines_and_searches():
     X, y = wine()
     optimizer = LearnedOptimizer.load_pretrained()
-    completer = GSOMatrixCompleter(optimizer=optimizer, max_iter=5, n_init=1, random_state=0)
+    completer = GSOMatrixCompleter(
+        optimizer=optimizer, max_iter=5, n_init=1, scaling="matrix", random_state=0
+    )
     pipeline = make_pipeline(StandardScaler(), completer, LogisticRegression(max_iter=1000))
     search = GridSearchCV(pipeline, {"gsomatrixcompleter__n_components": [2, 4]}, cv=3)
     search.fit(X, y)

@@ -152,7 +152,9 @@ def test_numpy_numbers_in_the_description(optimizer):
 def test_random_search_over_numpy_integers(easy_tasks, tmp_path):
     (X, truth), sizes = easy_tasks, np.arange(2, 5)
     search = RandomizedSearchCV(
-        GSOMatrixCompleter(2, optimizer=None, max_iter=3, n_epochs=1, n_init=1, random_state=0),
+        GSOMatrixCompleter(
+            2, optimizer=None, max_iter=2, n_epochs=1, n_init=1, scaling="matrix", random_state=0
+        ),
         {"rule": [recipe("control", hidden_size=i, n_layers=np.int64(1)) for i in sizes]},
         n_iter=2,
         cv=2,

@@ -14,7 +14,8 @@ from sklearn_gso.plotting.convergence import estimates_of
 
 
 def als(**parameters):
-    return ALSMatrixCompleter(2, **{"max_iter": 5, "random_state": 0, **parameters})
+    settings = {"max_iter": 5, "scaling": "matrix", "random_state": 0}
+    return ALSMatrixCompleter(2, **{**settings, **parameters})
 
 
 def curves(completer, X, truth=None):

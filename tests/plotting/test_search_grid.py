@@ -14,7 +14,7 @@ from sklearn_gso.plotting import SearchGridDisplay
 def test_search_grid_shows_the_scores_of_a_search(easy_tasks, plt):
     X, truth = (list(matrices[:4, :12]) for matrices in easy_tasks)
     completer = GSOMatrixCompleter(
-        2, optimizer=None, max_iter=2, n_init=1, n_epochs=1, random_state=0
+        2, optimizer=None, max_iter=2, n_init=1, n_epochs=1, scaling="matrix", random_state=0
     )
     grid = {"t_u": [1, 2], "t_l": [1, 2, 3]}
     search = GridSearchCV(completer, grid, cv=2, error_score="raise").fit(X, truth)

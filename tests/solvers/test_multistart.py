@@ -247,7 +247,7 @@ def test_the_runs_of_one_task_can_be_traced(problem, policy, tol):
 def test_max_sweeps_bounds_the_calls_of_the_monitor(problem, policy, safeguard, monkeypatch):
     monkeypatch.setattr(_Runs, "agree", lambda runs: torch.zeros(3, dtype=torch.bool))
     rules = rules_for(problem, LSTMControl.for_problem(problem, generator=new_generator(1)))
-    settings = Multistart(policy, 4, safeguard=safeguard, companion=True)
+    settings = Multistart(policy, 2, safeguard=safeguard, companion=True)
     # One batch of starts; one by one; and cut to stay in cache, one task at a time.
     for one_by_one, task_size in ((False, 0), (True, 0), (False, 10**6)):
         monkeypatch.setattr(EmpiricalBayesCompletion, "one_start_at_a_time", one_by_one)

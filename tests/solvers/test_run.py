@@ -29,8 +29,14 @@ def test_no_outer_step_returns_the_start(safeguard, tol, generator):
     assert len(run.trace.objective) == len(run.trace.variables) == 1 and not run.trace.decided
 
 
-@pytest.mark.parametrize("safeguard", SAFEGUARDS)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "safeguard"),
+    [
+        pytest.param(c, s, marks=[pytest.mark.slow] if c == "steered" and s != "step" else [])
+        for c in CASES
+        for s in SAFEGUARDS
+    ],
+)
 def test_each_task_ends_as_if_alone(case, safeguard, generator):
     problem, rules = CASES[case]()
     start, options = problem.init(generator), {"tol": TOLERANCES[case], "safeguard": safeguard}

@@ -23,8 +23,8 @@ from .trainings import Killed, assert_same, control, data, judge, outcome, step,
 pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved on its start")
 
 
-@pytest.mark.parametrize("make", [control, step, judge])
-@pytest.mark.parametrize("n_updates", [1, 11])
+@pytest.mark.parametrize("make", [control, pytest.param(step, marks=pytest.mark.slow), judge])
+@pytest.mark.parametrize("n_updates", [pytest.param(1, marks=pytest.mark.slow), 11])
 def test_only_what_was_not_done_is_done(make, n_updates, tmp_path, monkeypatch):
     """Stopped in an update: at most the step it belongs to is repeated."""
     monkeypatch.setattr(checkpoints, "_SECONDS", 0.0)
@@ -82,7 +82,7 @@ def test_gathering_goes_on_too(tmp_path, monkeypatch):
     assert len(calls) == 6 + 1  # two passes over three batches, and the one that was killed
 
 
-@pytest.mark.parametrize("optimizer", [None, "pretrained"])
+@pytest.mark.parametrize("optimizer", [pytest.param(None, marks=pytest.mark.slow), "pretrained"])
 def test_ctrl_c_before_the_training_keeps_the_judge(optimizer, tmp_path, monkeypatch):
     """And what was gathered, for the next time."""
     monkeypatch.setattr(checkpoints, "_SECONDS", 0.0)
@@ -126,7 +126,10 @@ OTHERS = [
 
 @pytest.mark.parametrize(
     ("make", "change", "named"),
-    OTHERS,
+    [
+        pytest.param(*other, marks=[] if i % 3 == 1 else [pytest.mark.slow])
+        for i, other in enumerate(OTHERS)
+    ],
     ids=[f"{make.__name__} {named}" for make, _, named in OTHERS],
 )
 def test_checkpoints_of_other_trainings_are_refused(make, change, named, tmp_path):
@@ -192,7 +195,12 @@ def test_damaged_checkpoints_are_refused(tmp_path):
     Checkpoint(path, settings)
 
 
-@pytest.mark.parametrize("part", ["n_done", "modules", "adam", "best", "history", "n_skipped"])
+PARTS = ("n_done", "modules", "adam", "history", "n_skipped")
+
+
+@pytest.mark.parametrize(
+    "part", ["best", *(pytest.param(p, marks=pytest.mark.slow) for p in PARTS)]
+)
 def test_forged_states_are_refused(part, tmp_path):
     path, X = tmp_path / "state", data(control())
     control(path, n_epochs=1).fit(X)

@@ -34,15 +34,17 @@ def completion_source(kind="heldout", max_iter=6):
     return source, rules
 
 
-@pytest.mark.parametrize("kind", ["global", "heldout", "truth"])
+@pytest.mark.parametrize(
+    "kind", ["heldout", *(pytest.param(k, marks=pytest.mark.slow) for k in ("global", "truth"))]
+)
 def test_training_lowers_the_validation_loss(kind):
     source, rules = completion_source(kind)
     validation = source(0)
     before = validate(validation, rules)
-    history = meta_train(source, rules, 15, validation=validation, learning_rate=1e-2)
+    history = meta_train(source, rules, 10, validation=validation, learning_rate=1e-2)
     assert validate(validation, rules) < before
-    assert history.n_steps == 15 and history.n_skipped == 0
-    assert [record["step"] for record in history] == list(range(-1, 15))
+    assert history.n_steps == 10 and history.n_skipped == 0
+    assert [record["step"] for record in history] == list(range(-1, 10))
     assert history.before == before and not history.kept_the_start
     assert history.after == pytest.approx(validate(validation, rules), rel=1e-6)
 

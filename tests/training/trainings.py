@@ -12,7 +12,7 @@ from sklearn_gso.rules import recipe
 def control(checkpoint=None, training=(), **parameters):
     training = MetaTraining(**{"batch_size": 2, "checkpoint": checkpoint, **dict(training)})
     settings = {"rule": recipe("control", hidden_size=4), "max_iter": 4, "n_epochs": 4}
-    settings |= {"optimizer": None, "random_state": 0, **parameters}
+    settings |= {"optimizer": None, "scaling": "matrix", "random_state": 0, **parameters}
     return GSOMatrixCompleter(2, training=training, **settings)
 
 

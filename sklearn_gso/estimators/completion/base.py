@@ -111,17 +111,8 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
                     f"{name}={getattr(self, name)!r} is for a fit on one matrix: completed "
                     "tasks of a collection keep their shapes."
                 )
-        arrays = self._checked_tasks(tasks)
-        for array in arrays:
-            self._bounds(array.shape[1])
-        warn_empty(arrays)
-        seed = draw_seed(self.random_state)
-        truths = self._unseen_truths(arrays, y)
-        shared = self._shared_options(arrays)
-        learned = self._learn(arrays, truths, shared, seed, progress)
-        fitted = Fitted(seed, learned.get("learned_optimizer_"), shared=shared)
-        scaling = name_of(shared["scale"])
-        return fitted, {"n_tasks_in_": len(arrays), "scaling_": scaling, **learned}
+        fitted, attributes = super()._fit_collection(tasks, y, progress)
+        return fitted, {**attributes, "scaling_": name_of(fitted.shared["scale"])}
 
     # Using what was fitted --------------------------------------------------------------
 
@@ -242,8 +233,8 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
 
     def _validated(self, X):
         arrays = super()._validated(X)
-        if self._fitted.rows is None:
-            self._check_components([array.shape for array in arrays])
+        if self._fitted.rows is None and as_tasks(X) is None:
+            self._check_components([arrays[0].shape])
             warn_empty(arrays)
         return arrays
 

@@ -18,6 +18,7 @@ class Checking:
     """The part of a completer that checks its data."""
 
     n_components: int | None
+    _bounds: Any
     _checks: Any
     _marked: Any
     _unmasked: Any
@@ -71,6 +72,9 @@ class Checking:
                 raise type(error)(f"Task {i} of the collection: {error}") from error
         arrays = check_collection(unmasked, self, self._marked, **checks)
         self._check_components([array.shape for array in arrays])
+        for array in arrays:
+            self._bounds(array.shape[1])
+        warn_empty(arrays)
         return arrays
 
     def _checked_truths(self, arrays, y) -> list | None:

@@ -50,7 +50,7 @@ def test_default_needs_no_rank(X, truth):
 
 def test_tasks_of_a_collection_are_recovered(easy_tasks):
     X, truth = easy_tasks
-    completer = GSOMatrixCompleter(n_epochs=1, random_state=0).fit(X)
+    completer = GSOMatrixCompleter(n_epochs=1, scaling="matrix", random_state=0).fit(X)
     assert completer.score(X, truth) > -1e-2
     assert completer.n_tasks_in_ == 6 and len(completer.history_) > 0
 
@@ -86,16 +86,18 @@ def test_rows_stand_alone(completer, X):
 
 @each_completer
 def test_fit_transform_is_fit_then_transform_and_idempotent(completer, X):
-    a = clone(completer).fit_transform(X)
-    fitted = clone(completer).fit(X)
+    fitted = clone(completer)
+    a = fitted.fit_transform(X)
     np.testing.assert_array_equal(a, fitted.transform(X))
     np.testing.assert_array_equal(a, fitted.fit(X).transform(X))
 
 
 @each_completer
 def test_dtype_is_kept(completer, X):
-    assert clone(completer).fit_transform(X.astype(np.float32)).dtype == np.float32
-    assert clone(completer).fit_transform(X).dtype == np.float64
+    fitted = clone(completer).fit(X)
+    assert fitted.transform(X).dtype == np.float64
+    assert fitted.transform(X.astype(np.float32)).dtype == np.float32
+    assert fitted.fit(X.astype(np.float32)).transform(X.astype(np.float32)).dtype == np.float32
 
 
 @each_completer

@@ -11,9 +11,11 @@ from sklearn.impute import SimpleImputer
 from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
 
 COMPLETERS = {
-    "gso": GSOMatrixCompleter(2, max_iter=5, n_init=1, n_epochs=0, random_state=0),
+    "gso": GSOMatrixCompleter(
+        2, max_iter=3, n_init=1, n_epochs=0, scaling="matrix", random_state=0
+    ),
     "als": ALSMatrixCompleter(2, max_iter=5, random_state=0),
-    "sgd": SGDMatrixCompleter(2, max_iter=5, random_state=0),
+    "sgd": SGDMatrixCompleter(2, max_iter=5, scaling="matrix", random_state=0),
 }
 each_completer = pytest.mark.parametrize("name", COMPLETERS)
 
@@ -185,7 +187,7 @@ def test_one_column_left(X):
         fitted = completer(n_components=1, keep_empty_features=False).fit(X)
         assert fitted.transform(X).shape == (len(X), 1)
     with pytest.warns(UserWarning, match="n_components=2 is more than"):
-        filled = completer(keep_empty_features=False).fit(X).transform(X)
+        filled = completer(keep_empty_features=False, scaling="auto").fit(X).transform(X)
     np.testing.assert_allclose(filled[0, 0], np.nanmean(X[:, 4]))
 
 

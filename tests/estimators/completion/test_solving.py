@@ -37,7 +37,7 @@ def holes(easy_tasks):
 
 
 @pytest.mark.filterwarnings("ignore:.*have no observed entry")
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", RIDGE)
 def test_rows_without_data_come_from_the_prior(name, seed, holes):
     """Zero under equation (11), whatever the random start was; columns are the mean of all."""

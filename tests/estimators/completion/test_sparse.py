@@ -11,14 +11,14 @@ from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixComplet
 from sklearn_gso.datasets import make_low_rank_tasks
 from tests.problems.stored import densified, stored
 
+# Units are chosen by one only, which does little else.
+UNITS = {"scaling": "matrix", "random_state": 0}
 COMPLETERS = {
-    "gso": GSOMatrixCompleter(2, max_iter=4, n_init=2, n_epochs=1, random_state=0),
-    "untrained": GSOMatrixCompleter(
-        2, optimizer=None, max_iter=4, n_init=2, n_epochs=0, random_state=0
-    ),
-    "ridge": GSOMatrixCompleter(2, alpha=1e-3, max_iter=4, n_init=2, n_epochs=0, random_state=0),
+    "gso": GSOMatrixCompleter(2, max_iter=4, n_init=2, n_epochs=1, **UNITS),
+    "untrained": GSOMatrixCompleter(2, optimizer=None, max_iter=4, n_init=2, n_epochs=0, **UNITS),
+    "ridge": GSOMatrixCompleter(2, alpha=1e-3, max_iter=4, n_init=2, n_epochs=0, **UNITS),
     "als": ALSMatrixCompleter(2, alpha=0.1, max_iter=6, random_state=0),
-    "sgd": SGDMatrixCompleter(2, max_iter=4, random_state=0),
+    "sgd": SGDMatrixCompleter(2, max_iter=4, **UNITS),
 }
 each_completer = pytest.mark.parametrize("name", COMPLETERS)
 ignore_empty = pytest.mark.filterwarnings("ignore:.*have no observed entry")
@@ -26,7 +26,9 @@ ignore_empty = pytest.mark.filterwarnings("ignore:.*have no observed entry")
 
 @ignore_empty
 @each_completer
-@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+@pytest.mark.parametrize(
+    "form", ["csr", *(pytest.param(f, marks=pytest.mark.slow) for f in ("csc", "coo"))]
+)
 def test_completers_answer_as_on_dense_matrices(name, form):
     thin = stored(0, (24, 15), 0.7).asformat(form)
     dense = densified(thin)
@@ -49,7 +51,9 @@ def test_completers_answer_as_on_dense_matrices(name, form):
 
 @ignore_empty
 @pytest.mark.filterwarnings("ignore:Training has not improved")
-@pytest.mark.parametrize("y", [None, "dense", "sparse"])
+@pytest.mark.parametrize(
+    "y", ["sparse", *(pytest.param(y, marks=pytest.mark.slow) for y in (None, "dense"))]
+)
 def test_collections_of_sparse_matrices(y):
     """Trained and scored as dense ones; what is hidden from training is drawn differently."""
     thin = [stored(seed, (24, 15), 0.6) for seed in range(4)]

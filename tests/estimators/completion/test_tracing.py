@@ -16,7 +16,7 @@ from sklearn_gso.problems import point
 from sklearn_gso.rules import ClosedForm, recipe
 from sklearn_gso.solvers import alternate, rules_for
 
-COMMON = {"random_state": 0, "max_iter": 6}
+COMMON = {"random_state": 0, "max_iter": 6, "scaling": "matrix"}
 # Every rule and safeguard, one start and several.
 COMPLETERS = {
     "als": ALSMatrixCompleter(2, **COMMON),
@@ -88,7 +88,7 @@ def test_shorter_runs_are_the_beginning_of_longer_ones(easy_tasks):
     X = easy_tasks[0][0]
     objective = objectives(best(ALSMatrixCompleter(2, **COMMON).fit(X).trace(X)))
     for n in (1, 3):
-        short = ALSMatrixCompleter(2, max_iter=n, random_state=0).fit(X)
+        short = ALSMatrixCompleter(2, **{**COMMON, "max_iter": n}).fit(X)
         assert objective[n] == short.objective_
     assert (np.diff(objective) < 0).all()
 
@@ -182,8 +182,8 @@ def test_containers_are_traced_alike(easy_tasks):
 
 def test_a_new_matrix_is_traced_after_a_fit_to_a_collection(easy_tasks):
     X = easy_tasks[0]
-    trained = GSOMatrixCompleter(2, n_epochs=0, n_init=1, scaling="matrix", **COMMON).fit(X[:3])
-    alone = GSOMatrixCompleter(2, n_init=1, scaling="matrix", **COMMON).fit(X[4])
+    trained = GSOMatrixCompleter(2, n_epochs=0, n_init=1, **COMMON).fit(X[:3])
+    alone = GSOMatrixCompleter(2, n_init=1, **COMMON).fit(X[4])
     assert objectives(best(trained.trace(X[4])))[-1] == alone.objective_
 
 

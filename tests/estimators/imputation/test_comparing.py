@@ -18,6 +18,7 @@ def test_ours_is_first_where_columns_tell_of_each_other():
     assert list(comparison) == ["error", "seconds"]
 
 
+@pytest.mark.slow
 def test_categories_have_an_accuracy():
     comparison = compare_imputers(penguins(100), n_repeats=1)
     ours, most_frequent = comparison.loc[["GSOImputer", "SimpleImputer"], "accuracy"]

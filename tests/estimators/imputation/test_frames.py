@@ -114,7 +114,8 @@ def test_names_are_those_of_the_last_good_fit():
 
 def test_collections_with_set_output():
     frame = pd.DataFrame(np.random.RandomState(0).normal(size=(12, 3)), columns=list("abc"))
-    fitted = quick(n_epochs=0).set_output(transform="pandas").fit([frame, frame])
+    imputer = quick(parts=["factors"], n_epochs=0).set_output(transform="pandas")
+    fitted = imputer.fit([frame, frame])
     assert [list(filled) for filled in fitted.transform([frame, frame])] == [list("abc")] * 2
 
 
@@ -123,7 +124,7 @@ def test_no_warning_of_rows_that_were_emptied_to_judge():
     rng = np.random.RandomState(0)
     a = rng.normal(size=90)
     frame = pd.DataFrame({"a": a, "b": np.where(rng.uniform(size=90) < 0.4, np.nan, a)})
-    filled = quick(weights="heldout").fit_transform(frame)
+    filled = quick(parts=["factors", "pooled"], weights="heldout").fit_transform(frame)
     assert filled.notna().all().all()
 
 

@@ -31,6 +31,20 @@ def gso(n_components=3, **parameters):
 
 each_judge = pytest.mark.parametrize("optimizer", [None, "pretrained"], ids=["chance", "judge"])
 each_mixture = pytest.mark.parametrize("mixture", [em, gso], ids=["em", "gso"])
+# GSO differs from EM in its moves, which know the kind by what EM makes of it.
+each_mixture_and_kind = pytest.mark.parametrize(
+    ("mixture", "kind"),
+    [
+        pytest.param(
+            mixture,
+            kind,
+            marks=[pytest.mark.slow] if mixture is gso and kind in ("tied", "spherical") else [],
+            id=f"{kind}-{mixture.__name__}",
+        )
+        for mixture in (em, gso)
+        for kind in KINDS
+    ],
+)
 
 
 def learned_nothing(mixture, **parameters):

@@ -12,6 +12,7 @@ from tests.estimators.mixture.mixtures import (
     each_mixture,
     em,
     fitted,
+    gso,
     learned_nothing,
 )
 
@@ -37,7 +38,11 @@ DEGENERATE = {
 }
 
 
-@each_mixture
+def few_moves(**parameters):
+    return gso(max_rounds=2, max_iter=30, **parameters)
+
+
+@pytest.mark.parametrize("mixture", [em, few_moves, pytest.param(gso, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", DEGENERATE)
 @each_kind_and_start
 def test_degenerate_data_give_finite_answers_or_clear_errors(mixture, case, kind, start, rng):

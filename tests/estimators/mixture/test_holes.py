@@ -13,6 +13,7 @@ from tests.estimators.mixture.mixtures import (
     assert_same_fit,
     each_kind,
     each_mixture,
+    each_mixture_and_kind,
     em,
     fitted,
     gso,
@@ -73,8 +74,7 @@ def test_a_gaussian_fills_by_linear_regression():
         np.testing.assert_allclose(whole[gone], mean[gone] + (row - mean)[known] @ slopes)
 
 
-@each_mixture
-@each_kind
+@each_mixture_and_kind
 def test_what_is_told_of_a_row_is_by_its_observed_part(mixture, kind, holes):
     fit = mixture(2, covariance_type=kind).fit(holes)
     full = of_full(fit, kind)
@@ -101,8 +101,7 @@ def of_full(fit, kind):
     return np.stack([np.diag(one) for one in variances])
 
 
-@each_mixture
-@each_kind
+@each_mixture_and_kind
 def test_a_row_without_entries_is_of_all_components(mixture, kind, holes):
     fit = mixture(2, covariance_type=kind).fit(holes)
     empty = np.full((1, 3), np.nan)
@@ -120,8 +119,7 @@ def test_complete_rows_are_told_of_as_beside_incomplete_ones(kind, overlapping):
     np.testing.assert_array_equal(fit.impute(X), X)
 
 
-@each_mixture
-@each_kind
+@each_mixture_and_kind
 def test_order_of_rows_does_not_matter(mixture, kind, holes):
     order = np.random.RandomState(0).permutation(len(holes))
     one, other = (mixture(2, covariance_type=kind).fit(X) for X in (holes, holes[order]))
@@ -147,12 +145,9 @@ def test_weights_are_as_repeated_rows(mixture, holes):
     assert_same_fit(one, mixture(2).fit(holes.repeat(times, axis=0)), rtol=1e-6)
 
 
-@each_mixture
-@each_kind
+@each_mixture_and_kind
 def test_more_starts_never_return_less(mixture, kind, holes):
-    objectives = [
-        mixture(3, covariance_type=kind, n_init=n).fit(holes).objective_ for n in (1, 2, 4)
-    ]
+    objectives = [mixture(3, covariance_type=kind, n_init=n).fit(holes).objective_ for n in (1, 3)]
     assert (np.diff(objectives) < 1e-9).all()
 
 
@@ -165,8 +160,7 @@ def test_clusters_are_found_through_holes(mixture):
     assert adjusted_rand_score(truth[1:], labels[1:]) == 1.0
 
 
-@each_mixture
-@each_kind
+@each_mixture_and_kind
 def test_known_covariances(mixture, kind, overlapping):
     X, truth = overlapping[0][0], overlapping[1]
     known = of_kind(truth.covariances[0], kind)
@@ -297,7 +291,7 @@ def test_frames_are_taken_as_completers_take_them(rng):
             estimator.fit(X.assign(d=pd.date_range("2020", periods=30)))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in (1, 2))])
 def test_large_rows_may_lose_more_than_small_ones(seed):
     """Covariances drawn to the features' own may then be below what lies between clusters."""
     rng = np.random.RandomState(seed)

@@ -46,8 +46,11 @@ def test_no_noise_is_the_plain_mixture(kind):
         assert_equal(fitted(kind, clusters(), noise), plain)
 
 
-@each_class
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize(
+    ("kind", "covariance_type"),
+    [(EMGaussianMixture, c) for c in ("full", "tied", "diag", "spherical")]
+    + [(GSOGaussianMixture, "full")],
+)
 def test_every_shape_of_the_noise_says_the_same(kind, covariance_type):
     X, more = with_noise()[0], {"covariance_type": covariance_type}
     ways = [0.1, [0.1, 0.1], np.eye(D) * 0.1, np.full((N, D), 0.1)]
@@ -194,7 +197,9 @@ def test_the_papers_rule_takes_no_noise():
 # With what else a mixture takes --------------------------------------------------------------
 
 
-@each_class
+@pytest.mark.parametrize(
+    "kind", [EMGaussianMixture, pytest.param(GSOGaussianMixture, marks=pytest.mark.slow)]
+)
 def test_the_number_of_components_is_that_of_the_noisy_samples(kind):
     X, V = with_noise()
     order = np.random.RandomState(0).permutation(N)

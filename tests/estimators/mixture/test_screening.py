@@ -58,7 +58,7 @@ def test_the_answer_is_a_fixed_point_of_em_on_all_samples(few_are_enough, mixtur
     np.testing.assert_allclose(again.means_, one.means_, atol=0.05)
 
 
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("known", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_moves_never_end_higher_than_em_on_all_samples(few_are_enough, known):
     for seed in range(4):
         X, covariances = overlapping(seed)
