@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import (
 from sklearn_gso import (
     ALSMatrixCompleter,
     EMGaussianMixture,
+    GSODictionaryLearning,
     GSOGaussianMixture,
     GSOImputer,
     GSOMatrixCompleter,
@@ -52,6 +53,7 @@ TRANSFORMERS = {
     "sgd": SGDMatrixCompleter(max_iter=3),
     "batches": SGDMatrixCompleter(max_iter=3, batch_fraction=0.5),
     "sparse codes": SparseCoder(n_atoms=2, max_iter=4),
+    "dictionary": GSODictionaryLearning(2, max_iter=4),
     "mixture": MixtureImputer(EMGaussianMixture(2, max_iter=10)),
     "imputer": GSOImputer(parts=["pooled"], weights="equal"),
 }
@@ -74,6 +76,7 @@ DEFAULTS = [
     ALSMatrixCompleter(alpha_start=10.0),
     SGDMatrixCompleter(),
     SparseCoder(),
+    GSODictionaryLearning(),
     GSOImputer(),
     EMGaussianMixture(),
     GSOGaussianMixture(),
