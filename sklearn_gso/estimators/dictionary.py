@@ -16,7 +16,7 @@ from .parameters import NONE, NOT_NEGATIVE, POSITIVE, choice, integer, keep
 from .solving import Mean
 from .tasks import check_observed
 
-_ALGORITHMS = ("lasso_lars", "lasso_cd", "lars", "omp", "threshold")
+ALGORITHMS = ("lasso_lars", "lasso_cd", "lars", "omp", "threshold")
 
 
 class GSODictionaryLearning(AlternatingEstimator):
@@ -91,7 +91,7 @@ class GSODictionaryLearning(AlternatingEstimator):
     accepts = {
         "n_components": NONE | integer(),
         "alpha": NOT_NEGATIVE,
-        "transform_algorithm": choice(*_ALGORITHMS),
+        "transform_algorithm": choice(*ALGORITHMS),
         "transform_n_nonzero_coefs": NONE | integer(),
         "transform_alpha": NONE | POSITIVE,
     }

@@ -42,7 +42,8 @@ class DictionaryLearning(Problem):
     -----
     Codes follow the atoms; rules move the atoms alone. Control of their step: ``shrink`` bounds
     an atom's norm by exp(-max(shrink, 0)), as if the penalty of its codes were so much larger.
-    Gradients of a step, where they are asked for, are those of one Jacobi step at its end.
+    Gradients of a step, where they are asked for, are those of one of proximal gradients at its
+    end.
 
     References
     ----------
@@ -114,29 +115,26 @@ class DictionaryLearning(Problem):
             return self._best_codes(codes, atoms, self.passes)
         shrink = torch.as_tensor((controls or {}).get("shrink", 0.0), dtype=atoms.dtype)
         atoms, curvature = self._without_idle(variables), codes.mT @ codes
-        diagonal = _diagonal(curvature)
         bound = torch.exp(-shrink.clamp(min=0)).expand(*atoms.shape[:2], 1)
 
         def slope(atoms):
             return curvature @ atoms - codes.mT @ self._filled(codes, atoms)
 
-        def nearest(point, k):
+        def nearest(point, k, weight):
             return _in_ball(point, bound[:, k])
 
-        return _descend(atoms, slope, curvature, diagonal, nearest, self.passes)
+        return _descend(atoms, slope, curvature, nearest, self.passes)
 
     def _best_codes(self, codes, atoms, passes) -> Tensor:
         curvature = atoms @ atoms.mT
-        diagonal = _diagonal(curvature)
-        threshold = self.alpha / diagonal
 
         def slope(columns):
             return curvature @ columns - atoms @ self._filled(columns.mT, atoms).mT
 
-        def nearest(point, k):
-            return _soft(point, threshold[:, k])
+        def nearest(point, k, weight):
+            return _soft(point, self.alpha / weight)
 
-        return _descend(codes.mT, slope, curvature, diagonal, nearest, passes).mT
+        return _descend(codes.mT, slope, curvature, nearest, passes).mT
 
     def _without_idle(self, variables) -> Tensor:
         """The atoms, those that no row uses in the directions that are explained worst."""
@@ -203,33 +201,33 @@ class DictionaryLearning(Problem):
         return variables["codes"] @ variables["atoms"]
 
 
-def _descend(value, slope, curvature, diagonal, nearest, passes) -> Tensor:
+def _descend(value, slope, curvature, nearest, passes) -> Tensor:
     """Passes over the rows of ``value`` (T, k, n), coordinates of a quadratic and a simple part.
 
     ``slope(value)`` is the quadratic's gradient, or of one that touches it from above;
-    ``nearest(point, k)`` minimises row k's simple part and its distance to ``point`` squared;
-    ``passes`` holds their largest number, and the share of change that ends them.
+    ``nearest(point, k, weight)`` minimises row k's simple part and half its squared distance to
+    ``point`` times ``weight``; ``passes`` holds their largest number, and the share of change
+    that ends them.
     """
+    diagonal = curvature.diagonal(dim1=1, dim2=2).clamp(min=_TINY)[..., None]
     with torch.no_grad():
         for _ in range(passes[0]):
             before, value = value, value.clone()
             steep = slope(value)
             for k in range(value.shape[1]):
-                old = value[:, k]
-                new = nearest(old - steep[:, k] / diagonal[:, k], k)
+                old, weight = value[:, k], diagonal[:, k]
+                new = nearest(old - steep[:, k] / weight, k, weight)
                 steep.addcmul_(curvature[:, :, k, None], (new - old)[:, None])
                 value[:, k] = new
             if (value - before).abs().max() <= passes[1] * value.abs().max():
                 break
-    if torch.is_grad_enabled():
-        jacobi = nearest(value - slope(value) / diagonal, slice(None))
-        value = value + (jacobi - jacobi.detach())
-    return value
-
-
-def _diagonal(curvature: Tensor) -> Tensor:
-    """(T, k, 1), nowhere 0."""
-    return curvature.diagonal(dim1=1, dim2=2).clamp(min=_TINY)[..., None]
+    if not torch.is_grad_enabled():
+        return value
+    # A step of all rows at once from a minimiser stays there. The sum of a row bounds what the
+    # others do to it: gradients through many sweeps stay bounded, too.
+    weight = curvature.abs().sum(2, keepdim=True).clamp(min=_TINY)
+    step = nearest(value - slope(value) / weight, slice(None), weight)
+    return value + (step - step.detach())
 
 
 def _soft(point: Tensor, threshold) -> Tensor:
@@ -238,13 +236,17 @@ def _soft(point: Tensor, threshold) -> Tensor:
 
 
 def _in_ball(rows: Tensor, radius) -> Tensor:
-    norm = rows.square().sum(-1, keepdim=True).sqrt()
-    return rows * (radius / norm.clamp(min=_TINY)).clamp(max=1.0)
+    return rows * (radius / _norm(rows)).clamp(max=1.0)
 
 
 def _unit(rows: Tensor) -> Tensor:
     """Rows of norm 1; of zeros where they are."""
-    return rows / rows.square().sum(-1, keepdim=True).sqrt().clamp(min=_TINY)
+    return rows / _norm(rows)
+
+
+def _norm(rows: Tensor) -> Tensor:
+    """Nowhere 0, where it has no slope."""
+    return rows.square().sum(-1, keepdim=True).clamp(min=_TINY).sqrt()
 
 
 def _largest_cosine(rows: Tensor) -> Tensor:
