@@ -2,8 +2,8 @@
 Atoms of handwritten digits, a third of whose pixels are missing
 ================================================================
 
-A dictionary is learned from pictures with holes, and fills the holes of others: a sparse code of what
-is seen of a picture says what is not. scikit-learn's own estimator needs complete rows.
+A dictionary is learned from pictures with holes, and fills the holes of others: a sparse code of
+what is seen of a picture says what is not. scikit-learn's own estimator needs complete rows.
 """
 
 import matplotlib.pyplot as plt
