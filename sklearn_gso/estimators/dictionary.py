@@ -38,7 +38,10 @@ class GSODictionaryLearning(AlternatingEstimator):
         Atoms, at most n_samples. By default n_features, or n_samples where these are fewer.
     alpha : float, default=1.0
         Weight of the penalty, in the units of X.
-    optimizer, rule, max_iter, t_l, t_u, n_epochs, training, safeguard, n_jobs, verbose
+    optimizer : LearnedOptimizer, str, path-like or None, default="pretrained"
+        The trained rule to start from; "pretrained" is the one that comes with the package, for
+        ``rule="control"``, and None the closed forms.
+    rule, max_iter, t_l, t_u, n_epochs, training, safeguard, n_jobs, verbose
         As of `AlternatingEstimator`.
     tol : float, default=1e-6
         A run ends when its objective changes by less than this share of it. None: all sweeps
@@ -86,6 +89,7 @@ class GSODictionaryLearning(AlternatingEstimator):
     """
 
     problem_class = DictionaryLearning
+    pretrained = "dictionary"
     fit_trace = "objective"
     allow_nan = True
     accepts = {
@@ -101,7 +105,7 @@ class GSODictionaryLearning(AlternatingEstimator):
         n_components=None,
         *,
         alpha=1.0,
-        optimizer=None,
+        optimizer="pretrained",
         rule="control",
         max_iter=None,
         tol=1e-6,

@@ -54,6 +54,7 @@ TRANSFORMERS = {
     "batches": SGDMatrixCompleter(max_iter=3, batch_fraction=0.5),
     "sparse codes": SparseCoder(n_atoms=2, max_iter=4),
     "dictionary": GSODictionaryLearning(2, max_iter=4),
+    "dictionary, untrained": GSODictionaryLearning(2, optimizer=None, max_iter=4),
     "mixture": MixtureImputer(EMGaussianMixture(2, max_iter=10)),
     "imputer": GSOImputer(parts=["pooled"], weights="equal"),
 }

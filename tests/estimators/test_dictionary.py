@@ -158,3 +158,19 @@ def test_a_collection_trains_a_rule_and_each_task_is_solved_anew():
 def test_searches(X):
     search = GridSearchCV(learner(max_iter=5), {"t_l": [1, 2], "alpha": [0.1, 0.2]}, cv=2).fit(X)
     assert len(set(search.cv_results_["mean_test_score"])) == 4
+
+
+def test_the_shipped_rule_ends_lower_than_as_many_closed_steps():
+    """Equal starts; tasks of a size and a sparsity that nobody chose it on."""
+    rng = np.random.RandomState(7)
+    atoms = rng.standard_normal((4, 18, 12))
+    atoms /= np.linalg.norm(atoms, axis=2, keepdims=True)
+    codes = rng.standard_normal((4, 120, 18)) * (rng.rand(4, 120, 18) < 0.15)
+    tasks = codes @ atoms + 0.02 * rng.standard_normal((4, 120, 12))
+    reached = []
+    for optimizer in ("pretrained", None):
+        own = GSODictionaryLearning(
+            18, alpha=ALPHA, optimizer=optimizer, max_iter=30, tol=None, n_epochs=0, random_state=0
+        ).fit(tasks)
+        reached.append(-own.score(tasks))
+    assert reached[0] < 0.99 * reached[1]
