@@ -12,7 +12,7 @@ from ..problems import DictionaryLearning
 from .answering import packed
 from .base import AlternatingEstimator
 from .fitting import about_run, fitted_on_one
-from .parameters import NONE, NOT_NEGATIVE, POSITIVE, choice, integer, keep
+from .parameters import NONE, POSITIVE, choice, integer, keep
 from .solving import Mean
 from .tasks import check_observed
 
@@ -37,7 +37,7 @@ class GSODictionaryLearning(AlternatingEstimator):
     n_components : int, default=None
         Atoms, at most n_samples. By default n_features, or n_samples where these are fewer.
     alpha : float, default=1.0
-        Weight of the penalty, in the units of X.
+        Weight of the penalty, in the units of X, > 0.
     optimizer : LearnedOptimizer, str, path-like or None, default="pretrained"
         The trained rule to start from; "pretrained" is the one that comes with the package, for
         ``rule="control"``, and None the closed forms.
@@ -94,7 +94,7 @@ class GSODictionaryLearning(AlternatingEstimator):
     allow_nan = True
     accepts = {
         "n_components": NONE | integer(),
-        "alpha": NOT_NEGATIVE,
+        "alpha": POSITIVE,
         "transform_algorithm": choice(*ALGORITHMS),
         "transform_n_nonzero_coefs": NONE | integer(),
         "transform_alpha": NONE | POSITIVE,
