@@ -47,6 +47,7 @@ bench: .venv/.bench-ready
 pretrain: $(READY)
 	$(BIN)/python -m pretraining.completer --output $(WEIGHTS)/completer.safetensors
 	$(BIN)/python -m pretraining.mixture --output $(WEIGHTS)/mixture.safetensors
+	$(BIN)/python -m pretraining.dictionary --output $(WEIGHTS)/dictionary.safetensors
 
 examples: $(READY)
 	for file in examples/plot_*.py; do MPLBACKEND=Agg $(BIN)/python $$file || exit 1; done

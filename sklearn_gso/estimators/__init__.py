@@ -1,7 +1,8 @@
-"""scikit-learn's face: one base for every problem, completers, mixtures."""
+"""scikit-learn's face: one base for every problem, completers, dictionaries, mixtures."""
 
 from .base import AlternatingEstimator
 from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from .dictionary import GSODictionaryLearning
 from .imputation import GSOImputer, compare_imputers
 from .mixture import EMGaussianMixture, GSOGaussianMixture, MixtureImputer
 from .parameters import MetaTraining
@@ -10,6 +11,7 @@ __all__ = [
     "ALSMatrixCompleter",
     "AlternatingEstimator",
     "EMGaussianMixture",
+    "GSODictionaryLearning",
     "GSOGaussianMixture",
     "GSOImputer",
     "GSOMatrixCompleter",

@@ -47,6 +47,8 @@ def fitted_on_one(estimator) -> bool:
 class Fitting(CallbackSupportMixin):
     """The part of an estimator that fits."""
 
+    fit_trace: bool | str = False  # what a fit on one data set keeps, as `solvers.minimize` does
+
     # Parameters ---------------------------------------------------------------------
 
     def problem_options(self, array) -> dict:
@@ -150,9 +152,14 @@ class Fitting(CallbackSupportMixin):
             self._options(array, shared),
         )
         optimizer = learned.get("learned_optimizer_")
-        answer = self._plan(optimizer).solve([array], options, seed, progress)
+        plan = self._plan(optimizer)
+        answer = plan.solve([array], options, seed, progress, trace=self.fit_trace)
         fitted = Fitted(seed, optimizer, FittedRows.of(answer, options), shared)
-        return fitted, {**column_names(X), **learned, **about_run(answer)}
+        return fitted, {**column_names(X), **learned, **self._about(answer)}
+
+    def _about(self, answer) -> dict:
+        """Public attributes that tell of what was solved."""
+        return about_run(answer)
 
     def _fit_collection(self, tasks, y, progress):
         """What a fit on a collection leaves behind, and public attributes."""

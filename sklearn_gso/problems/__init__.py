@@ -11,6 +11,7 @@ from .base import (
     where_tasks,
     with_point,
 )
+from .dictionary_learning import DictionaryLearning
 from .empirical_bayes import EmpiricalBayesCompletion, identifiable_components
 from .matrix_completion import MatrixCompletion
 from .mixture_free_energy import MixtureFreeEnergy
@@ -21,6 +22,7 @@ from .mixture_noisy import MixtureNoisy
 from .testing import check_problem
 
 __all__ = [
+    "DictionaryLearning",
     "EmpiricalBayesCompletion",
     "MatrixCompletion",
     "MixtureFreeEnergy",

@@ -114,7 +114,7 @@ def minimize(
     tol: float | None = None,
     safeguard: str = "step",
     monitor: Monitor | None = None,
-    trace: bool = False,
+    trace: bool | str = False,
 ) -> Run:
     """Run the loop from one start.
 
@@ -134,9 +134,10 @@ def minimize(
         last iterate, as it is.
     monitor : Monitor, optional
         Called after each outer step; may end the run.
-    trace : bool, default=False
-        Whether to keep what happened; the batch then stays whole. With ``safeguard="run"`` it
-        is the learned rules' run that is traced, unless the classical rules win every task.
+    trace : bool or "objective", default=False
+        Whether to keep what happened, or the objectives alone; the batch then stays whole.
+        With ``safeguard="run"`` it is the learned rules' run that is traced, unless the
+        classical rules win every task.
 
     Returns
     -------
@@ -185,7 +186,10 @@ class _Loop:
         if tol is not None or fallback is not None or trace:
             self.value = problem.objective(variables)
         self.guard = Guard(rules, fallback, variables, self.value) if fallback else None
-        self.trace = Trace([self.value], [variables], []) if trace else None
+        self.trace = (
+            Trace([self.value], [variables] if trace is True else [], []) if trace else None
+        )
+        self.traces_all = trace is True
         self.index = torch.arange(problem.n_tasks)
         self.end: Run | None = None  # of all tasks, where some have ended before the others
 
@@ -228,12 +232,14 @@ class _Loop:
             self.variables, self.states, self.value = self.guard(step, self.rules, *now)
         if self.trace:
             self.trace.objective.append(self.value)
+        if self.trace and self.traces_all:
             self.trace.variables.append(self.variables)
 
     def _record(self):
-        if not self.trace:
+        if not (self.trace and self.traces_all):
             return None
-        return lambda name, decided: self.trace.decided.append({name: decided})
+        told = self.trace.decided
+        return lambda name, decided: told.append({name: decided})
 
     def _objective(self) -> Tensor:
         return self.problem.objective(self.variables) if self.value is None else self.value

@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import (
 from sklearn_gso import (
     ALSMatrixCompleter,
     EMGaussianMixture,
+    GSODictionaryLearning,
     GSOGaussianMixture,
     GSOImputer,
     GSOMatrixCompleter,
@@ -54,6 +55,8 @@ TRANSFORMERS = {
     "sgd": SGDMatrixCompleter(max_iter=3, **UNITS),
     "batches": SGDMatrixCompleter(max_iter=3, batch_fraction=0.5, **UNITS),
     "sparse codes": SparseCoder(n_atoms=2, max_iter=4),
+    "dictionary": GSODictionaryLearning(2, max_iter=4),
+    "dictionary, untrained": GSODictionaryLearning(2, optimizer=None, max_iter=4),
     "mixture": MixtureImputer(EMGaussianMixture(2, max_iter=10)),
     "imputer": GSOImputer(parts=["pooled"], weights="equal"),
 }
@@ -78,6 +81,7 @@ DEFAULTS = [
     ALSMatrixCompleter(alpha_start=10.0),
     SGDMatrixCompleter(),
     SparseCoder(),
+    GSODictionaryLearning(),
     GSOImputer(),
     EMGaussianMixture(),
     GSOGaussianMixture(),

@@ -5,6 +5,7 @@ import torch
 
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.problems import (
+    DictionaryLearning,
     EmpiricalBayesCompletion,
     MatrixCompletion,
     MixtureFreeEnergy,
@@ -26,9 +27,16 @@ def mixture(kind, **options):
     return kind(torch.from_numpy(X), 3, **options)
 
 
+def dictionary(**options):
+    X = np.random.RandomState(0).standard_normal((2, 9, 5))
+    X[:, 0, 0] = np.nan
+    return DictionaryLearning(torch.from_numpy(X), 4, 0.5, **options)
+
+
 PROBLEMS = {
     "ridge": lambda: completion(MatrixCompletion),
     "bayes": lambda: completion(EmpiricalBayesCompletion),
+    "dictionary": dictionary,
     "ridge, sparse": lambda: MatrixCompletion([stored(0), stored(1)], 2),
     "bayes, sparse": lambda: EmpiricalBayesCompletion([stored(0), stored(1)], 2),
     "likelihood": lambda: mixture(MixtureLikelihood),

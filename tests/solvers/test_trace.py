@@ -105,3 +105,15 @@ def test_an_untrained_network_decides_nothing(generator):
 def test_rules_that_decide_nothing_record_nothing(generator):
     problem, rules = closed_forms()
     assert minimize(problem, rules, problem.init(generator), 3, trace=True).trace.decided == []
+
+
+@pytest.mark.parametrize("safeguard", SAFEGUARDS)
+def test_objectives_alone_are_those_of_the_whole_trace(safeguard, generator):
+    problem, rules = steered(std=0.05)
+    start = problem.init(generator)
+    options = {"safeguard": safeguard, "tol": 1e-6}
+    whole = minimize(problem, rules, start, 9, trace=True, **options)
+    short = minimize(problem, rules, start, 9, trace="objective", **options)
+    assert_same_run(short, whole)
+    torch.testing.assert_close(short.trace.objective, whole.trace.objective, rtol=0, atol=0)
+    assert short.trace.variables == short.trace.decided == []
