@@ -234,7 +234,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
             own = {"optimizer": self.learned_optimizer_, "n_epochs": 0}
             return [clone(self).set_params(**own).fit_transform(task) for task in tasks]
         table, read, array = self._numbers(X)
-        return self._completed(table, read, self._fitted.blend.expected(array))
+        return self._completed(table, read, self._fitted.blend.told(array).estimates)
 
     @available_if(fitted_on_one)
     def transform_std(self, X):
@@ -255,8 +255,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         _, read, array = self._numbers(X)
-        blend = self._fitted.blend
-        return self._deviations(read, blend.expected(array), blend.deviations(array))
+        return self._deviations(read, *self._fitted.blend.told(array))
 
     @available_if(fitted_on_one)
     def sample_missing(self, X, n_samples=1, *, random_state=None):
