@@ -15,7 +15,7 @@ from ..mixture.clustering import hard_clusters, n_drawn
 
 # Sweeps of EM: what the entries are expected to be is soon good enough. From a mixture of nearly
 # the same rows.
-_SWEEPS, _MORE = 10, 4
+_SWEEPS, _MORE, _OF_ONE = 5, 2, 20
 # Pseudo-samples, per column, of the weak prior and of that which draws covariances to a common one.
 _WEAK, _POOLED = 0.5, 3.0
 # Least variance of a direction, the columns' being 1.
@@ -49,19 +49,22 @@ def groups_of(array, n_gaussians) -> list[Group]:
 
 @dataclass(frozen=True)
 class Mixtures:
-    """S mixtures of K Gaussians each, and the priors of their covariances.
+    """Mixtures of Gaussians, these one after the other, and the priors of their covariances.
 
-    The prior of a covariance is ``n_pseudo`` samples more of covariance ``scale``.
+    The prior of a covariance is ``n_pseudo`` samples more of covariance ``scale``. All mixtures
+    with the first kind of prior come first, and there are as many of each kind.
     """
 
-    log_weights: np.ndarray  # (S, K)
-    means: np.ndarray  # (S, K, q)
-    covariances: np.ndarray  # (S, K, q, q)
-    scale: np.ndarray  # (S, q, q)
-    n_pseudo: np.ndarray  # (S,)
+    first: np.ndarray  # (S,), number of each mixture's first Gaussian
+    log_weights: np.ndarray  # (M,)
+    means: np.ndarray  # (M, q)
+    covariances: np.ndarray  # (M, q, q)
+    scale: np.ndarray  # (M, q, q)
+    n_pseudo: np.ndarray  # (M,)
+    n_kinds: int
 
     @classmethod
-    def fit(cls, array, priors, n_components, seed, start=None) -> "Mixtures":
+    def fit(cls, array, priors, sizes, seed, start=None) -> "Mixtures":
         """By EM from clusters of the rows that one Gaussian completes, or from ``start``.
 
         Parameters
@@ -69,28 +72,29 @@ class Mixtures:
         array : ndarray of shape (n, q)
             Columns about 0 and of variance 1, with NaN.
         priors : sequence of {"weak", "pooled"}
-            Of each mixture: a weak prior, the covariance within clusters; or a strong one, that of
-            all rows.
-        n_components : int
+            Kinds: a weak prior, the covariance within clusters; or a strong one, that of all rows.
+        sizes : sequence of int
+            Numbers of Gaussians of the mixtures of each kind.
         seed : int
         start : Mixtures, optional
         """
         if start is not None:
             return start.swept(array, _MORE)
-        one = _one_gaussian(array).swept(array, _SWEEPS)
-        labels = _clusters(one, array, n_components, seed)
-        return _of_clusters(one, array, labels, priors).swept(array, _SWEEPS)
+        one = _one_gaussian(array).swept(array, _OF_ONE)
+        rows = one.told(array)[0][0]
+        labels = [_clusters(one, rows, k, seed) for k in sizes]
+        parts = [_of_clusters(one, rows, own, prior) for prior in priors for own in labels]
+        return _joined(parts, len(priors)).swept(array, _SWEEPS)
 
     def swept(self, array, n_sweeps) -> "Mixtures":
         """After some sweeps of EM."""
-        groups, result = groups_of(array, self.log_weights.size), self
+        groups, result = groups_of(array, len(self.means)), self
         for _ in range(n_sweeps):
             result = result._sweep(groups)
         return result
 
     def _sweep(self, groups) -> "Mixtures":
-        gaussians = _Gaussians(self)
-        (n, q), shape = gaussians.means.shape, self.log_weights.shape
+        gaussians, (n, q) = _Gaussians(self), self.means.shape
         count: np.ndarray = np.full(n, 1e-9)
         sums: np.ndarray = np.zeros((n, q))
         squares: np.ndarray = np.zeros((n, q, q))
@@ -104,59 +108,79 @@ class Mixtures:
             _add_left(squares, group.holes, shares[..., None, None] * left)
         moved = sums / count[:, None]
         squares -= count[:, None, None] * moved[:, :, None] * moved[:, None, :]
-        count = count.reshape(shape)
-        squares = squares.reshape(self.covariances.shape)
-        squares += (self.n_pseudo[:, None, None] * self.scale)[:, None]
-        total = (count + self.n_pseudo[:, None])[..., None, None]
+        squares += self.n_pseudo[:, None, None] * self.scale
+        covariances = squares / (count + self.n_pseudo)[:, None, None] + _FLOOR * np.eye(q)
+        log_weights = np.log(count / self._summed(count))
         return replace(
-            self,
-            log_weights=np.log(count / count.sum(1, keepdims=True)),
-            means=self.means + moved.reshape(self.means.shape),
-            covariances=squares / total + _FLOOR * np.eye(q),
+            self, log_weights=log_weights, means=self.means + moved, covariances=covariances
         )
 
+    def _summed(self, values) -> np.ndarray:
+        """Sums over the Gaussians of each mixture, for each of these."""
+        sizes = np.diff(np.r_[self.first, len(self.means)])
+        return np.add.reduceat(values, self.first).repeat(sizes, axis=0)
+
     def _shares(self, density) -> np.ndarray:
-        """Responsibilities, (S K, r), from logarithms of densities."""
-        logs = self.log_weights[..., None] + density.reshape(*self.log_weights.shape, -1)
-        shares = np.exp(logs - logs.max(1, keepdims=True))
-        return (shares / shares.sum(1, keepdims=True)).reshape(density.shape)
+        """Responsibilities, (M, r), from logarithms of densities."""
+        logs = self.log_weights[:, None] + density
+        sizes = np.diff(np.r_[self.first, len(self.means)])
+        shares = np.exp(logs - np.maximum.reduceat(logs, self.first).repeat(sizes, axis=0))
+        return shares / self._summed(shares)
 
     def told(self, array) -> tuple[np.ndarray, np.ndarray]:
-        """The table with expectations in place of NaN, and their deviations, (S, n, q)."""
-        gaussians, (n_mixtures, k) = _Gaussians(self), self.log_weights.shape
-        mean = np.repeat(np.asarray(array, dtype=float)[None], n_mixtures, axis=0)
+        """The table with expectations in place of NaN, and their deviations, (n_kinds, n, q).
+
+        Of the mixtures of each kind the mean, and the deviations of their mixture.
+        """
+        gaussians, kinds = _Gaussians(self), np.arange(self.n_kinds)[:, None, None]
+        mean = np.repeat(np.asarray(array, dtype=float)[None], self.n_kinds, axis=0)
         variance = np.zeros_like(mean)
-        for group in groups_of(array, self.log_weights.size):
+        for group in groups_of(array, len(self.means)):
             away, density, left = gaussians.given(group)
-            shares = self._shares(density).reshape(n_mixtures, k, -1, 1)
-            place = np.arange(n_mixtures)[:, None, None], group.rows[:, None], group.holes
-            at = np.broadcast_to(group.holes, (len(away), *group.holes.shape))
-            values = away + gaussians.means[:, None]
-            values = np.take_along_axis(values, at, 2).reshape(n_mixtures, k, *group.holes.shape)
-            own = left.diagonal(axis1=2, axis2=3).reshape(values.shape)
-            expected = (shares * values).sum(1)
-            mean[place] = expected
-            variance[place] = (shares * (own + np.square(values - expected[:, None]))).sum(1)
+            chances = self._chances(density)
+            values = _of_holes(away + self.means[:, None], group.holes)
+            own = left.diagonal(axis1=2, axis2=3)
+            by_kind = (self.n_kinds, len(values) // self.n_kinds, *group.holes.shape)
+            expected = (chances * values).reshape(by_kind).sum(1)
+            squares = (chances * (own + values**2)).reshape(by_kind).sum(1) - expected**2
+            place = kinds, group.rows[:, None], group.holes
+            mean[place], variance[place] = expected, squares.clip(min=0)
         return mean, np.sqrt(variance)
 
-    def drawn(self, which, array, n_samples, seed) -> np.ndarray:
-        """Draws of what is missing by one of the mixtures, (n_samples, n, q)."""
-        cut = {name: value[which : which + 1] for name, value in vars(self).items()}
-        own, rng = Mixtures(**cut), np.random.RandomState(seed)
+    def _chances(self, density) -> np.ndarray:
+        """Of each Gaussian within its kind, all mixtures alike, (M, r, 1)."""
+        return self._shares(density)[..., None] * (self.n_kinds / len(self.first))
+
+    def drawn(self, kind, array, n_samples, seed) -> np.ndarray:
+        """Draws of what is missing by the mixtures of a kind, (n_samples, n, q)."""
+        rng, gaussians = np.random.RandomState(seed), _Gaussians(self)
         result = np.repeat(np.asarray(array, dtype=float)[None], n_samples, axis=0)
-        gaussians = _Gaussians(own)
-        for group in groups_of(array, own.log_weights.size):
+        each = len(self.means) // self.n_kinds
+        own = slice(kind * each, (kind + 1) * each)
+        for group in groups_of(array, len(self.means)):
             away, density, left = gaussians.given(group)
-            below = own._shares(density).cumsum(0)
-            rows = np.arange(len(group.rows))
+            values = _of_holes(away + self.means[:, None], group.holes)[own]
+            below = self._chances(density)[own, :, 0].cumsum(0)
+            left, rows = left[own], np.arange(len(group.rows))
             for one in result:
                 chosen = (rng.uniform(size=len(rows)) > below[:-1]).sum(0)
-                values = away[chosen, rows] + gaussians.means[chosen]
-                noise = rng.standard_normal(group.holes.shape)
-                noise = (np.linalg.cholesky(left[chosen, rows]) @ noise[..., None])[..., 0]
-                missing = np.take_along_axis(values, group.holes, 1) + noise
-                one[group.rows[:, None], group.holes] = missing
+                noise = rng.standard_normal((*group.holes.shape, 1))
+                noise = (np.linalg.cholesky(left[chosen, rows]) @ noise)[..., 0]
+                one[group.rows[:, None], group.holes] = values[chosen, rows] + noise
         return result
+
+
+def _of_holes(values, holes) -> np.ndarray:
+    """Of values (M, r, q) those of the missing entries, (M, r, m)."""
+    return np.take_along_axis(values, np.broadcast_to(holes, (len(values), *holes.shape)), 2)
+
+
+def _joined(parts: list[Mixtures], n_kinds) -> Mixtures:
+    sizes = [len(part.means) for part in parts]
+    names = ("log_weights", "means", "covariances", "scale", "n_pseudo")
+    first = np.cumsum([0, *sizes[:-1]])
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Mixtures(first, n_kinds=n_kinds, **joined)
 
 
 class _Gaussians:
@@ -167,9 +191,7 @@ class _Gaussians:
     """
 
     def __init__(self, mixtures: Mixtures):
-        q = mixtures.means.shape[2]
-        self.means = mixtures.means.reshape(-1, q)
-        covariances = mixtures.covariances.reshape(-1, q, q)
+        self.means, covariances = mixtures.means, mixtures.covariances
         self.precision = np.linalg.inv(covariances)
         self.log_det = np.linalg.slogdet(covariances)[1]
 
@@ -178,20 +200,19 @@ class _Gaussians:
 
         Returns
         -------
-        away : ndarray of shape (S K, r, q)
+        away : ndarray of shape (M, r, q)
             From the means, missing entries as expected.
-        density : ndarray of shape (S K, r)
+        density : ndarray of shape (M, r)
             Logarithm of that of the observed entries.
-        left : ndarray of shape (S K, r, m, m)
+        left : ndarray of shape (M, r, m, m)
             Covariance C of the missing ones.
         """
         holes = group.holes
         away = np.where(group.seen, group.values - self.means[:, None], 0.0)
         block = self.precision[:, holes[:, :, None], holes[:, None, :]]
         left = np.linalg.inv(block)
-        at = np.broadcast_to(holes, (len(away), *holes.shape))
-        pulled = np.take_along_axis(away @ self.precision, at, 2)
-        np.put_along_axis(away, at, -(left @ pulled[..., None])[..., 0], 2)
+        pulled = _of_holes(away @ self.precision, holes)
+        away[:, np.arange(len(holes))[:, None], holes] = -(left @ pulled[..., None])[..., 0]
         squares = ((away @ self.precision) * away).sum(2)
         logs = self.log_det[:, None] + np.linalg.slogdet(block)[1]
         n_seen = group.seen.shape[1] - holes.shape[1]
@@ -209,43 +230,40 @@ def _add_left(squares, holes, left) -> None:
 def _one_gaussian(array) -> Mixtures:
     """One whose covariance is drawn to the columns' own variances, so that it is one."""
     variances = np.diag(np.maximum(np.nanvar(array, axis=0), _FLOOR))[None]
-    q = array.shape[1]
-    means, n_pseudo = np.nanmean(array, axis=0)[None, None], np.array([q + 2.0])
-    return Mixtures(np.zeros((1, 1)), means, variances[None], variances, n_pseudo)
+    means, n_pseudo = np.nanmean(array, axis=0)[None], np.array([array.shape[1] + 2.0])
+    return Mixtures(np.zeros(1, int), np.zeros(1), means, variances, variances, n_pseudo, 1)
 
 
-def _clusters(one: Mixtures, array, n_components, seed) -> np.ndarray:
-    """Numbers of clusters of the completed rows, in units of the columns' deviations."""
-    units = np.sqrt(one.covariances[0, 0].diagonal())
-    points = torch.from_numpy((one.told(array)[0][0] / units).T.copy())[None]
-    drawn = np.random.RandomState(seed).uniform(size=(1, n_components, n_drawn(n_components)))
-    even = points.new_ones(1, len(array))
+def _clusters(one: Mixtures, rows, n_clusters, seed) -> np.ndarray:
+    """Numbers of clusters of completed rows, in units of the columns' deviations."""
+    points = torch.from_numpy((rows / np.sqrt(one.covariances[0].diagonal())).T.copy())[None]
+    drawn = np.random.RandomState(seed).uniform(size=(1, n_clusters, n_drawn(n_clusters)))
+    even = points.new_ones(1, len(rows))
     return hard_clusters(points, even, torch.from_numpy(drawn))[0].numpy()
 
 
-def _of_clusters(one: Mixtures, array, labels, priors) -> Mixtures:
-    """Mixtures with the weights, means and covariances of hard clusters of the rows."""
-    rows, whole, (n, q) = one.told(array)[0][0], one.covariances[0, 0], array.shape
+def _of_clusters(one: Mixtures, rows, labels, prior) -> Mixtures:
+    """One with the weights, means and covariances of hard clusters of completed rows."""
+    about, whole, (n, q) = one.means[0], one.covariances[0], rows.shape
     counts = np.bincount(labels)
-    k, about = len(counts), one.means[0, 0]
+    k = len(counts)
     means = np.array([rows[labels == j].mean(0) if counts[j] else about for j in range(k)])
-    # Within clusters, drawn to the covariance of all in as small a volume as each has.
-    between = (means - about).T @ (counts[:, None] * (means - about))
-    within = _without_negative(n * whole - between) + (q + 2) * k ** (-2 / q) * whole
-    within /= max(0, n - k) + q + 2
-    known = {"weak": (within, _WEAK * (q + 2)), "pooled": (whole, _POOLED * q)}
-    scale, n_pseudo = (np.array(items) for items in zip(*(known[p] for p in priors), strict=True))
+    scale, n_pseudo = whole, _POOLED * q
+    if prior == "weak":
+        # Within clusters, drawn to the covariance of all in as small a volume as each has.
+        between = (means - about).T @ (counts[:, None] * (means - about))
+        scale = _without_negative(n * whole - between) + (q + 2) * k ** (-2 / q) * whole
+        scale, n_pseudo = scale / (max(0, n - k) + q + 2), _WEAK * (q + 2)
     inside = [rows[labels == j] - means[j] for j in range(k)]
-    squares = np.array([own.T @ own for own in inside])
-    total = (counts + n_pseudo[:, None])[..., None, None]
-    covariances = (squares + (n_pseudo[:, None, None] * scale)[:, None]) / total
-    each = np.ones((len(priors), 1))
+    squares = np.array([own.T @ own for own in inside]) + n_pseudo * scale
     return Mixtures(
-        each * np.log((counts + 1) / (n + k)),
-        each[..., None] * means,
-        covariances + _FLOOR * np.eye(q),
-        scale,
-        n_pseudo,
+        first=np.zeros(1, int),
+        log_weights=np.log((counts + 1) / (n + k)),
+        means=means,
+        covariances=squares / (counts + n_pseudo)[:, None, None] + _FLOOR * np.eye(q),
+        scale=np.repeat(scale[None], k, axis=0),
+        n_pseudo=np.full(k, n_pseudo),
+        n_kinds=1,
     )
 
 

@@ -16,13 +16,14 @@ from ..completion import GSOMatrixCompleter
 from .mixtures import Mixtures
 from .neighbours import Neighbours
 
-# Sweeps of the factor model, from one start: what it predicts is soon good enough.
-_MAX_SWEEPS = 8
+# Of the factor model: a learned run and a classical one; what they predict is soon good enough.
+_N_STARTS, _MAX_SWEEPS = 2, 8
 # Rows and entries of covariances, rows * columns², that a mixture is fitted to at most.
 _MAX_ROWS, _MAX_SIZE = 5000, 4_000_000
 # Rows for each component that a mixture needs at least; and one for each column.
 _ROWS_EACH = 10
-_N_GAUSSIANS = 3
+# Gaussians of the mixtures of each kind, whose mean is better than any one of them.
+_SIZES = (2, 3, 5)
 _PRIORS = {"mixture": "weak", "pooled": "pooled"}
 # Trees of each column; rows, and rows * columns², that they are grown with at most.
 _N_TREES, _MAX_TREE_ROWS, _MAX_TREE_SIZE = 10, 2000, 1_000_000
@@ -76,7 +77,7 @@ class Factors:
         self.completer, self.with_neighbours = completer, neighbours
 
     def fit(self, array, seed, earlier=(), start=None):
-        settings = {"n_init": 1, "max_iter": _MAX_SWEEPS, "random_state": seed}
+        settings = {"n_init": _N_STARTS, "max_iter": _MAX_SWEEPS, "random_state": seed}
         self.completer = clone(self.completer).set_params(**settings).fit(array)
         self.neighbours = None
         if self.with_neighbours and len(array) > 1:
@@ -108,11 +109,10 @@ class Mixture:
         rows = mixture_rows(array)
         if rows < len(array):
             array = array[np.random.RandomState(seed).choice(len(array), rows, replace=False)]
-        k = max(1, min(_N_GAUSSIANS, len(array) // _ROWS_EACH))
-        shape = (len(self.names), k, array.shape[1])
-        near = start and start.mixtures.means.shape == shape
+        sizes = [max(1, min(k, len(array) // _ROWS_EACH)) for k in _SIZES]
         priors = [_PRIORS[name] for name in self.names]
-        self.mixtures = Mixtures.fit(array, priors, k, seed, start.mixtures if near else None)
+        near = start and start.mixtures
+        self.mixtures = Mixtures.fit(array, priors, sizes, seed, near)
         return self
 
     def tell(self, array, told) -> dict[str, Told]:
