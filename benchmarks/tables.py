@@ -170,7 +170,7 @@ def settings(method) -> str:
     if method not in _OUR_METHODS:
         return "as it comes"
     # Named after what changed last in how they estimate: other rows are not theirs.
-    kind = "trees, standardised" if method == "GSOMatrixCompleter" else "joint EM, ten trees"
+    kind = "trees, standardised" if method == "GSOMatrixCompleter" else "joint EM, twenty trees"
     return f"{kind}, {pretrained('completer')}"
 
 

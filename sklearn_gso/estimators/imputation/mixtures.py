@@ -13,9 +13,9 @@ import torch
 
 from ..mixture.clustering import hard_clusters, n_drawn
 
-# Sweeps of EM: what the entries are expected to be is soon good enough. From a mixture of nearly
-# the same rows.
-_SWEEPS, _MORE, _OF_ONE = 5, 2, 20
+# Sweeps of EM: what the entries are expected to be is soon good enough. From clusters, from a
+# mixture of nearly the same rows, and of the one Gaussian that completes rows for clusters.
+_SWEEPS, _MORE, _OF_ONE = 10, 5, 20
 # Pseudo-samples, per column, of the weak prior and of that which draws covariances to a common one.
 _WEAK, _POOLED = 0.5, 3.0
 # Least variance of a direction, the columns' being 1.

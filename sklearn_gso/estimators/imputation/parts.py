@@ -26,7 +26,7 @@ _ROWS_EACH = 10
 _SIZES = (2, 3, 5)
 _PRIORS = {"mixture": "weak", "pooled": "pooled"}
 # Trees of each column; rows, and rows * columns², that they are grown with at most.
-_N_TREES, _MAX_TREE_ROWS, _MAX_TREE_SIZE = 10, 2000, 1_000_000
+_N_TREES, _MAX_TREE_ROWS, _MAX_TREE_SIZE = 20, 2000, 1_000_000
 
 
 class Told(NamedTuple):
