@@ -114,14 +114,14 @@ class Blend:
         units = np.where(spread > 0, spread, 1.0)
         array = (array - centre) / units
         parts, surprise = make(array), 1.0
-        names, judged = _names_of(parts), [None] * len(parts)
+        names = _names_of(parts)
         if isinstance(weighing, Mapping):
             weights = given_weights(weighing, names)
         elif weighing == "equal" or len(parts) == 1:
             weights = equal_weights(len(names))
         else:
-            judged, weights, surprise = _judged(array, make, seed)
-        _fit(parts, array, seed, judged)
+            weights, surprise = _judged(array, make, seed)
+        _fit(parts, array, seed)
         named = {name: float(w) for name, w in zip(names, weights, strict=True)}
         # Trees ask those before.
         needed = [p for p in parts if named.get("trees") or any(named[n] for n in p.names)]
@@ -177,10 +177,10 @@ def _names_of(parts) -> list[str]:
     return [name for part in parts for name in part.names]
 
 
-def _fit(parts, array, seed, starts) -> None:
+def _fit(parts, array, seed) -> None:
     """One after the other: trees ask those before."""
-    for i, (part, start) in enumerate(zip(parts, starts, strict=True)):
-        part.fit(array, seed, parts[:i], start)
+    for i, part in enumerate(parts):
+        part.fit(array, seed, parts[:i])
 
 
 def _blended(told: dict[str, Told], weights) -> Told:
@@ -193,25 +193,22 @@ def _blended(told: dict[str, Told], weights) -> Told:
     return Told(mean, np.sqrt(variance))
 
 
-def _judged(array, make, seed) -> tuple[list, np.ndarray, float]:
-    """Parts fitted without some entries, weights, and surprise, by these entries.
+def _judged(array, make, seed) -> tuple[np.ndarray, float]:
+    """Weights, and surprise, by entries that are hidden from all parts.
 
     Of some rows, where there are many.
     """
-    known = np.ones(array.shape[1], bool)
     if len(array) > MAX_JUDGED:
         array = array[np.random.RandomState(seed).choice(len(array), MAX_JUDGED, replace=False)]
-        known = ~np.isnan(array).all(0)
-        array = array[:, known]
+        array = array[:, ~np.isnan(array).all(0)]
     hidden = hidden_entries(array, seed)
     rest = np.where(hidden, np.nan, array)
     parts = make(array)
-    _fit(parts, rest, seed, [None] * len(parts))
+    _fit(parts, rest, seed)
     told = told_by(parts, rest)
     weights = heldout_weights(np.array([(one.estimates - array)[hidden] for one in told.values()]))
     blended = _blended(told, dict(zip(told, weights, strict=True)))
     # Of indicators most errors are tiny: they say nothing of the numbers' deviations.
     judged = hidden & [len(np.unique(c[~np.isnan(c)])) > 2 for c in array.T]
     error = (blended.estimates - array)[judged]
-    surprise = surprise_of(error, blended.deviations[judged])
-    return parts if known.all() else [None] * len(parts), weights, surprise
+    return weights, surprise_of(error, blended.deviations[judged])

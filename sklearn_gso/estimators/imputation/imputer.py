@@ -34,9 +34,9 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
         of eight sweeps; "neighbours": on top of it, the mean residual of the ten nearest rows;
         "mixture": the mean of Gaussian mixtures of two, three and five components, by a few sweeps
         of EM, with a weak prior as that of `GSOGaussianMixture`; "pooled": such whose covariances
-        are drawn to a common one; "trees": twenty extra trees for each column that has holes, of all
-        others as the parts before complete them. Mixtures and trees are left out of tables with
-        less rows than columns, or than ten, and of more than 150 columns or so.
+        are drawn to a common one; "trees": twenty extra trees for each column that has holes, of
+        all others as the parts before complete them. Mixtures and trees are left out of tables
+        with less rows than columns, or than ten, and of more than 150 columns or so.
         ``parts=["factors", "mixture"], weights="equal"`` is the fastest that is still good.
     weights : {"heldout", "equal"} or dict, default="heldout"
         "heldout": by errors on a hidden share of the observed entries, the models being fitted

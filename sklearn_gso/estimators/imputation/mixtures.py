@@ -13,9 +13,9 @@ import torch
 
 from ..mixture.clustering import hard_clusters, n_drawn
 
-# Sweeps of EM: what the entries are expected to be is soon good enough. From clusters, from a
-# mixture of nearly the same rows, and of the one Gaussian that completes rows for clusters.
-_SWEEPS, _MORE, _OF_ONE = 10, 5, 20
+# Sweeps of EM: what the entries are expected to be is soon good enough. From clusters, and of the
+# one Gaussian that completes rows for these.
+_SWEEPS, _OF_ONE = 10, 20
 # Pseudo-samples, per column, of the weak prior and of that which draws covariances to a common one.
 _WEAK, _POOLED = 0.5, 3.0
 # Least variance of a direction, the columns' being 1.
@@ -64,8 +64,8 @@ class Mixtures:
     n_kinds: int
 
     @classmethod
-    def fit(cls, array, priors, sizes, seed, start=None) -> "Mixtures":
-        """By EM from clusters of the rows that one Gaussian completes, or from ``start``.
+    def fit(cls, array, priors, sizes, seed) -> "Mixtures":
+        """By EM from clusters of the rows that one Gaussian completes.
 
         Parameters
         ----------
@@ -76,10 +76,7 @@ class Mixtures:
         sizes : sequence of int
             Numbers of Gaussians of the mixtures of each kind.
         seed : int
-        start : Mixtures, optional
         """
-        if start is not None:
-            return start.swept(array, _MORE)
         one = _one_gaussian(array).swept(array, _OF_ONE)
         rows = one.told(array)[0][0]
         labels = [_clusters(one, rows, k, seed) for k in sizes]

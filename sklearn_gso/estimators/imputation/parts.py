@@ -1,9 +1,8 @@
 """The models that a blend is made of.
 
-Each has one or more ``names``; ``fit(array, seed, earlier, start)`` to a table, ``earlier`` being
-the fitted parts before it, and ``start`` itself or None as it was fitted to nearly the same table;
-and ``tell(array, told)``: by name what it expects of the entries that are missing, and the standard
-deviations of that, where the parts before have ``told`` theirs.
+Each has one or more ``names``; ``fit(array, seed, earlier)`` to a table, ``earlier`` being the
+fitted parts before it; and ``tell(array, told)``: by name what it expects of the entries that are
+missing, and the standard deviations of that, where the parts before have ``told`` theirs.
 """
 
 from typing import NamedTuple
@@ -49,7 +48,7 @@ class Means:
 
     names = ("means",)
 
-    def fit(self, array, seed, earlier=(), start=None):
+    def fit(self, array, seed, earlier=()):
         self.values, self.spread = np.nanmean(array, axis=0), np.nanstd(array, axis=0)
         return self
 
@@ -76,7 +75,7 @@ class Factors:
     def __init__(self, completer: GSOMatrixCompleter, neighbours: bool):
         self.completer, self.with_neighbours = completer, neighbours
 
-    def fit(self, array, seed, earlier=(), start=None):
+    def fit(self, array, seed, earlier=()):
         settings = {"n_init": _N_STARTS, "max_iter": _MAX_SWEEPS, "random_state": seed}
         self.completer = clone(self.completer).set_params(**settings).fit(array)
         self.neighbours = None
@@ -105,14 +104,13 @@ class Mixture:
     def __init__(self, names):
         self.names = tuple(names)
 
-    def fit(self, array, seed, earlier=(), start=None):
+    def fit(self, array, seed, earlier=()):
         rows = mixture_rows(array)
         if rows < len(array):
             array = array[np.random.RandomState(seed).choice(len(array), rows, replace=False)]
         sizes = [max(1, min(k, len(array) // _ROWS_EACH)) for k in _SIZES]
         priors = [_PRIORS[name] for name in self.names]
-        near = start and start.mixtures
-        self.mixtures = Mixtures.fit(array, priors, sizes, seed, near)
+        self.mixtures = Mixtures.fit(array, priors, sizes, seed)
         return self
 
     def tell(self, array, told) -> dict[str, Told]:
@@ -132,7 +130,7 @@ class Trees:
 
     names = ("trees",)
 
-    def fit(self, array, seed, earlier=(), start=None):
+    def fit(self, array, seed, earlier=()):
         rows, random = tree_rows(array), np.random.RandomState(seed)
         if rows < len(array):
             array = array[random.choice(len(array), rows, replace=False)]
