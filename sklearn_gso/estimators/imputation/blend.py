@@ -9,7 +9,16 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..completion import GSOMatrixCompleter
-from .parts import Factors, Means, Mixture, Trees, mixture_rows, tree_rows
+from .parts import (
+    Factors,
+    Means,
+    Mixture,
+    Told,
+    Trees,
+    mixture_rows,
+    told_by,
+    tree_rows,
+)
 from .weighing import (
     MAX_JUDGED,
     equal_weights,
@@ -58,28 +67,27 @@ def quiet(method):
     return silent
 
 
-def made_parts(names, completer: GSOMatrixCompleter, array) -> dict:
-    """The means and the wanted parts that a table is large enough for, by name."""
-    parts: dict = {"means": Means()}
+def made_parts(names, completer: GSOMatrixCompleter, array) -> list:
+    """The means and the wanted parts that a table is large enough for."""
+    parts: list = [Means()]
     if "factors" in names:
-        parts["factors"] = Factors(completer, "neighbours" in names)
-    if mixture_rows(array):
-        # Covariances of their own, and such as are drawn to a common one.
-        priors = {"mixture": 1.0, "pooled": "pooled"}
-        parts |= {name: Mixture(priors[name]) for name in names if name in priors}
+        parts.append(Factors(completer, "neighbours" in names))
+    mixtures = [name for name in names if name in ("mixture", "pooled")]
+    if mixtures and mixture_rows(array):
+        parts.append(Mixture(mixtures))
     if "trees" in names and tree_rows(array):
-        parts["trees"] = Trees(list(parts.values())[1:] or [parts["means"]])
+        parts.append(Trees())
     return parts
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Fitted parts, by name, what each of them weighs, and by how much they are too sure.
+    """Fitted parts, what each of their models of them weighs, and by how much they are too sure.
 
     The parts see columns in units of their own.
     """
 
-    parts: dict
+    parts: list
     weights: dict
     surprise: float
     centre: np.ndarray
@@ -106,23 +114,24 @@ class Blend:
         units = np.where(spread > 0, spread, 1.0)
         array = (array - centre) / units
         parts, surprise = make(array), 1.0
+        names = _names_of(parts)
         if isinstance(weighing, Mapping):
-            weights = given_weights(weighing, list(parts))
+            weights = given_weights(weighing, names)
         elif weighing == "equal" or len(parts) == 1:
-            weights = equal_weights(len(parts))
+            weights = equal_weights(len(names))
         else:
             weights, surprise = _judged(array, make, seed)
-        named = {name: float(w) for name, w in zip(parts, weights, strict=True)}
-        # One after the other: trees ask those before.
-        fitted = {name: part.fit(array, seed) for name, part in parts.items()}
-        used = {name: part for name, part in fitted.items() if named[name] > 0}
-        return cls(used, named, surprise, centre, spread)
+        _fit(parts, array, seed)
+        named = {name: float(w) for name, w in zip(names, weights, strict=True)}
+        # Trees ask those before.
+        needed = [p for p in parts if named.get("trees") or any(named[n] for n in p.names)]
+        return cls(needed, named, surprise, centre, spread)
 
     @property
     def learned_optimizer(self):
         """Of the factor model, if there is one."""
-        factors = self.parts.get("factors")
-        return factors and factors.completer.learned_optimizer_
+        factors = [part for part in self.parts if isinstance(part, Factors)]
+        return factors[0].completer.learned_optimizer_ if factors else None
 
     @property
     def units(self) -> np.ndarray:
@@ -133,17 +142,15 @@ class Blend:
         return np.clip((array - self.centre) / self.units, -_FAR, _FAR)
 
     @quiet
-    def expected(self, array) -> np.ndarray:
-        """The table with the weighted mean of the parts' estimates in place of NaN."""
-        told = weighted(expected(self.parts, self._standardised(array)), self.weights)
-        return np.where(np.isnan(array), told * self.units + self.centre, array)
+    def told(self, array) -> Told:
+        """The table with the weighted mean of the models' estimates in place of NaN.
 
-    @quiet
-    def deviations(self, array) -> np.ndarray:
-        """Standard deviations of what is missing."""
-        own = self._standardised(array)
-        told = doubts(self.parts, expected(self.parts, own), self.weights, own)
-        return self.surprise * told * self.spread
+        And standard deviations of these, 0 where nothing is missing.
+        """
+        own = _blended(told_by(self.parts, self._standardised(array)), self.weights)
+        estimates = own.estimates * self.units + self.centre
+        deviations = self.surprise * own.deviations * self.spread
+        return Told(np.where(np.isnan(array), estimates, array), deviations)
 
     @quiet
     def drawn(self, array, n_samples, seed) -> np.ndarray:
@@ -152,37 +159,38 @@ class Blend:
         About the blend's estimates, with its deviations; entries of a row go together as the
         heaviest mixture draws them, if there is one.
         """
-        mixtures = [name for name, part in self.parts.items() if isinstance(part, Mixture)]
+        mixtures = [part for part in self.parts if isinstance(part, Mixture)]
         if mixtures:
-            part = self.parts[max(mixtures, key=self.weights.__getitem__)]
+            name = max(mixtures[0].names, key=self.weights.__getitem__)
             own = self._standardised(array)
-            scale = part.deviations(own)
-            draws = part.drawn(own, n_samples, seed) - part.expected(own)
+            mean, scale = mixtures[0].tell(own, {})[name]
+            draws = mixtures[0].drawn(name, own, n_samples, seed) - mean
             draws = draws / np.where(scale > 0, scale, 1.0)
         else:
             draws = np.random.RandomState(seed).normal(size=(n_samples, *array.shape))
-        return np.where(
-            np.isnan(array), self.expected(array) + self.deviations(array) * draws, array
-        )
+        estimates, deviations = self.told(array)
+        return np.where(np.isnan(array), estimates + deviations * draws, array)
 
 
-def expected(parts, array) -> dict:
-    """What each part expects, by name."""
-    return {name: part.expected(array) for name, part in parts.items()}
+def _names_of(parts) -> list[str]:
+    """Of all models, the means first."""
+    return [name for part in parts for name in part.names]
 
 
-def weighted(told, weights) -> np.ndarray:
-    """Weighted mean of what parts expect."""
-    return sum(weights[name] * estimates for name, estimates in told.items())
+def _fit(parts, array, seed) -> None:
+    """One after the other: trees ask those before."""
+    for i, part in enumerate(parts):
+        part.fit(array, seed, parts[:i])
 
 
-def doubts(parts, told, weights, array) -> np.ndarray:
-    """Standard deviations of the mixture of what parts say."""
-    mean, total = weighted(told, weights), np.zeros(array.shape)
-    for name, estimates in told.items():
-        own = np.square(parts[name].deviations(array)) + np.square(estimates - mean)
-        total += weights[name] * own
-    return np.sqrt(total)
+def _blended(told: dict[str, Told], weights) -> Told:
+    """Weighted mean of what models say, and standard deviations of the mixture of it."""
+    mean = sum(weights[name] * one.estimates for name, one in told.items())
+    variance = sum(
+        weights[name] * (np.square(one.deviations) + np.square(one.estimates - mean))
+        for name, one in told.items()
+    )
+    return Told(mean, np.sqrt(variance))
 
 
 def _judged(array, make, seed) -> tuple[np.ndarray, float]:
@@ -195,11 +203,12 @@ def _judged(array, make, seed) -> tuple[np.ndarray, float]:
         array = array[:, ~np.isnan(array).all(0)]
     hidden = hidden_entries(array, seed)
     rest = np.where(hidden, np.nan, array)
-    parts = {name: part.fit(rest, seed) for name, part in make(array).items()}
-    told = expected(parts, rest)
-    weights = heldout_weights(np.array([(one - array)[hidden] for one in told.values()]))
-    named = dict(zip(parts, weights, strict=True))
+    parts = make(array)
+    _fit(parts, rest, seed)
+    told = told_by(parts, rest)
+    weights = heldout_weights(np.array([(one.estimates - array)[hidden] for one in told.values()]))
+    blended = _blended(told, dict(zip(told, weights, strict=True)))
     # Of indicators most errors are tiny: they say nothing of the numbers' deviations.
     judged = hidden & [len(np.unique(c[~np.isnan(c)])) > 2 for c in array.T]
-    error = (weighted(told, named) - array)[judged]
-    return weights, surprise_of(error, doubts(parts, told, named, rest)[judged])
+    error = (blended.estimates - array)[judged]
+    return weights, surprise_of(error, blended.deviations[judged])

@@ -21,7 +21,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
     """Imputer of tables that needs no tuning.
 
     Fits several models of what is observed and fills in their weighted mean: a factor model
-    steered by the shipped learned optimizer, what the nearest rows add to it, two Gaussian
+    steered by the shipped learned optimizer, what the nearest rows add to it, Gaussian
     mixtures over the incomplete rows, and trees on top of these. The weights come from entries
     that are hidden from the models for the purpose; columns' means are one of the parts, and take
     the weight where no model does better. Columns may have any units, be skewed, or hold
@@ -30,14 +30,14 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     parts : sequence of str, default=("factors", "neighbours", "mixture", "pooled", "trees")
-        Models beside columns' means. "factors": `GSOMatrixCompleter`; "neighbours": on top of it,
-        the mean residual of the ten nearest rows; "mixture": `EMGaussianMixture` of three
-        components with the default prior of `GSOGaussianMixture`; "pooled": one whose
-        covariances are drawn to a common one; "trees": thirty extra trees for each column, of all
-        others as the parts before complete them. Mixtures and trees are left out of tables with
-        less rows than columns, or than ten, and of more than 150 columns or so. Half of the time
-        goes to trees; ``parts=["factors", "mixture"], weights="equal"`` is the fastest that is
-        still good.
+        Models beside columns' means. "factors": `GSOMatrixCompleter`, a learned and a classical run
+        of eight sweeps; "neighbours": on top of it, the mean residual of the ten nearest rows;
+        "mixture": the mean of Gaussian mixtures of two, three and five components, by a few sweeps
+        of EM, with a weak prior as that of `GSOGaussianMixture`; "pooled": such whose covariances
+        are drawn to a common one; "trees": twenty extra trees for each column that has holes, of
+        all others as the parts before complete them. Mixtures and trees are left out of tables
+        with less rows than columns, or than ten, and of more than 150 columns or so.
+        ``parts=["factors", "mixture"], weights="equal"`` is the fastest that is still good.
     weights : {"heldout", "equal"} or dict, default="heldout"
         "heldout": by errors on a hidden share of the observed entries, the models being fitted
         twice. "equal": the models weigh the same, and means nothing. Or numbers by part, "means"
@@ -97,8 +97,9 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
     Notes
     -----
     With errors e of hidden entries, in units of each column's standard deviation, part p weighs
-    as the fourth power of 1 / mean e², all parts together beside the means as 1 / (1 + r¹²), r
-    being their mean e² over that of the means; both the less the fewer entries could be hidden.
+    as the fourth power of 1 / mean e², all parts together beside the means as 1 / (1 + r⁴⁰), r
+    being their mean e² over .95 of that of the means; both the less the fewer entries could be
+    hidden.
 
     Examples
     --------
@@ -234,7 +235,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
             own = {"optimizer": self.learned_optimizer_, "n_epochs": 0}
             return [clone(self).set_params(**own).fit_transform(task) for task in tasks]
         table, read, array = self._numbers(X)
-        return self._completed(table, read, self._fitted.blend.expected(array))
+        return self._completed(table, read, self._fitted.blend.told(array).estimates)
 
     @available_if(fitted_on_one)
     def transform_std(self, X):
@@ -255,8 +256,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         _, read, array = self._numbers(X)
-        blend = self._fitted.blend
-        return self._deviations(read, blend.expected(array), blend.deviations(array))
+        return self._deviations(read, *self._fitted.blend.told(array))
 
     @available_if(fitted_on_one)
     def sample_missing(self, X, n_samples=1, *, random_state=None):

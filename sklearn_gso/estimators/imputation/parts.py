@@ -1,39 +1,64 @@
 """The models that a blend is made of.
 
-Each estimates the entries of rows that are missing, by a number and by its standard deviation.
+Each has one or more ``names``; ``fit(array, seed, earlier)`` to a table, ``earlier`` being the
+fitted parts before it; and ``tell(array, told)``: by name what it expects of the entries that are
+missing, and the standard deviations of that, where the parts before have ``told`` theirs.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.tree import ExtraTreeRegressor
 
 from ..completion import GSOMatrixCompleter
-from ..mixture import EMGaussianMixture
+from .mixtures import Mixtures
 from .neighbours import Neighbours
 
+# Of the factor model: a learned run and a classical one; what they predict is soon good enough.
+_N_STARTS, _MAX_SWEEPS = 2, 8
 # Rows and entries of covariances, rows * columns², that a mixture is fitted to at most.
 _MAX_ROWS, _MAX_SIZE = 5000, 4_000_000
 # Rows for each component that a mixture needs at least; and one for each column.
 _ROWS_EACH = 10
-_N_GAUSSIANS = 3
+# Gaussians of the mixtures of each kind, whose mean is better than any one of them.
+_SIZES = (2, 3, 5)
+_PRIORS = {"mixture": "weak", "pooled": "pooled"}
 # Trees of each column; rows, and rows * columns², that they are grown with at most.
-_N_TREES, _MAX_TREE_ROWS, _MAX_TREE_SIZE = 30, 2000, 1_000_000
-# Doubles of covariances worked on at once.
-_BLOCK = 2_000_000
+_N_TREES, _MAX_TREE_ROWS, _MAX_TREE_SIZE = 20, 2000, 1_000_000
+
+
+class Told(NamedTuple):
+    """What a model says of a table."""
+
+    estimates: np.ndarray  # (n, q), observed entries as they are
+    deviations: np.ndarray  # (n, q), 0 of observed ones
+
+
+def told_by(parts, array) -> dict[str, Told]:
+    """What each part says of a table, by name; one after the other."""
+    told: dict[str, Told] = {}
+    for part in parts:
+        told |= part.tell(array, told)
+    return told
 
 
 class Means:
     """The mean of what is observed of each column."""
 
-    def fit(self, array, seed):
+    names = ("means",)
+
+    def fit(self, array, seed, earlier=()):
         self.values, self.spread = np.nanmean(array, axis=0), np.nanstd(array, axis=0)
         return self
 
-    def expected(self, array) -> np.ndarray:
-        return np.where(np.isnan(array), self.values, array)
-
-    def deviations(self, array) -> np.ndarray:
-        return np.where(np.isnan(array), self.spread, 0.0)
+    def tell(self, array, told) -> dict[str, Told]:
+        missing = np.isnan(array)
+        return {
+            "means": Told(
+                np.where(missing, self.values, array), np.where(missing, self.spread, 0.0)
+            )
+        }
 
 
 class Factors:
@@ -45,121 +70,106 @@ class Factors:
     neighbours : bool
     """
 
+    names = ("factors",)
+
     def __init__(self, completer: GSOMatrixCompleter, neighbours: bool):
         self.completer, self.with_neighbours = completer, neighbours
 
-    def fit(self, array, seed):
-        self.completer = clone(self.completer).set_params(random_state=seed).fit(array)
+    def fit(self, array, seed, earlier=()):
+        settings = {"n_init": _N_STARTS, "max_iter": _MAX_SWEEPS, "random_state": seed}
+        self.completer = clone(self.completer).set_params(**settings).fit(array)
         self.neighbours = None
         if self.with_neighbours and len(array) > 1:
             estimates = self.completer.reconstruct(array)
             self.neighbours = Neighbours.of(array, estimates, seed)
         return self
 
-    def expected(self, array) -> np.ndarray:
+    def tell(self, array, told) -> dict[str, Told]:
         estimates = self.completer.reconstruct(array)
         if self.neighbours is not None:
             estimates = estimates + self.neighbours.corrections(estimates)
-        return np.where(np.isnan(array), estimates, array)
-
-    def deviations(self, array) -> np.ndarray:
-        return self.completer.transform_std(array)
+        estimates = np.where(np.isnan(array), estimates, array)
+        return {"factors": Told(estimates, self.completer.transform_std(array))}
 
 
 class Mixture:
-    """A Gaussian mixture over rows with holes.
+    """Gaussian mixtures over rows with holes.
 
     Parameters
     ----------
-    covariance_prior : float or "pooled"
+    names : sequence of {"mixture", "pooled"}
+        With covariances of their own, or such as are drawn to a common one.
     """
 
-    def __init__(self, covariance_prior):
-        self.covariance_prior = covariance_prior
+    def __init__(self, names):
+        self.names = tuple(names)
 
-    def fit(self, array, seed):
+    def fit(self, array, seed, earlier=()):
         rows = mixture_rows(array)
         if rows < len(array):
             array = array[np.random.RandomState(seed).choice(len(array), rows, replace=False)]
-        k = max(1, min(_N_GAUSSIANS, len(array) // _ROWS_EACH))
-        settings = {"covariance_prior": self.covariance_prior, "random_state": seed}
-        # What it estimates is soon good enough.
-        self.mixture = EMGaussianMixture(k, max_iter=20, tol=1e-3, **settings).fit(array)
+        sizes = [max(1, min(k, len(array) // _ROWS_EACH)) for k in _SIZES]
+        priors = [_PRIORS[name] for name in self.names]
+        self.mixtures = Mixtures.fit(array, priors, sizes, seed)
         return self
 
-    def expected(self, array) -> np.ndarray:
-        return self.mixture.impute(array)
+    def tell(self, array, told) -> dict[str, Told]:
+        return dict(zip(self.names, map(Told, *self.mixtures.told(array)), strict=True))
 
-    def deviations(self, array) -> np.ndarray:
-        result = np.zeros_like(array, dtype=np.float64)
-        step = max(1, _BLOCK // array.shape[1] ** 2)
-        for start in range(0, len(array), step):
-            rows = slice(start, start + step)
-            _, covariances = self.mixture.denoise(
-                array[rows], noise_covariance=0.0, return_cov=True
-            )
-            result[rows] = np.sqrt(covariances.diagonal(axis1=1, axis2=2).clip(min=0))
-        return np.where(np.isnan(array), result, 0.0)
-
-    def drawn(self, array, n_samples, seed) -> np.ndarray:
+    def drawn(self, name, array, n_samples, seed) -> np.ndarray:
         """Draws of the missing entries, those of a row together, (n_samples, n, q)."""
-        return self.mixture.sample_missing(array, n_samples, random_state=seed)
+        return self.mixtures.drawn(self.names.index(name), array, n_samples, seed)
 
 
 class Trees:
     """Extra trees, each column by all others: one round of MissForest's way.
 
-    What is missing of the others is as the parts before say, these being fitted to the table.
-
-    Parameters
-    ----------
-    others : sequence of parts
+    What is missing of the others is as the parts before say. There are trees for the columns that
+    have holes in the fit; in other columns the parts before speak for them.
     """
 
-    def __init__(self, others):
-        self.others = list(others)
+    names = ("trees",)
 
-    def fit(self, array, seed):
+    def fit(self, array, seed, earlier=()):
         rows, random = tree_rows(array), np.random.RandomState(seed)
         if rows < len(array):
             array = array[random.choice(len(array), rows, replace=False)]
-        filled, self.forests = self._filled(array), []
-        for j in range(array.shape[1]):
+        filled = _mean_of(told_by(earlier, array)).astype(np.float32)
+        self.forests: dict[int, list] = {}
+        for j in np.flatnonzero(np.isnan(array).any(0)).tolist():
             known = ~np.isnan(array[:, j])
-            forest = ExtraTreesRegressor(_N_TREES, max_features=0.5, random_state=seed)
-            inputs = np.delete(filled[known], j, axis=1)
-            self.forests.append(forest.fit(inputs, array[known, j]) if known.any() else None)
+            if known.any():
+                inputs = np.ascontiguousarray(np.delete(filled[known], j, axis=1))
+                target = np.ascontiguousarray(array[known, j][:, None])
+                self.forests[j] = [_tree(inputs, target, random) for _ in range(_N_TREES)]
         return self
 
-    def _filled(self, array) -> np.ndarray:
-        return sum(part.expected(array) for part in self.others) / len(self.others)
-
-    def _each(self, array):
-        """Rows where a column is missing, its number, and what each tree says, (n_trees, rows)."""
-        filled = self._filled(array)
-        for j, forest in enumerate(self.forests):
+    def tell(self, array, told) -> dict[str, Told]:
+        """Deviations are of what the trees say: grown to single rows, they differ as these do."""
+        estimates, deviations = _mean_of(told).copy(), np.zeros(array.shape)
+        filled = estimates.astype(np.float32)
+        for j in np.flatnonzero(np.isnan(array).any(0)).tolist():
             rows = np.flatnonzero(np.isnan(array[:, j]))
-            if len(rows) and forest is not None:
-                # Checked by scikit-learn for each tree, this would take most of the time.
-                inputs = np.delete(filled[rows], j, axis=1).astype(np.float32)
-                yield (
-                    rows,
-                    j,
-                    np.stack([tree.tree_.predict(inputs)[:, 0] for tree in forest.estimators_]),
-                )
+            if j in self.forests:
+                inputs = np.ascontiguousarray(np.delete(filled[rows], j, axis=1))
+                said = np.stack([tree.predict(inputs)[:, 0] for tree in self.forests[j]])
+                estimates[rows, j], deviations[rows, j] = said.mean(0), said.std(0)
+            else:
+                others = [one.deviations[rows, j] for one in told.values()]
+                deviations[rows, j] = np.mean(others, axis=0)
+        return {"trees": Told(estimates, deviations)}
 
-    def expected(self, array) -> np.ndarray:
-        result = np.asarray(array, dtype=np.float64).copy()
-        for rows, j, told in self._each(array):
-            result[rows, j] = told.mean(0)
-        return result
 
-    def deviations(self, array) -> np.ndarray:
-        """Of what the trees say: grown to single rows, they differ as the values of these do."""
-        result = np.zeros(array.shape)
-        for rows, j, told in self._each(array):
-            result[rows, j] = told.std(0)
-        return result
+def _mean_of(told: dict[str, Told]) -> np.ndarray:
+    """The mean of the models' estimates; columns' means where there is no other."""
+    models = [one.estimates for name, one in told.items() if name != "means"]
+    return np.mean(models or [told["means"].estimates], axis=0)
+
+
+def _tree(inputs, target, random):
+    """Without the checks of a forest, which would take most of the time."""
+    tree = ExtraTreeRegressor(max_features=0.5, random_state=random.randint(2**31 - 1))
+    return tree.fit(inputs, target, check_input=False).tree_
 
 
 def tree_rows(array) -> int:

@@ -7,9 +7,9 @@ _SHARE, _STAYS = 0.15, 3
 # Rows that parts are judged on, at most.
 MAX_JUDGED = 2000
 # Parts weigh by this power of the inverse of their squared error, drawn to equal weights by so
-# many entries; means, beside all others, by that power of the squared error of the blend
-# (chosen on KEEL's tables, benchmarks/LOG.md).
-_POWER, _DRAWN, _MEANS_POWER = 4.0, 20.0, 12.0
+# many entries; means, beside all others, by that power of the squared error of the blend over so
+# much of their own (chosen on KEEL's tables and drawn ones, benchmarks/LOG.md).
+_POWER, _DRAWN, _MEANS_POWER, _CLEAR = 4.0, 20.0, 40.0, 0.95
 # What 90 % of a Gaussian lies within, in standard deviations.
 _COVERED, _WITHIN = 0.9, 1.645
 
@@ -39,11 +39,12 @@ def heldout_weights(left) -> np.ndarray:
     r"""Weights, the means' first, from errors at hidden entries, (n_parts, n_hidden).
 
     .. math::
-        w_p \propto (e_p^2)^{-4 s}, \quad w_0 = r^{12 s} / (1 + r^{12 s}), \quad
-        r = e_w^2 / e_0^2, \quad s = n / (n + 20)
+        w_p \propto (e_p^2)^{-4 s}, \quad w_0 = r^{40 s} / (1 + r^{40 s}), \quad
+        r = e_w^2 / (0.95 e_0^2), \quad s = n / (n + 20)
 
     with the mean squared errors of n entries of a part, of the parts weighted by w, and of the
-    means, number 0. Where nothing could be hidden means weigh half.
+    means, number 0: a blend must be clearly better than these to take their weight. Where nothing
+    could be hidden means weigh half.
     """
     n_parts, n = left.shape
     if n == 0:
@@ -54,7 +55,7 @@ def heldout_weights(left) -> np.ndarray:
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()
     blended = np.mean((weights @ left[1:]) ** 2)
-    ratio = min(blended / squares[0], 10.0) ** (_MEANS_POWER * sure)
+    ratio = min(blended / (_CLEAR * squares[0]), 10.0) ** (_MEANS_POWER * sure)
     means = ratio / (1 + ratio)
     return np.r_[means, (1 - means) * weights]
 

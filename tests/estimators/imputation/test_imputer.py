@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_gso import GSOImputer, LearnedOptimizer
 from sklearn_gso.estimators.imputation.blend import MODELS, PARTS
+from sklearn_gso.estimators.imputation.weighing import heldout_weights
 
 
 def quick(**parameters):
@@ -236,6 +237,15 @@ def test_missing_entries_of_a_row_are_drawn_together():
 def test_bad_numbers_of_draws(fitted, problem, n_samples):
     with pytest.raises(ValueError, match="n_samples"):
         fitted.sample_missing(problem[1], n_samples)
+
+
+@pytest.mark.parametrize(("share", "weight"), [(0.97, (0.5, 1.0)), (0.85, (0.0, 0.05))])
+def test_means_keep_the_weight_unless_a_blend_is_clearly_better(share, weight):
+    """By the ratio of mean squared errors of many hidden entries."""
+    left = np.random.RandomState(0).normal(size=1000)
+    weights = heldout_weights(np.array([left, np.sqrt(share) * left, np.sqrt(share) * left]))
+    assert weight[0] < weights[0] < weight[1]
+    assert weights.sum() == pytest.approx(1)
 
 
 # Frames and categories --------------------------------------------------------------------
