@@ -189,6 +189,12 @@ class Problem(ABC):
             The problem has no closed form for this block.
         """
 
+    def minimize_blocks(self, variables: Variables) -> Variables:
+        """All blocks moved to their minimisers in turn, as by `minimize_block` without controls."""
+        for name in self.block_names:
+            variables = {**variables, name: self.minimize_block(variables, name)}
+        return variables
+
     @optional("rules that steer closed forms (LSTMControl)")
     def row_features(self, variables: Variables, name: str) -> Tensor:
         """Scale-free numbers of order 1 about each row of a block, (T, rows, f)."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from . import _mixture_moves
+from ._em_step import em_step, expected
 from ._gaussians import fit_covariances, times
 from .base import Problem
 from .mixture_likelihood import MixtureLikelihood
@@ -53,12 +54,8 @@ class MixtureFreeEnergy(MixtureLikelihood):
         def compute():
             self.forget("values", "moments")  # of an earlier E-step
             joint = self.log_joint(variables)
-            peak = joint.amax(1, keepdim=True)
-            scaled = (joint - peak).exp_()
-            total = scaled.sum(1, keepdim=True)
-            log_likelihood = peak + total.log()
-            divide = torch.div if scaled.requires_grad else Tensor.div_
-            self.remember("values", (joint,), lambda: divide(scaled, total))
+            values, log_likelihood = expected(joint)
+            self.remember("values", (joint,), lambda: values)
             return joint, log_likelihood
 
         return self.remember("expect", self.parameters(variables), compute)
@@ -79,6 +76,18 @@ class MixtureFreeEnergy(MixtureLikelihood):
             logs = torch.log_softmax(logits, dim=1)
             terms = (logs.exp() * (logs - expected)).sum(1, keepdim=True)
         return self.penalty(variables) + (self.sample_weight * terms).sum((1, 2)) / self.total
+
+    def minimize_blocks(self, variables):
+        if not self.has_short_steps or torch.is_grad_enabled():
+            return super().minimize_blocks(variables)
+        shares = self._weighted(self.responsibilities(variables))
+        blocks, inverses, values, log_likelihood = em_step(self, variables, shares, _MIN_COUNT)
+        joint = blocks["responsibilities"]
+        self.forget("moments")
+        self.remember("inverse_covariances", (blocks["covariances"],), lambda: inverses)
+        self.remember("values", (joint,), lambda: values)
+        self.remember("expect", self.parameters(blocks), lambda: (joint, log_likelihood))
+        return blocks
 
     def minimize_block(self, variables, name, controls=None):
         if name == "responsibilities":
@@ -112,7 +121,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
                 power = torch.exp(-torch.as_tensor(temperature, dtype=logits.dtype))
                 power = power.mean(1, keepdim=True) if power.ndim else power
                 values = torch.softmax(power * logits, dim=1)
-            shares = values if self._weighs_equally else self.sample_weight * values
+            shares = self._weighted(values)
             if self._monomials:
                 is_tied = self.covariance_type == "tied"
                 return shares, self._monomials.moments(shares, is_tied)
@@ -121,6 +130,9 @@ class MixtureFreeEnergy(MixtureLikelihood):
         if temperature is not None:
             return compute()
         return self.remember("moments", (logits,), compute)
+
+    def _weighted(self, values) -> Tensor:
+        return values if self._weighs_equally else self.sample_weight * values
 
     def row_features(self, variables, name):
         return _mixture_moves.component_features(self, variables)

@@ -29,6 +29,7 @@ _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
 # Estimated covariances adapt to most optima: a round costs more and brings less.
 _MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED = 0.05, 1
+_TOL_ESTIMATED, _MIN_GAIN_ESTIMATED = 1e-3, 1e-3
 # Nats a sample that EM hardly gains after some sweeps.
 _SLACK = 0.2
 
@@ -58,7 +59,10 @@ class Search:
         is_given = bool(self.given.keys() & {"means", "responsibilities"})
         part, n_starts = screened(problem), 1 if is_given else self.plan.n_init
         if part is problem:
-            *_, best = self._records(problem, n_starts)
+            records = self._records(problem, n_starts)
+            if self.plan.judge is not None and "covariances" not in problem.fixed:
+                return self._polished(problem, list(records))
+            *_, best = records
             return best
         if not is_given:
             return self._on_all(problem, self._records(part, n_starts))
@@ -97,6 +101,20 @@ class Search:
             best = news._replace(n_rounds=record.n_rounds)
         assert best is not None
         return best
+
+    def _polished(self, problem, records) -> Explored:
+        """The best of what EM to the end makes of the records of a search that was in haste."""
+        last = records[-1]
+        distinct = [records[0]]
+        for record in records[1:]:
+            if not torch.equal(record.run.objective, distinct[-1].run.objective):
+                distinct.append(record)
+        n = len(distinct)
+        many = problem.repeat(n) if n > 1 else problem
+        start = joined([record.run.variables for record in distinct])
+        run = self.converged(many, start, monitor=self.monitor)
+        best = best_of_starts(run.objective, n, many.n_collapsed(run.variables))
+        return last._replace(run=take_tasks(run, best))
 
     def starts(self, problem, first: int, n: int) -> Variables:
         """Starts number ``first`` to ``first + n``, those of all tasks side by side."""
@@ -153,7 +171,7 @@ class Search:
         """
         n_tasks, variables = problem.n_tasks, self.starts(problem, 0, n_starts)
         first = variables if n_starts == 1 else take_tasks(variables, slice(0, n_tasks))
-        run = self.converged(problem, first, monitor=self.monitor)
+        run = self.converged(problem, first, monitor=self.monitor, tol=self._haste)
         yield _unexplored(run)
         best = self._explored(problem, run, 0)
         yield best
@@ -175,7 +193,7 @@ class Search:
     def _rivalled(self, problem, best, which, start, number) -> Explored:
         """A start of some tasks to the end, and on by moves where it is better there."""
         part = problem.take(which)
-        run = self.converged(part, start.variables, monitor=self.monitor)
+        run = self.converged(part, start.variables, monitor=self.monitor, tol=self._haste)
         better = is_better(part, run, take_tasks(best.run, which)).nonzero()[:, 0]
         if not len(better):
             return best
@@ -214,6 +232,11 @@ class Search:
         return self.converged(problem, variables, monitor=self.monitor)
 
     @property
+    def _haste(self) -> float:
+        """The tolerance of runs that are compared with others, before the best go on."""
+        return max(self.plan.tol, _TOL_ESTIMATED)
+
+    @property
     def _stopped(self) -> bool:
         return self.monitor is not None and self.monitor.stopped
 
@@ -228,10 +251,11 @@ class Search:
         else:
             judge = RandomJudge(generator)
         rules = rules_for(problem, ClosedForm())
-        settings = (judge, generator, plan.max_iter, plan.tol)
-        return explore(
-            problem, rules, run, *settings, max_rounds=plan.max_rounds, monitor=self.monitor
-        )
+        more: dict = {"max_rounds": plan.max_rounds, "monitor": self.monitor}
+        tol = plan.tol
+        if "covariances" not in problem.fixed:
+            tol, more["min_gain"] = self._haste, _MIN_GAIN_ESTIMATED
+        return explore(problem, rules, run, judge, generator, plan.max_iter, tol, **more)
 
 
 def limited(step, seconds: float | None) -> Monitor | None:
