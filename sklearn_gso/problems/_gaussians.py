@@ -41,18 +41,6 @@ def precisions(whitener: Tensor) -> Tensor:
     return whitener.mT @ whitener if is_matrix(whitener) else whitener.square()
 
 
-def inverses(covariances: Tensor, n_features: int) -> tuple[Tensor, Tensor]:
-    """`precisions` and log determinants in one go, without a gradient; NaN as in `whiteners`."""
-    if not is_matrix(covariances):
-        log_det = covariances.log().expand(-1, -1, n_features).sum(2)
-        return covariances.reciprocal(), log_det
-    factor, failed = torch.linalg.cholesky_ex(covariances)
-    log_det = 2 * factor.diagonal(dim1=2, dim2=3).log().sum(2)
-    if failed.any():
-        log_det = log_det.masked_fill(failed > 0, torch.nan)
-    return torch.cholesky_inverse(factor), log_det
-
-
 def as_matrices(values: Tensor, n_features: int) -> Tensor:
     """Covariances, precisions or their factors as matrices, (T, K or 1, D, D)."""
     return values if is_matrix(values) else torch.diag_embed(values.expand(-1, -1, n_features))

@@ -10,13 +10,14 @@ from ._gaussians import (
     CovariancePrior,
     averaged,
     in_parts,
-    inverses,
     is_matrix,
     is_shared,
     multiply,
     of_tasks,
     on_diagonal,
+    precisions,
     times,
+    whiteners,
 )
 
 # Doubles of a task that are kept; more are made again in every pass.
@@ -84,7 +85,7 @@ class Monomials:
 
     def most_rounding(self, prior: CovariancePrior) -> Tensor:
         """The largest `rounding` of any precisions that are estimated with a prior."""
-        precision, _ = inverses(prior.scale, self.n_features)
+        precision = precisions(whiteners(prior.scale, self.n_features)[0])
         return self.rounding(precision) * (1 + self.points.shape[2] / prior.weight)
 
     def log_density(self, offset, means, precision) -> Tensor:

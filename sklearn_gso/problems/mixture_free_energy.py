@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from . import _mixture_moves
-from ._em_step import em_step, expected
+from ._em_step import EMStep, pays
 from ._gaussians import fit_covariances, times
 from .base import Problem
 from .mixture_likelihood import MixtureLikelihood
@@ -39,8 +39,14 @@ class MixtureFreeEnergy(MixtureLikelihood):
     local_blocks = ("responsibilities",)
     gradient = Problem.gradient  # with the responsibilities held
 
+    def copied(self):
+        other = super().copied()
+        other._step = None
+        return other
+
     def _prepare(self):
         super()._prepare()
+        self._step = None  # made where it is first needed
         self.block_names += ("responsibilities",)
 
     def start_from(self, means, weights=None, covariances=None):
@@ -54,8 +60,12 @@ class MixtureFreeEnergy(MixtureLikelihood):
         def compute():
             self.forget("values", "moments")  # of an earlier E-step
             joint = self.log_joint(variables)
-            values, log_likelihood = expected(joint)
-            self.remember("values", (joint,), lambda: values)
+            peak = joint.amax(1, keepdim=True)
+            scaled = (joint - peak).exp_()
+            total = scaled.sum(1, keepdim=True)
+            log_likelihood = peak + total.log()
+            divide = torch.div if scaled.requires_grad else Tensor.div_
+            self.remember("values", (joint,), lambda: divide(scaled, total))
             return joint, log_likelihood
 
         return self.remember("expect", self.parameters(variables), compute)
@@ -69,8 +79,12 @@ class MixtureFreeEnergy(MixtureLikelihood):
         return self.remember("values", (logits,), lambda: torch.softmax(logits, dim=1))
 
     def objective(self, variables):
-        expected, log_likelihood = self._expect(variables)
         logits = variables["responsibilities"]
+        about = (*self.parameters(variables), logits)
+        return self.remember("objective", about, lambda: self._free_energy(variables, logits))
+
+    def _free_energy(self, variables, logits) -> Tensor:
+        expected, log_likelihood = self._expect(variables)
         terms = -log_likelihood
         if logits is not expected:
             logs = torch.log_softmax(logits, dim=1)
@@ -78,16 +92,18 @@ class MixtureFreeEnergy(MixtureLikelihood):
         return self.penalty(variables) + (self.sample_weight * terms).sum((1, 2)) / self.total
 
     def minimize_blocks(self, variables):
-        if not self.has_short_steps or torch.is_grad_enabled():
+        if not self.has_short_steps or not pays(self):
             return super().minimize_blocks(variables)
-        shares = self._weighted(self.responsibilities(variables))
-        blocks, inverses, values, log_likelihood = em_step(self, variables, shares, _MIN_COUNT)
-        joint = blocks["responsibilities"]
+        if self._step is None:
+            self._step = EMStep(self, _MIN_COUNT)
+        step = self._step(variables["means"], self.responsibilities(variables))
+        parameters, joint = self.parameters(step.variables), step.variables["responsibilities"]
         self.forget("moments")
-        self.remember("inverse_covariances", (blocks["covariances"],), lambda: inverses)
-        self.remember("values", (joint,), lambda: values)
-        self.remember("expect", self.parameters(blocks), lambda: (joint, log_likelihood))
-        return blocks
+        self.remember("inverse_covariances", parameters[2:], lambda: step.inverses)
+        self.remember("values", (joint,), lambda: step.values)
+        self.remember("expect", parameters, lambda: (joint, step.log_likelihood))
+        self.remember("objective", (*parameters, joint), lambda: step.objective)
+        return step.variables
 
     def minimize_block(self, variables, name, controls=None):
         if name == "responsibilities":
@@ -121,7 +137,7 @@ class MixtureFreeEnergy(MixtureLikelihood):
                 power = torch.exp(-torch.as_tensor(temperature, dtype=logits.dtype))
                 power = power.mean(1, keepdim=True) if power.ndim else power
                 values = torch.softmax(power * logits, dim=1)
-            shares = self._weighted(values)
+            shares = values if self._weighs_equally else self.sample_weight * values
             if self._monomials:
                 is_tied = self.covariance_type == "tied"
                 return shares, self._monomials.moments(shares, is_tied)
@@ -130,9 +146,6 @@ class MixtureFreeEnergy(MixtureLikelihood):
         if temperature is not None:
             return compute()
         return self.remember("moments", (logits,), compute)
-
-    def _weighted(self, values) -> Tensor:
-        return values if self._weighs_equally else self.sample_weight * values
 
     def row_features(self, variables, name):
         return _mixture_moves.component_features(self, variables)
