@@ -1,4 +1,4 @@
-"""One step of EM on few samples, in NumPy: there calls cost more than work, and torch's cost most."""
+"""One step of EM on few samples, in NumPy: calls cost more than work there, torch's cost most."""
 
 import math
 from typing import NamedTuple
@@ -77,7 +77,7 @@ class EMStep:
             objective = (self._penalty(precision, log_det) - terms.sum((1, 2))) / self.total
         blocks = (weights[..., None], centres, covariances, joint)
         names = ("weights", "means", "covariances", "responsibilities")
-        variables = dict(zip(names, map(torch.from_numpy, blocks), strict=True))
+        variables: Variables = dict(zip(names, map(torch.from_numpy, blocks), strict=True))
         inverses = torch.from_numpy(precision), torch.from_numpy(log_det)
         likelihood = torch.from_numpy(expected), torch.from_numpy(log_likelihood)
         return Reached(variables, *likelihood, inverses, torch.from_numpy(objective))

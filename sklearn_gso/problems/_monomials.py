@@ -112,11 +112,12 @@ class Monomials:
 
         The products of all components together, (T, 1, pairs), where they share a covariance.
         """
-        if self.values is not None and not tied:
-            sums = times(weights, self.values.mT)
-            return sums[..., -1], sums[..., self.n_pairs : -1], sums[..., : self.n_pairs]
         sums: Any = 0
         pairs: Any = 0
+        if self.values is not None and not tied:
+            all_sums = times(weights, self.values.mT)
+            pairs, sums = all_sums.tensor_split([self.n_pairs], dim=2)
+            return sums[..., -1], sums[..., :-1], pairs
         for part, values in self._parts():
             own = weights[..., part]
             if tied:

@@ -152,7 +152,9 @@ class MixtureLikelihood(Problem):
             whitener, log_det = self.metric(variables)
             return precisions(whitener), log_det
 
-        return self.remember("inverse_covariances", (self.parameter(variables, "covariances"),), compute)
+        return self.remember(
+            "inverse_covariances", (self.parameter(variables, "covariances"),), compute
+        )
 
     def log_joint(self, variables) -> Tensor:
         """``log π_k N(x_g | μ_k, Σ_k)``, (T, K, G); equation (14)."""

@@ -208,8 +208,8 @@ class _Loop:
             if stopped or sweep == self.max_iter - 1:
                 finished = active
             if finished.any():
-                status = self._status(torch.from_numpy(still), stopped)
-                self._leave(torch.from_numpy(finished), sweep + 1, status)
+                ended = self._status(torch.from_numpy(still), stopped)
+                self._leave(torch.from_numpy(finished), sweep + 1, ended)
                 active = active & ~finished
             if not active.any():
                 break
