@@ -91,7 +91,7 @@ class Problem(ABC):
     ================= ======================================================================
     role              members
     ================= ======================================================================
-    closed forms      `minimize_block`, `control_names`
+    closed forms      `minimize_block`, `minimize_blocks`, `control_names`
     steering          `row_features`, `feature_version`
     held-out data     `split`, `error`; `with_values` for a truth that is known
     several starts    `take`, ``one_start_at_a_time``
