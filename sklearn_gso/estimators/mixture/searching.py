@@ -29,8 +29,8 @@ _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
 # Estimated covariances adapt to most optima: a round costs more and brings less.
 _MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED = 0.05, 1
-# Moves are tried, and starts compared, where EM has come so near to its end.
-_TOL_ESTIMATED = 1e-3
+# Moves are tried, and starts compared, where a step of EM gains less: nats a sample, and of all.
+_TOL_ESTIMATED, _NATS_ESTIMATED = 1e-3, 0.5
 # Nats a sample that EM hardly gains after some sweeps.
 _SLACK = 0.2
 
@@ -240,7 +240,7 @@ class Search:
         is_given = bool(self.given.keys() & {"means", "responsibilities"})
         if is_given or "covariances" in problem.fixed:
             return self.plan.tol
-        return max(self.plan.tol, _TOL_ESTIMATED)
+        return max(self.plan.tol, min(_TOL_ESTIMATED, _NATS_ESTIMATED / problem.n_samples))
 
     @property
     def _stopped(self) -> bool:
