@@ -15,7 +15,9 @@ from ._gaussians import (
     multiply,
     of_tasks,
     on_diagonal,
+    precisions,
     times,
+    whiteners,
 )
 
 # Doubles of a task that are kept; more are made again in every pass.
@@ -81,6 +83,11 @@ class Monomials:
         diagonal = precision.diagonal(dim1=2, dim2=3) if is_matrix(precision) else precision
         return (diagonal * self.largest).sum(2).max()
 
+    def most_rounding(self, prior: CovariancePrior) -> Tensor:
+        """The largest `rounding` of any precisions that are estimated with a prior."""
+        precision = precisions(whiteners(prior.scale, self.n_features)[0])
+        return self.rounding(precision) * (1 + self.points.shape[2] / prior.weight)
+
     def log_density(self, offset, means, precision) -> Tensor:
         """``offset - (x - μ)ᵀ P (x - μ) / 2`` of all samples, (T, K, G); offset is (T, K, 1)."""
         pulled = multiply(precision, means[..., None])[..., 0]
@@ -107,6 +114,10 @@ class Monomials:
         """
         sums: Any = 0
         pairs: Any = 0
+        if self.values is not None and not tied:
+            all_sums = times(weights, self.values.mT)
+            pairs, sums = all_sums.tensor_split([self.n_pairs], dim=2)
+            return sums[..., -1], sums[..., :-1], pairs
         for part, values in self._parts():
             own = weights[..., part]
             if tied:
@@ -117,12 +128,26 @@ class Monomials:
             pairs, sums = sums.tensor_split([self.n_pairs], dim=2)
         return sums[..., -1], sums[..., :-1], pairs
 
+    def matrices(self, products) -> Tensor:
+        """Sums of products as matrices; those of squares as they are."""
+        if not self.products:
+            return products
+        return products.index_select(2, self.number).unflatten(2, (self.n_features, -1))
+
+    def scatter(self, means, sums, raw) -> Tensor:
+        """Sums of outer products, or squares, about means ``sums / counts``; ``raw`` about 0."""
+        if not self.products:
+            return raw - means * sums
+        if raw.shape[1] < means.shape[1]:  # all components together
+            return raw - (means.mT @ sums)[:, None]
+        return raw - means[..., None] * sums[..., None, :]
+
     def keeps_digits(self, prior: CovariancePrior) -> bool:
         """Whether what a prior adds exceeds, in every direction, what any sums lose."""
-        if not self.products:
-            return False
         added = prior.weight * prior.scale
         most = self.points.shape[2] * self.largest  # the weights are 1 on average
+        if not self.products:
+            return bool((added > _MIN_SHARE * most).all())
         scale = most.clamp(min=torch.finfo(most.dtype).tiny).rsqrt()
         share = torch.linalg.eigvalsh(added * scale[..., None] * scale[..., None, :])[..., 0]
         return bool((share > _MIN_SHARE).all())
@@ -145,18 +170,20 @@ class Monomials:
         """As `fit_covariances`; None where differences of large sums would lose digits."""
         total, sums, products = moments
         drift = sums - total[..., None] * means
+        raw = self.matrices(products)
+        if self.products and kind == "tied":
+            raw = raw.sum(1, keepdim=True)
+        scatter = self.scatter(means, sums, raw)
         if self.products:
-            raw = products.index_select(2, self.number).unflatten(2, (self.n_features, -1))
             if kind == "tied":
-                raw, counts = raw.sum(1, keepdim=True), counts.sum(1, keepdim=True)
-                scatter = raw - (means.mT @ sums + drift.mT @ means)[:, None]
+                counts = counts.sum(1, keepdim=True)
+                scatter -= (drift.mT @ means)[:, None]
             else:
-                scatter = raw - means[..., None] * sums[..., None, :]
                 scatter -= drift[..., None] * means[..., None, :]
             if self._has_lost_digits(scatter, raw, counts, reg_covar, prior):
                 return None
         else:
-            scatter = products - means * sums - drift * means
+            scatter -= drift * means
             added = 0.0 if prior is None else prior.weight * prior.scale
             if not (scatter + added >= _MIN_SHARE * products).all():
                 return None

@@ -91,7 +91,7 @@ class Problem(ABC):
     ================= ======================================================================
     role              members
     ================= ======================================================================
-    closed forms      `minimize_block`, `control_names`
+    closed forms      `minimize_block`, `minimize_blocks`, `control_names`
     steering          `row_features`, `feature_version`
     held-out data     `split`, `error`; `with_values` for a truth that is known
     several starts    `take`, ``one_start_at_a_time``
@@ -188,6 +188,12 @@ class Problem(ABC):
         NotImplementedError
             The problem has no closed form for this block.
         """
+
+    def minimize_blocks(self, variables: Variables) -> Variables:
+        """All blocks moved to their minimisers in turn, as by `minimize_block` without controls."""
+        for name in self.block_names:
+            variables = {**variables, name: self.minimize_block(variables, name)}
+        return variables
 
     @optional("rules that steer closed forms (LSTMControl)")
     def row_features(self, variables: Variables, name: str) -> Tensor:

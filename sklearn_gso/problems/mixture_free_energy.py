@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from . import _mixture_moves
+from ._em_step import EMStep, pays
 from ._gaussians import fit_covariances, times
 from .base import Problem
 from .mixture_likelihood import MixtureLikelihood
@@ -38,8 +39,14 @@ class MixtureFreeEnergy(MixtureLikelihood):
     local_blocks = ("responsibilities",)
     gradient = Problem.gradient  # with the responsibilities held
 
+    def copied(self):
+        other = super().copied()
+        other._step = None
+        return other
+
     def _prepare(self):
         super()._prepare()
+        self._step = None  # made where it is first needed
         self.block_names += ("responsibilities",)
 
     def start_from(self, means, weights=None, covariances=None):
@@ -72,13 +79,31 @@ class MixtureFreeEnergy(MixtureLikelihood):
         return self.remember("values", (logits,), lambda: torch.softmax(logits, dim=1))
 
     def objective(self, variables):
-        expected, log_likelihood = self._expect(variables)
         logits = variables["responsibilities"]
+        about = (*self.parameters(variables), logits)
+        return self.remember("objective", about, lambda: self._free_energy(variables, logits))
+
+    def _free_energy(self, variables, logits) -> Tensor:
+        expected, log_likelihood = self._expect(variables)
         terms = -log_likelihood
         if logits is not expected:
             logs = torch.log_softmax(logits, dim=1)
             terms = (logs.exp() * (logs - expected)).sum(1, keepdim=True)
         return self.penalty(variables) + (self.sample_weight * terms).sum((1, 2)) / self.total
+
+    def minimize_blocks(self, variables):
+        if not self.has_short_steps or not pays(self):
+            return super().minimize_blocks(variables)
+        if self._step is None:
+            self._step = EMStep(self, _MIN_COUNT)
+        step = self._step(variables["means"], self.responsibilities(variables))
+        parameters, joint = self.parameters(step.variables), step.variables["responsibilities"]
+        self.forget("moments")
+        self.remember("inverse_covariances", parameters[2:], lambda: step.inverses)
+        self.remember("values", (joint,), lambda: step.values)
+        self.remember("expect", parameters, lambda: (joint, step.log_likelihood))
+        self.remember("objective", (*parameters, joint), lambda: step.objective)
+        return step.variables
 
     def minimize_block(self, variables, name, controls=None):
         if name == "responsibilities":

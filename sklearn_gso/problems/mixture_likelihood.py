@@ -96,6 +96,17 @@ class MixtureLikelihood(Problem):
             products = self.covariance_type in ("full", "tied")
             if not products or self.n_features <= _MAX_FEATURES_OF_MONOMIALS:
                 self._monomials = Monomials(self.points, products)
+        self._check_digits()
+
+    def _check_digits(self):
+        """Note what the prior makes up for: digits that differences of large sums lose."""
+        self.has_short_steps = False
+        if self.prior is None or self._monomials is None:
+            return
+        keeps = self._monomials.keeps_digits(self.prior)
+        self.prior = self.prior._replace(keeps_digits=keeps)
+        is_small = bool(self._monomials.most_rounding(self.prior) < _MAX_EXPANDED)
+        self.has_short_steps = keeps and is_small and not self.fixed and self.pinned is None
 
     def _expand(self, whitener, log_det):
         """What of ``log N(x | μ, Σ)`` does not depend on μ, the precisions, and points with a 1."""
@@ -134,10 +145,16 @@ class MixtureLikelihood(Problem):
             "metric", (covariances,), lambda: whiteners(covariances, self.n_features)
         )
 
-    def precision(self, variables) -> Tensor:
-        """Inverse covariances, as `precisions` gives them."""
-        whitener, _ = self.metric(variables)
-        return self.remember("precision", (whitener,), lambda: precisions(whitener))
+    def inverse_covariances(self, variables) -> tuple[Tensor, Tensor]:
+        """Inverse covariances, as `precisions` gives them, and log determinants."""
+
+        def compute():
+            whitener, log_det = self.metric(variables)
+            return precisions(whitener), log_det
+
+        return self.remember(
+            "inverse_covariances", (self.parameter(variables, "covariances"),), compute
+        )
 
     def log_joint(self, variables) -> Tensor:
         """``log π_k N(x_g | μ_k, Σ_k)``, (T, K, G); equation (14)."""
@@ -148,12 +165,13 @@ class MixtureLikelihood(Problem):
             pulled = multiply(precision, means[..., None])[..., 0]
             offset = log_weights - 0.5 * (pulled * means).sum(2, keepdim=True)
             return torch.baddbmm(base, torch.cat([pulled, offset], dim=2), points)
+        if self._monomials:
+            precision, log_det = self.inverse_covariances(variables)
+            if self._monomials.rounding(precision) < _MAX_EXPANDED:
+                offset = log_weights + log_normaliser(log_det, self.n_features)[..., None]
+                return self._monomials.log_density(offset, means, precision)
         whitener, log_det = self.metric(variables)
         offset = log_weights + log_normaliser(log_det, self.n_features)[..., None]
-        if self._monomials:
-            precision = self.precision(variables)
-            if self._monomials.rounding(precision) < _MAX_EXPANDED:
-                return self._monomials.log_density(offset, means, precision)
         return offset - 0.5 * squared_distances(self.points, means, whitener)
 
     def log_likelihood(self, variables) -> Tensor:
@@ -168,9 +186,10 @@ class MixtureLikelihood(Problem):
         """What the prior of covariances adds to F, (T,)."""
         if self.prior is None:
             return 0.0
-        log_det = self.metric(variables)[1]
-        each = self.prior.penalty(self.precision(variables), log_det, self.n_features)
-        return (each * ~self.is_pinned).sum(1) / self.total
+        each = self.prior.penalty(*self.inverse_covariances(variables), self.n_features)
+        if self.pinned is not None:
+            each = each * ~self.is_pinned
+        return each.sum(1) / self.total
 
     @property
     def is_pinned(self) -> Tensor:
@@ -223,9 +242,7 @@ class MixtureLikelihood(Problem):
         """The same problem with another prior of covariances, or None."""
         other = self.copied()
         other.prior = None if "covariances" in self.fixed else prior
-        if other.prior and self._monomials:
-            keeps_digits = self._monomials.keeps_digits(prior)
-            other.prior = prior._replace(keeps_digits=keeps_digits)
+        other._check_digits()
         return other
 
     def pooled_covariance(self, kind, reg_covar=0.0) -> Tensor:

@@ -32,6 +32,11 @@ def init_states(rules: Rules, variables: Variables) -> dict[str, tuple]:
     return {name: rule.init_state(variables[name]) for name, rule in rules.items()}
 
 
+def _is_exact(rule: UpdateRule) -> bool:
+    """Whether a rule is nothing but the problem's own minimiser."""
+    return type(rule) is ClosedForm and rule.schedule is None
+
+
 def alternate(
     problem: Problem,
     rules: Rules,
@@ -84,8 +89,11 @@ def alternate(
     states = dict(states) if states else init_states(rules, variables)
     n_total = n_total or start + max_iter
     moved = problem.moved_names
+    all_exact = t_l in (None, 1) and all(map(_is_exact, rules.values()))
     for sweep in range(start, start + max_iter):
-        for name in problem.block_names:
+        if all_exact:
+            variables = problem.minimize_blocks(variables)
+        for name in () if all_exact else problem.block_names:
             rule = rules[name]
             for inner in range((t_l or rule.t_l) if name in moved else 1):
                 clock = Clock(sweep, n_total, inner, record)

@@ -105,6 +105,7 @@ def explore(
     n_short: int = SHORT_RUN,
     max_rounds: int = 200,
     monitor: Monitor | None = None,
+    min_gain: float = MIN_GAIN,
 ) -> Explored:
     """From local optima, try the non-local moves that a judge puts first, and keep gains.
 
@@ -131,11 +132,14 @@ def explore(
     max_rounds : int, default=200
     monitor : Monitor, optional
         Of the runs to convergence; after it stopped one no move is tried.
+    min_gain : float, default=1e-5
+        A fall of the objective by a short run that counts as one: more than what further sweeps
+        from the optimum would bring, the more the larger ``tol``.
     """
     converge = _ToTheEnd(rules, max_iter, tol, monitor)
     with torch.no_grad():
         run, n_gains = converge.rearranged(problem, run)
-        search = _Search(problem, rules, run, judge, generator, converge)
+        search = _Search(problem, rules, run, judge, generator, converge, min_gain)
         search.n_gains = n_gains
         for _ in range(max_rounds if problem.n_moves else 0):
             if converge.stopped or not search.round(n_short):
@@ -192,9 +196,9 @@ class _ToTheEnd(NamedTuple):
 class _Search:
     """The rounds of all tasks; those whose search has ended leave the batch."""
 
-    def __init__(self, problem, rules, run, judge, generator, converge):
+    def __init__(self, problem, rules, run, judge, generator, converge, min_gain):
         self.problem, self.rules, self.judge = problem, rules, judge
-        self.generator, self.converge = generator, converge
+        self.generator, self.converge, self.min_gain = generator, converge, min_gain
         self.end = map_tensors(torch.clone, run)
         self.n_rounds = torch.zeros(problem.n_tasks, dtype=torch.long)
         self.n_gains = self.n_rounds.clone()
@@ -227,7 +231,7 @@ class _Search:
         gain = gains_of(self.problem, take_tasks(self.end, self.index), reached, objective)
         self.rounds = _noted(self.rounds, moves, gain)
         best, which = gain.max(1)
-        won = (best > MIN_GAIN).nonzero()[:, 0]
+        won = (best > self.min_gain).nonzero()[:, 0]
         if len(won):
             self._keep(won, take_tasks(reached, won * moves.shape[1] + which[won]))
         return True

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -194,7 +195,8 @@ class _Loop:
         self.end: Run | None = None  # of all tasks, where some have ended before the others
 
     def run(self) -> Run:
-        still = torch.zeros(self.problem.n_tasks, dtype=torch.bool)
+        # Arrays, as these are many operations on a number or a few.
+        still = np.zeros(self.problem.n_tasks, dtype=bool)
         active = ~still
         n_tasks, sweep, status = self.problem.n_tasks, -1, Status.MAX_ITER
         for sweep in range(self.max_iter):
@@ -206,16 +208,17 @@ class _Loop:
                     status = Status.STOPPED
                     break
                 continue
-            finished = active & (still | ~self.value.isfinite())
+            finished = active & (still | ~np.isfinite(self.value.numpy()))
             if stopped or sweep == self.max_iter - 1:
                 finished = active
             if finished.any():
-                self._leave(finished, sweep + 1, self._status(still, stopped))
+                ended = self._status(torch.from_numpy(still), stopped)
+                self._leave(torch.from_numpy(finished), sweep + 1, ended)
                 active = active & ~finished
             if not active.any():
                 break
             change = self.value - value
-            still = self.problem.stands_still(before, self.variables, change, self.tol)
+            still = self.problem.stands_still(before, self.variables, change, self.tol).numpy()
             if not self.trace and active.sum() <= (1 - _SHARE_TO_DROP) * len(active):
                 still, active = self._drop(active, still)
         if self.end is not None:
@@ -273,10 +276,10 @@ class _Loop:
         )
 
     def _drop(self, active, still):
-        keep = active.nonzero()[:, 0]
+        keep = torch.from_numpy(np.flatnonzero(active))
         self.problem, self.index = self.problem.take(keep), self.index[keep]
         self.variables, self.states = take_tasks((self.variables, self.states), keep)
         self.value = self.value[keep]
         if self.guard:
             self.guard.take(keep)
-        return still[keep], active[keep]
+        return still[active], active[active]

@@ -51,6 +51,18 @@ def test_all_moves_reach_the_planted_optimum(generator):
     assert (found.run.objective <= planted + 1e-6).all()
 
 
+@pytest.mark.parametrize("least", [0.01, 1e3])
+def test_falls_below_the_least_gain_are_none(generator, least):
+    problem, rules, _ = mixture(8, given=False)
+    start = converge(problem, rules, problem.init(generator))
+    options = {"min_gain": least}
+    found = explore(problem, rules, start, AllMoves(), generator, 200, 1e-8, **options)
+    fallen = start.objective - found.run.objective
+    assert ((found.n_gains == 0) == (fallen == 0)).all()
+    assert (fallen[found.n_gains > 0] > least - 1e-9).all()
+    assert (found.n_gains > 0).any() == (least < 1)
+
+
 def test_gains_of_tried_moves_are_what_is_kept(generator):
     problem, rules, _ = mixture(1)
     start = converge(problem, rules, problem.init(generator))

@@ -29,6 +29,8 @@ _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
 # Estimated covariances adapt to most optima: a round costs more and brings less.
 _MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED = 0.05, 1
+# Moves are tried, and starts compared, where a step of EM gains less: nats a sample, and of all.
+_TOL_ESTIMATED, _NATS_ESTIMATED = 1e-3, 0.5
 # Nats a sample that EM hardly gains after some sweeps.
 _SLACK = 0.2
 
@@ -58,8 +60,11 @@ class Search:
         is_given = bool(self.given.keys() & {"means", "responsibilities"})
         part, n_starts = screened(problem), 1 if is_given else self.plan.n_init
         if part is problem:
-            *_, best = self._records(problem, n_starts)
-            return best
+            records = list(self._records(problem, n_starts))
+            in_haste = self.plan.judge is not None and self._tol(problem) > self.plan.tol
+            if not in_haste:
+                return records[-1]
+            return self._to_the_end(problem, records)
         if not is_given:
             return self._on_all(problem, self._records(part, n_starts))
         # There is one start to tell from no other: all samples go on from it, some judge moves.
@@ -98,6 +103,23 @@ class Search:
         assert best is not None
         return best
 
+    def _to_the_end(self, problem, records) -> Explored:
+        """The best of what EM makes of the records of a search in haste, all in one batch.
+
+        The first is the first start, run by EM alone: see `_on_all`.
+        """
+        runs = [records[0].run]
+        for record in records[1:]:
+            if not torch.equal(record.run.objective, runs[-1].objective):
+                runs.append(record.run)
+        n, hasty = len(runs), joined(runs)
+        many = problem.repeat(n) if n > 1 else problem
+        n_left = 0 if self._stopped else self.plan.max_iter - int(hasty.n_iter.min())
+        run = self.converged(many, hasty.variables, monitor=self.monitor, max_iter=n_left)
+        run = run._replace(n_iter=run.n_iter + hasty.n_iter)
+        best = best_of_starts(run.objective, n, many.n_collapsed(run.variables))
+        return records[-1]._replace(run=take_tasks(run, best))
+
     def starts(self, problem, first: int, n: int) -> Variables:
         """Starts number ``first`` to ``first + n``, those of all tasks side by side."""
         seeds = np.random.RandomState(self.seed).randint(2**31 - 1, size=first + n)[first:]
@@ -131,8 +153,8 @@ class Search:
 
     def converged(self, problem, variables, **more) -> Run:
         rules, plan = rules_for(problem, ClosedForm()), self.plan
-        options = {"tol": plan.tol, "safeguard": "none", **more}
-        return minimize(problem, rules, variables, plan.max_iter, **options)
+        options = {"tol": plan.tol, "safeguard": "none", "max_iter": plan.max_iter, **more}
+        return minimize(problem, rules, variables, **options)
 
     def _runs(self, problem, n_starts) -> Iterator[Explored]:
         """Every start run to convergence: the best of the first one, of the first two, ..."""
@@ -153,7 +175,7 @@ class Search:
         """
         n_tasks, variables = problem.n_tasks, self.starts(problem, 0, n_starts)
         first = variables if n_starts == 1 else take_tasks(variables, slice(0, n_tasks))
-        run = self.converged(problem, first, monitor=self.monitor)
+        run = self.converged(problem, first, monitor=self.monitor, tol=self._tol(problem))
         yield _unexplored(run)
         best = self._explored(problem, run, 0)
         yield best
@@ -175,7 +197,7 @@ class Search:
     def _rivalled(self, problem, best, which, start, number) -> Explored:
         """A start of some tasks to the end, and on by moves where it is better there."""
         part = problem.take(which)
-        run = self.converged(part, start.variables, monitor=self.monitor)
+        run = self.converged(part, start.variables, monitor=self.monitor, tol=self._tol(part))
         better = is_better(part, run, take_tasks(best.run, which)).nonzero()[:, 0]
         if not len(better):
             return best
@@ -213,6 +235,13 @@ class Search:
             variables = take_tasks(short.variables, best_of_starts(short.objective, n_starts))
         return self.converged(problem, variables, monitor=self.monitor)
 
+    def _tol(self, problem) -> float:
+        """The tolerance of runs from which moves are tried, before the best go on."""
+        is_given = bool(self.given.keys() & {"means", "responsibilities"})
+        if is_given or "covariances" in problem.fixed:
+            return self.plan.tol
+        return max(self.plan.tol, min(_TOL_ESTIMATED, _NATS_ESTIMATED / problem.n_samples))
+
     @property
     def _stopped(self) -> bool:
         return self.monitor is not None and self.monitor.stopped
@@ -228,10 +257,11 @@ class Search:
         else:
             judge = RandomJudge(generator)
         rules = rules_for(problem, ClosedForm())
-        settings = (judge, generator, plan.max_iter, plan.tol)
-        return explore(
-            problem, rules, run, *settings, max_rounds=plan.max_rounds, monitor=self.monitor
-        )
+        tol = self._tol(problem)
+        more: dict = {"max_rounds": plan.max_rounds, "monitor": self.monitor}
+        if tol > plan.tol:
+            more["min_gain"] = tol
+        return explore(problem, rules, run, judge, generator, plan.max_iter, tol, **more)
 
 
 def limited(step, seconds: float | None) -> Monitor | None:

@@ -1,0 +1,72 @@
+"""A step of EM in one go is that of the blocks one after another."""
+
+import pytest
+import torch
+
+from sklearn_gso.datasets import make_mixture_tasks
+from sklearn_gso.problems import MixtureFreeEnergy, _em_step
+from sklearn_gso.problems._gaussians import COVARIANCE_TYPES, CovariancePrior
+
+
+@pytest.fixture
+def samples():
+    X, _ = make_mixture_tasks(3, n_samples=80, n_features=3, spread=3.0, random_state=0)
+    return torch.from_numpy(X - X.mean(1, keepdims=True))
+
+
+def problem_of(samples, kind, k=3, weight=2.0, sample_weight=None):
+    """A mixture with a prior about a covariance that is not diagonal where it may be."""
+    n, d = len(samples), samples.shape[2]
+    scale = 0.3 * torch.eye(d, dtype=torch.float64) + 0.1
+    if kind in ("diag", "spherical"):
+        scale = scale.diagonal()[: d if kind == "diag" else 1]
+    prior = CovariancePrior.of(scale.expand(n, 1, *scale.shape), weight, d)
+    options = {"covariance_type": kind, "sample_weight": sample_weight}
+    return MixtureFreeEnergy(samples, k, **options).with_prior(prior)
+
+
+def one_by_one(problem, variables):
+    for name in problem.block_names:
+        variables = {**variables, name: problem.minimize_block(variables, name)}
+    return variables
+
+
+@pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+@pytest.mark.parametrize("setting", ["tasks", "starts", "weights", "one component"])
+@pytest.mark.filterwarnings("error")
+def test_it_is_that_of_the_blocks_in_turn(samples, generator, kind, setting):
+    weight = None
+    if setting == "weights":
+        weight = torch.rand(samples.shape[:2], generator=generator, dtype=torch.float64)
+    k = 1 if setting == "one component" else 3
+    problem = problem_of(samples, kind, k, sample_weight=weight)
+    if setting == "starts":
+        problem = problem.take(torch.tensor([1])).repeat(4)
+    with torch.no_grad():
+        variables = problem.init(generator)
+        assert problem.has_short_steps
+        assert _em_step.pays(problem)
+        reached, expected = problem.minimize_blocks(variables), one_by_one(problem, variables)
+        for name in expected:
+            start = expected[name] if name != "weights" else expected[name].log_softmax(1)
+            found = reached[name] if name != "weights" else reached[name].log_softmax(1)
+            torch.testing.assert_close(found, start, rtol=1e-9, atol=1e-9)
+        value, responsibilities = problem.objective(reached), problem.responsibilities(reached)
+        afresh = problem.copied()
+        torch.testing.assert_close(value, afresh.objective(reached))
+        torch.testing.assert_close(responsibilities, afresh.responsibilities(reached))
+
+
+def test_a_prior_too_weak_for_the_digits_is_not_trusted(samples):
+    problem = problem_of(1e6 + samples, "full", weight=1e-8)
+    assert not problem.has_short_steps
+
+
+@pytest.mark.parametrize("name", ["weights", "means", "covariances"])
+def test_what_is_given_stands_still(samples, generator, name):
+    problem = problem_of(samples, "full")
+    start = problem.init(generator)
+    given = problem.with_fixed({name: start[name]})
+    assert not given.has_short_steps
+    with torch.no_grad():
+        assert name not in given.minimize_blocks({n: start[n] for n in given.block_names})
