@@ -29,8 +29,9 @@ _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
 # Estimated covariances adapt to most optima: a round costs more and brings less.
 _MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED = 0.05, 1
-# Moves are tried, and starts compared, where a step of EM gains less: nats a sample, and of all.
-_TOL_ESTIMATED, _NATS_ESTIMATED = 1e-3, 0.5
+# Nats a sample that a step of EM gains where moves are tried and starts compared, and samples up to
+# which that saves time: of more, a gain of one component among many is lost in it.
+_TOL_ESTIMATED, _FEW_SAMPLES = 1e-3, 1000
 # Nats a sample that EM hardly gains after some sweeps.
 _SLACK = 0.2
 
@@ -238,9 +239,9 @@ class Search:
     def _tol(self, problem) -> float:
         """The tolerance of runs from which moves are tried, before the best go on."""
         is_given = bool(self.given.keys() & {"means", "responsibilities"})
-        if is_given or "covariances" in problem.fixed:
+        if is_given or "covariances" in problem.fixed or problem.n_samples > _FEW_SAMPLES:
             return self.plan.tol
-        return max(self.plan.tol, min(_TOL_ESTIMATED, _NATS_ESTIMATED / problem.n_samples))
+        return max(self.plan.tol, _TOL_ESTIMATED)
 
     @property
     def _stopped(self) -> bool:
