@@ -17,6 +17,10 @@ from sklearn_gso.rules import ClosedForm
 from sklearn_gso.solvers import minimize, rules_for
 
 each_kind = pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+each_kind_slowly = pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=[] if k == "full" else [pytest.mark.slow]) for k in COVARIANCE_TYPES],
+)
 
 
 def samples(share=0.3, n=60, d=4):
@@ -121,7 +125,7 @@ def test_neither_batches_nor_what_is_kept_matter(kind, monkeypatch):
         assert_same(before.variables[name], after.variables[name])
 
 
-@each_kind
+@each_kind_slowly
 def test_several_starts_side_by_side_are_as_one_by_one(kind):
     problem = with_holes(kind, prior=True)
     starts = [start(problem, seed) for seed in range(3)]

@@ -11,7 +11,7 @@ from sklearn_gso.solvers import Fixed, Monitor, Multistart, Status, minimize, ru
 
 
 @pytest.mark.parametrize("safeguard", ["step", "run", "none"])
-@pytest.mark.parametrize("n_init", [1, 3])
+@pytest.mark.parametrize("n_init", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("kind", [MatrixCompletion, EmpiricalBayesCompletion])
 @pytest.mark.parametrize("rule", [ClosedForm, LSTMControl])
 def test_monitors_see_every_sweep_and_may_stop(kind, rule, n_init, safeguard, noisy_values):

@@ -42,7 +42,9 @@ def few_moves(**parameters):
     return gso(max_rounds=2, max_iter=30, **parameters)
 
 
-@pytest.mark.parametrize("mixture", [em, few_moves, pytest.param(gso, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "mixture", [em, *(pytest.param(m, marks=pytest.mark.slow) for m in (few_moves, gso))]
+)
 @pytest.mark.parametrize("case", DEGENERATE)
 @each_kind_and_start
 def test_degenerate_data_give_finite_answers_or_clear_errors(mixture, case, kind, start, rng):

@@ -87,7 +87,7 @@ def test_known_covariances_have_no_prior(mixture, X, covariances):
 @each_mixture
 @each_kind
 @pytest.mark.parametrize("strength", [0.0, 1.0])
-@pytest.mark.parametrize("unit", [2.0**-20, 2.0**30])
+@pytest.mark.parametrize("unit", [2.0**-20, pytest.param(2.0**30, marks=pytest.mark.slow)])
 def test_units_do_not_matter(mixture, kind, strength, unit, X):
     """Neither for starts nor for moves, regularisation or the prior."""
     settings = {"covariance_type": kind, "covariance_prior": strength}
