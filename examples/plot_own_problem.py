@@ -21,7 +21,7 @@ from sklearn_gso.plotting import TrainingHistoryDisplay
 from sklearn_gso.problems import Problem, check_problem
 
 # %%
-# The problem. An l1 penalty has no closed form, but |c| is the minimum over w of
+# The problem. An l1 penalty has no closed form, but the modulus of c is the minimum over w of
 # (w c² + 1 / w) / 2: with the weights w as one more block every block has one.
 
 

@@ -66,8 +66,12 @@ class GSODictionaryLearning(AlternatingEstimator):
         The objective at the start and after each sweep.
     objective_ : float
         At the end, with exact codes.
-    n_iter_, n_guarded_, n_features_in_, learned_optimizer_, history_, n_tasks_in_
+    n_iter_, n_guarded_, n_features_in_, n_tasks_in_ : int
         As of `AlternatingEstimator`.
+    learned_optimizer_ : LearnedOptimizer or None
+        The trained rule.
+    history_ : History
+        Of a training.
 
     See Also
     --------

@@ -85,7 +85,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
     n_tasks_in_ : int
         Number of tables of that fit.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Where the columns of X have names that are strings.
     indicator_ : MissingIndicator or None
 

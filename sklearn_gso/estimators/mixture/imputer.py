@@ -27,7 +27,7 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     mixture_ : GSOGaussianMixture or EMGaussianMixture
         A copy, fitted.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Where the columns of X have names that are strings.
 
     See Also
