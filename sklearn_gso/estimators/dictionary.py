@@ -62,7 +62,7 @@ class GSODictionaryLearning(AlternatingEstimator):
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Atoms, after a fit on one data set.
-    error_ : ndarray of shape (n_iter_ + 1,)
+    error_ : ndarray of shape (n_sweeps + 1,)
         The objective at the start and after each sweep.
     objective_ : float
         At the end, with exact codes.
