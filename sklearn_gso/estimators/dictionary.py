@@ -51,10 +51,11 @@ class GSODictionaryLearning(AlternatingEstimator):
     transform_algorithm : {"lasso_lars", "lasso_cd", "lars", "omp", "threshold"}, default="omp"
         How `transform` finds codes given the atoms, see `sklearn.decomposition.sparse_encode`.
     transform_n_nonzero_coefs : int, default=None
-        Of "lars" and "omp"; by default a tenth of the features, at least 1.
+        Of "lars" and "omp" alone, at most n_components; by default a tenth of the features, at
+        least 1.
     transform_alpha : float, default=None
-        Penalty of "lasso_lars" and "lasso_cd", threshold of "threshold", squared error that
-        "omp" aims at; by default ``alpha``.
+        Penalty of "lasso_lars" and "lasso_cd", threshold of "threshold", and of these alone; by
+        default ``alpha``.
     random_state : int, RandomState instance or None, default=None
         Seeds starts and weights.
 
@@ -63,7 +64,8 @@ class GSODictionaryLearning(AlternatingEstimator):
     components_ : ndarray of shape (n_components, n_features)
         Atoms, after a fit on one data set.
     error_ : ndarray of shape (n_sweeps + 1,)
-        The objective at the start and after each sweep.
+        The objective at the start and after each sweep; a learned rule may raise it on the way,
+        by what ``safeguard`` allows.
     objective_ : float
         At the end, with exact codes.
     n_iter_, n_guarded_, n_features_in_, n_tasks_in_ : int
@@ -134,6 +136,11 @@ class GSODictionaryLearning(AlternatingEstimator):
             raise ValueError(
                 f"n_components={n_components} atoms are more than n_samples={len(array)}: each "
                 "sample would be an atom of its own."
+            )
+        n_nonzero = self.transform_n_nonzero_coefs
+        if n_nonzero is not None and n_nonzero > n_components:
+            raise ValueError(
+                f"transform_n_nonzero_coefs={n_nonzero} is more than n_components={n_components}."
             )
         return {"n_components": int(n_components), "alpha": float(self.alpha)}
 

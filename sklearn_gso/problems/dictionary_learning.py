@@ -154,7 +154,7 @@ class DictionaryLearning(Problem):
 
     def stands_still(self, before, after, change, tol):
         """Whether an outer step changed the objective by less than a share ``tol`` of it."""
-        return change.abs() < tol * self.objective(after)
+        return change.abs() <= tol * self.objective(after)
 
     def row_features(self, variables, name):
         codes, atoms = variables["codes"], variables["atoms"]

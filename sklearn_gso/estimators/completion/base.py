@@ -22,9 +22,16 @@ from ..reporting import with_callbacks
 from ..tasks import as_tasks, check_observed, draw_seed, warn_empty
 from .checking import Checking
 from .imputing import Imputing
-from .predictions import FittedMatrix, PredictsEntries, completions, deviations, some_entries
-from .scaling import SCALINGS, choose_for_all, name_of
-from .unjoined import solved_by_group
+from .predictions import (
+    FittedMatrix,
+    PredictsEntries,
+    completions,
+    deviations,
+    some_entries,
+    spread_apart,
+)
+from .scaling import SCALES, SCALINGS, choose_for_all, name_of
+from .unjoined import solved_by_group, stands_alone
 
 _SCORED_FRACTION = 0.1
 
@@ -88,9 +95,11 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
         optimizer, keep_rows = learned.get("learned_optimizer_"), part is narrow
 
         def solved(part, columns):
-            options = self._options(part, shared)
+            own = {**shared, "scale": SCALES["columns"]} if stands_alone(part, narrow) else shared
+            options = self._options(part, own)
             answer = self._plan(optimizer).solve([thinned(part)], options, seed, progress)
-            return answer, FittedMatrix.of(answer, options, keep_rows=keep_rows, columns=columns)
+            more = {"columns": columns, "apart": spread_apart(part, answer.problem.scale.ravel())}
+            return answer, FittedMatrix.of(answer, options, keep_rows=keep_rows, **more)
 
         answer, rows = solved_by_group(solved, part, columns, keep_rows)
         right = rows.components()
@@ -181,8 +190,9 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
         arrays, rows = self._validated(X), self._fitted.rows
         results = []
         for array, deviation in zip(arrays, self._answers(arrays, deviations), strict=True):
-            never_seen = line_counts(array)[1] == 0 if rows is None else rows.never_seen
-            deviation[:, never_seen] = np.inf
+            known_scale = float(array.shape[1] > 1)
+            apart = spread_apart(array, known_scale) if rows is None else rows.apart
+            deviation = np.where(np.isnan(apart), deviation, apart)
             deviation[observed_entries(self._narrowed(array))[:2]] = 0
             results.append(deviation.astype(array.dtype, copy=False))
         return packed(X, results)

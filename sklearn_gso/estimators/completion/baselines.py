@@ -69,7 +69,8 @@ class ALSMatrixCompleter(_ClassicalCompleter):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Vᵀ, after a fit on one matrix.
+        Vᵀ, after a fit on one matrix; of columns that no row joins those of each group, to which
+        of most entries the other attributes belong.
     n_components_ : int
     objective_ : float
         Equation (11) at the solution.
@@ -172,7 +173,8 @@ class SGDMatrixCompleter(_ClassicalCompleter):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Vᵀ, after a fit on one matrix.
+        Vᵀ, after a fit on one matrix; of columns that no row joins those of each group, to which
+        of most entries the other attributes belong.
     n_components_ : int
     objective_ : float
         Equation (11) at the solution.

@@ -141,6 +141,10 @@ class GSOMatrixCompleter(BaseCompleter):
 
     Notes
     -----
+    Columns of one matrix that no row joins, directly or by others, are solved apart, each group
+    with components of its own: ``components_`` holds those of all groups; the other attributes
+    are of the group of most entries. Tasks of a collection are solved as they are.
+
     The smallest noise that is told apart is 1e-5 times the units: the root mean square of
     the whole matrix, or the standard deviation of a column.
 

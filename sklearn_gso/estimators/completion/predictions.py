@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ...problems import map_tensors, point
 from ...solvers import weighted_average
 from ..fitting import fitted_on_one
+from ..matrices import line_counts, observed_entries
 from ..parallel import share_of_threads
 from ..solving import FittedRows, Mean, reconstruction, to_tensors
 from ..tasks import to_values
@@ -56,13 +57,26 @@ def with_surprise(problem, variables):
     return {**variables, "surprise": problem.surprise(variables)[:, None, None]}
 
 
+def spread_apart(array, scale) -> np.ndarray:
+    """Standard deviations of columns of which factors tell nothing; NaN for the others.
+
+    Those without a scale: constant, alone, or of hardly an entry. Infinite without any.
+    """
+    _, columns, values = observed_entries(array)
+    n = np.maximum(counts := line_counts(array)[1], 1)
+    away = values - (np.bincount(columns, values, len(n)) / n)[columns]
+    spread = np.sqrt(np.bincount(columns, away**2, len(n)) / n)
+    spread = np.where(np.broadcast_to(scale, len(n)) == 0, spread, np.nan)
+    return np.where(counts == 0, np.inf, spread)
+
+
 @dataclass(frozen=True)
 class FittedMatrix(FittedRows):
     """What a fit on one matrix keeps."""
 
     row_means: list  # point estimates (n_rows, k) of the fitted rows in each run; may be empty
     columns: np.ndarray | None = None  # that the fit kept; None for all
-    never_seen: np.ndarray | None = None  # of each kept column, whether it had no entry
+    apart: np.ndarray | None = None  # `spread_apart` of each kept column
 
     @classmethod
     def of(cls, answer, options, keep_rows=True, **more):
@@ -74,7 +88,6 @@ class FittedMatrix(FittedRows):
             variables = with_surprise(problem, {**variables, "U": left})
             runs.append(cls.kept(problem, variables))
             row_means += [point(left)[0].numpy()] * keep_rows
-        more["never_seen"] = (problem.row_counts["V"][0] == 0).numpy()
         return cls(*cls.made_with(problem, options), weights, runs, row_means, **more)
 
     @property

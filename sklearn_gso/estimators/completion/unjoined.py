@@ -35,6 +35,11 @@ def joined_columns(array) -> list[np.ndarray]:
     return [np.flatnonzero(group == name) for name in order if (group == name).any()]
 
 
+def stands_alone(part, whole) -> bool:
+    """Whether a group is one column of several: it has a mean and a deviation, and no factors."""
+    return part.shape[1] == 1 < whole.shape[1]
+
+
 def solved_by_group(solved, array, columns, keep_rows):
     """The answer and what is kept of it, `FittedMatrix`, or `UnjoinedColumns` of several.
 
@@ -75,11 +80,11 @@ class UnjoinedColumns:
         return whole
 
     @property
-    def never_seen(self) -> np.ndarray:
-        """Of each kept column, whether it had no entry."""
-        whole = np.zeros(len(self.columns), bool)
+    def apart(self) -> np.ndarray:
+        """Standard deviations of columns of which factors tell nothing; NaN for the others."""
+        whole = np.empty(len(self.columns))
         for place, group in zip(self.places, self.groups, strict=True):
-            whole[place] = group.never_seen
+            whole[place] = group.apart
         return whole
 
     def read(self, read, array, wanted=None):

@@ -79,7 +79,8 @@ class GSOGaussianMixture(BaseMixture):
     n_components_, criterion_values_
         As for `EMGaussianMixture`.
     converged_, n_iter_, lower_bound_, objective_
-        Of the last run to convergence.
+        Of the last run to convergence; where covariances are estimated it goes on, for up to
+        ``max_iter`` sweeps, from where the search has left it.
     n_rounds_, n_gains_ : int
         Rounds of moves that were tried, and those that brought a gain.
     learned_optimizer_ : LearnedOptimizer or None

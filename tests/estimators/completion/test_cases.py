@@ -331,3 +331,21 @@ def test_of_a_column_never_seen_nothing_is_certain(rng):
     assert np.isinf(deviations[:, 3]).all() and np.isfinite(deviations[:, :3]).all()
     X[0, 3] = 1.0
     assert gso.transform_std(X)[0, 3] == 0
+
+
+def test_spreads_of_columns_that_factors_tell_nothing_of(rng):
+    """Constant ones have none; what stands alone, as a table or beside others, has its own."""
+    X = np.c_[rng.randn(60, 2), np.full(60, 5.0)]
+    X[:5, 0] = X[7:10, 2] = np.nan
+    np.testing.assert_allclose(gso.fit(X).transform_std(X)[7:10, 2], 0, atol=1e-12)
+    alone = 7 * rng.randn(60, 1) + 3
+    alone[:8] = np.nan
+    spread = gso.fit(alone).transform_std(alone)
+    np.testing.assert_allclose(spread[:8, 0], np.nanstd(alone))
+    beside = np.full((110, 9), np.nan)
+    beside[:60, :8] = rng.randn(60, 2) @ rng.randn(2, 8) + 0.3 * rng.randn(60, 8)
+    beside[60:, 8] = rng.randn(50)
+    for scaling in ("matrix", "columns"):
+        fitted = GSOMatrixCompleter(scaling=scaling, random_state=0).fit(beside)
+        np.testing.assert_allclose(fitted.transform_std(beside)[:60, 8], np.nanstd(beside[:, 8]))
+        np.testing.assert_allclose(fitted.transform(beside)[:60, 8], np.nanmean(beside[:, 8]))

@@ -454,3 +454,17 @@ def test_one_table_and_collections_are_told_apart(problem, fitted):
 
 def test_all_parts_by_default():
     assert GSOImputer().parts == PARTS
+
+
+@pytest.mark.parametrize("rows", [3, 30])
+def test_a_constant_column_and_a_single_one_have_finite_deviations(rows):
+    rng = np.random.RandomState(0)
+    constant = np.c_[rng.randn(rows + 5, 2), np.full(rows + 5, 5.0)]
+    imputer = GSOImputer(random_state=0).fit(constant)
+    new = [[1.0, 2.0, np.nan]]
+    np.testing.assert_allclose(imputer.transform_std(new), 0, atol=1e-9)
+    np.testing.assert_allclose(imputer.sample_missing(new, 2), [[[1, 2, 5]]] * 2)
+    alone = np.r_[rng.randn(rows), np.nan][:, None]
+    imputer = GSOImputer(random_state=0).fit(alone)
+    assert np.isfinite(imputer.sample_missing(alone, 2)).all()
+    assert 0 < imputer.transform_std(alone)[-1, 0] < 4 * np.nanstd(alone)
