@@ -148,7 +148,7 @@ class Blend:
         And standard deviations of these, 0 where nothing is missing.
         """
         own = _blended(told_by(self.parts, self._standardised(array)), self.weights)
-        estimates = own.estimates * self.units + self.centre
+        estimates = own.estimates * self.spread + self.centre
         deviations = self.surprise * own.deviations * self.spread
         return Told(np.where(np.isnan(array), estimates, array), deviations)
 
