@@ -43,10 +43,11 @@ def test_gso_is_never_worse_than_em_from_the_same_start(kind, start, known, opti
             warnings.simplefilter("ignore", ConvergenceWarning)
             alone = EMGaussianMixture(4, **same).fit(data)
             judged = GSOGaussianMixture(4, optimizer=optimizer, **same).fit(data)
-        assert judged.objective_ <= alone.objective_
+        # Sums of several runs side by side may differ in their last digit.
+        assert judged.objective_ <= alone.objective_ + 1e-12 * abs(alone.objective_)
         if judged.n_gains_ == 0:  # the very same run
             assert judged.n_iter_ == alone.n_iter_
-            assert_same_fit(judged, alone, 0, 0)
+            assert_same_fit(judged, alone, 1e-12, 1e-12)
         gained += judged.n_gains_
         assert judged.n_rounds_ >= (optimizer is None)  # a trained judge may see no hope
     # The set is hard enough that there is something to gain; a tied covariance adapts.
