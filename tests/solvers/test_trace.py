@@ -13,7 +13,7 @@ from .cases import CASES, TOLERANCES, assert_same_run, closed_forms, descent, st
 
 @pytest.mark.parametrize("safeguard", SAFEGUARDS)
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("ends_early", [False, True])
+@pytest.mark.parametrize("ends_early", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_trace_changes_nothing(case, safeguard, ends_early, generator):
     problem, rules = CASES[case]()
     start = problem.init(generator)

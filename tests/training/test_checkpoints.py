@@ -23,7 +23,9 @@ from .trainings import Killed, assert_same, control, data, judge, outcome, step,
 pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved on its start")
 
 
-@pytest.mark.parametrize("make", [control, pytest.param(step, marks=pytest.mark.slow), judge])
+@pytest.mark.parametrize(
+    "make", [control, *(pytest.param(make, marks=pytest.mark.slow) for make in (step, judge))]
+)
 @pytest.mark.parametrize("n_updates", [pytest.param(1, marks=pytest.mark.slow), 11])
 def test_only_what_was_not_done_is_done(make, n_updates, tmp_path, monkeypatch):
     """Stopped in an update: at most the step it belongs to is repeated."""
@@ -46,7 +48,7 @@ def test_only_what_was_not_done_is_done(make, n_updates, tmp_path, monkeypatch):
     assert n_whole + 1 <= len(updates) <= n_whole + window
 
 
-@pytest.mark.parametrize("make", [control, judge])
+@pytest.mark.parametrize("make", [control, pytest.param(judge, marks=pytest.mark.slow)])
 def test_a_finished_training_comes_back_at_once(make, tmp_path, monkeypatch):
     X, path = data(make()), tmp_path / "state"
     first = make(path).fit(X)

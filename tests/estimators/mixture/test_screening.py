@@ -129,7 +129,7 @@ def test_held_covariances_stay_held(few_are_enough, mixture):
 
 
 @each_mixture
-@pytest.mark.parametrize("given", ["nothing", "one", "all"])
+@pytest.mark.parametrize("given", ["nothing", pytest.param("one", marks=pytest.mark.slow), "all"])
 def test_the_number_of_components_is_chosen_by_all_samples(few_are_enough, mixture, given):
     rng = np.random.RandomState(0)
     centres = np.array([[0, 0], [9, 0], [0, 9]])

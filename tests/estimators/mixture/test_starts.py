@@ -35,7 +35,9 @@ def long_and_thin(seed):
 
 
 @pytest.mark.parametrize("kind", ["full", "tied"])
-@pytest.mark.parametrize(("n_features", "k"), [(10, 2), (30, 5), (60, 3)])
+@pytest.mark.parametrize(
+    ("n_features", "k"), [(10, 2), (30, 5), pytest.param(60, 3, marks=pytest.mark.slow)]
+)
 def test_plain_clusters_in_many_features(kind, n_features, k):
     """The metric of the pooled covariance shrinks just the directions that separate them."""
     X, labels = apart(n_features, k, seed=0)
