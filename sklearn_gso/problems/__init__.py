@@ -1,16 +1,6 @@
 """What is minimised, one problem a file."""
 
-from .base import (
-    Problem,
-    has_role,
-    map_tensors,
-    new_generator,
-    optional,
-    point,
-    take_tasks,
-    where_tasks,
-    with_point,
-)
+from .base import Problem, has_role, new_generator, optional
 from .dictionary_learning import DictionaryLearning
 from .empirical_bayes import EmpiricalBayesCompletion, identifiable_components
 from .matrix_completion import MatrixCompletion
@@ -20,6 +10,7 @@ from .mixture_likelihood import MixtureLikelihood
 from .mixture_missing import MixtureMissing
 from .mixture_noisy import MixtureNoisy
 from .testing import check_problem
+from .trees import map_tensors, point, take_tasks, where_tasks, with_point
 
 __all__ = [
     "DictionaryLearning",

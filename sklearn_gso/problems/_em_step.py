@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ._gaussians import is_shared
-from .base import Variables
+from .trees import Variables
 
 # Responsibilities; of more torch is as fast.
 _MAX_SIZE = 100_000

@@ -2,7 +2,7 @@
 
 import torch
 
-from .base import map_tensors, point, where_tasks, with_point
+from .trees import map_tensors, point, where_tasks, with_point
 
 _N_SMALLER = 20
 

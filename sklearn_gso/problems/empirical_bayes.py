@@ -9,8 +9,9 @@ from torch import Tensor
 from ._left_out import MIN_NOISE, LeftOut
 from ._linalg import counted, inner, log_determinant, outer, pack, solve_and_invert, unpack
 from ._observations import OTHER
-from .base import Problem, Variables, point
+from .base import Problem
 from .matrix_completion import MatrixCompletion, _lines, _row_control
+from .trees import Variables, point
 
 _NOISE_PASSES = 8
 

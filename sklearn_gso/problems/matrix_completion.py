@@ -8,7 +8,8 @@ from torch import Tensor
 from ._linalg import outer, pack, solve_and_invert
 from ._observations import OTHER, Observations
 from ._sparse_observations import meet, observe
-from .base import Problem, Variables, point, with_point
+from .base import Problem
+from .trees import Variables, point, with_point
 
 # Doubles in the moments of one start: calls then cost nothing beside the arithmetic.
 _LARGE = 100_000

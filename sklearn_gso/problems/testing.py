@@ -5,7 +5,8 @@ from contextlib import suppress
 import torch
 
 from ._neighbourhood import disturbed, neighbours, shares, slopes
-from .base import Problem, has_role, map_tensors, new_generator, point, take_tasks, with_point
+from .base import Problem, has_role, new_generator
+from .trees import map_tensors, point, take_tasks, with_point
 
 
 def _require(condition, message):

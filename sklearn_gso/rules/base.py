@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..problems.base import Block, Problem, Variables
+from ..problems.base import Problem
+from ..problems.trees import Block, Variables
 
 
 class Clock(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..problems.base import point, where_tasks, with_point
+from ..problems.trees import point, where_tasks, with_point
 from .base import Clock, UpdateRule, bent_minimiser
 
 

@@ -6,7 +6,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from ..problems.base import Problem, new_generator, point, with_point
+from ..problems.base import Problem, new_generator
+from ..problems.trees import point, with_point
 from .base import UpdateRule, bent_minimiser, damped, register_rule
 from .classical import ClosedForm, GradientDescent
 

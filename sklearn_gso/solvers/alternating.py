@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from ..problems.base import Problem, Variables
+from ..problems.base import Problem
+from ..problems.trees import Variables
 from ..rules.base import Clock, Rules, UpdateRule, check_rules
 from ..rules.classical import ClosedForm
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..problems.base import Problem, Variables, where_tasks
+from ..problems.base import Problem
+from ..problems.trees import Variables, where_tasks
 from .run import Run
 from .weighting import baseline_weight, weighted_average
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..problems.base import Problem, Variables, map_tensors, take_tasks
+from ..problems.base import Problem
+from ..problems.trees import Variables, map_tensors, take_tasks
 from ..rules.base import Rules
 from ..rules.judges import Judge, Rounds
 from .run import Monitor, Run, in_batches, joined, minimize

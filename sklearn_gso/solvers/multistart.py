@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..problems.base import Problem, Variables, map_tensors, take_tasks, where_tasks
+from ..problems.base import Problem
+from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules
 from .answers import Answer, untraced, with_baseline
 from .policies import Fixed, Policy, UntilAgree

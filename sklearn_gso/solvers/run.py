@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..problems.base import Problem, Variables, map_tensors, take_tasks, where_tasks
+from ..problems.base import Problem
+from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules, check_rules
 from .alternating import init_states
 from .safeguard import SAFEGUARDS, Guard, Step, better, fallbacks

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..problems.base import Problem, take_tasks, where_tasks
+from ..problems.base import Problem
+from ..problems.trees import take_tasks, where_tasks
 from ..rules.base import Rules
 from .alternating import alternate, init_states
 

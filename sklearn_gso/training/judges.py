@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
-from ..problems.base import Problem, take_tasks
+from ..problems.base import Problem
+from ..problems.trees import take_tasks
 from ..rules.classical import ClosedForm
 from ..rules.judges import LSTMJudge, Rounds
 from ..solvers.alternating import alternate, rules_for

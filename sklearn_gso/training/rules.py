@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..problems.base import Problem, Variables, map_tensors
+from ..problems.base import Problem
+from ..problems.trees import Variables, map_tensors
 from ..rules.base import check_rules
 from ..solvers.alternating import alternate, init_states
 from ..solvers.safeguard import fallbacks

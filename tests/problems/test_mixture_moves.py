@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sklearn_gso.problems import MixtureFreeEnergy
-from sklearn_gso.problems.base import map_tensors
+from sklearn_gso.problems.trees import map_tensors
 from sklearn_gso.solvers import alternate
 
 from .planted import converge, mixture

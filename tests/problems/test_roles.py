@@ -7,7 +7,7 @@ import torch
 
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.problems import MatrixCompletion, MixtureLikelihood, Problem, has_role, optional
-from sklearn_gso.problems.base import take_tasks, where_tasks
+from sklearn_gso.problems.trees import take_tasks, where_tasks
 from sklearn_gso.rules import ClosedForm, GradientDescent, LSTMControl, LSTMStep
 from sklearn_gso.solvers import Fixed, Multistart, alternate, rules_for
 from tests.problems.bare import Bare

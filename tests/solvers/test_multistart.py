@@ -7,7 +7,8 @@ import torch
 from sklearn_gso import LearnedOptimizer
 from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.problems import EmpiricalBayesCompletion, MatrixCompletion
-from sklearn_gso.problems.base import map_tensors, new_generator
+from sklearn_gso.problems.base import new_generator
+from sklearn_gso.problems.trees import map_tensors
 from sklearn_gso.rules import ClosedForm, LSTMControl
 from sklearn_gso.solvers import (
     Fixed,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_gso.problems.base import take_tasks
+from sklearn_gso.problems.trees import take_tasks
 from sklearn_gso.rules import ClosedForm
 from sklearn_gso.solvers import Monitor, Status, alternate, minimize, rules_for
 from sklearn_gso.solvers.run import in_batches

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sklearn_gso.problems.base import take_tasks
+from sklearn_gso.problems.trees import take_tasks
 from sklearn_gso.rules import Clock, ClosedForm
 from sklearn_gso.solvers import minimize, rules_for
 from sklearn_gso.solvers.safeguard import SAFEGUARDS

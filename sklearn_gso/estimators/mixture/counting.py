@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ...problems import MixtureFreeEnergy, new_generator, take_tasks
-from ...problems.base import Variables, where_tasks
 from ...problems.mixture_likelihood import PARAMETERS
+from ...problems.trees import Variables, where_tasks
 from ...rules import ClosedForm
 from ...solvers import Monitor, Run, minimize, rules_for
 from ...solvers.local_search import Explored

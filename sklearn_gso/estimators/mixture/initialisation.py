@@ -11,9 +11,9 @@ from ...problems._gaussians import (
     whiteners,
 )
 from ...problems._mixture_moves import assignment_of_pinned, best_assignment
-from ...problems.base import Variables, point, take_tasks
 from ...problems.mixture_free_energy import MixtureFreeEnergy
 from ...problems.mixture_incomplete import MixtureIncomplete
+from ...problems.trees import Variables, point, take_tasks
 from ...rules.classical import ClosedForm, GeometricContinuation
 from ...solvers.alternating import alternate, rules_for
 from ...solvers.multistart import best_of_starts

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ...learned_optimizers import LearnedOptimizer
 from ...problems import MixtureFreeEnergy, MixtureIncomplete, map_tensors, new_generator, take_tasks
-from ...problems.base import Variables, where_tasks
 from ...problems.mixture_likelihood import PARAMETERS
+from ...problems.trees import Variables, where_tasks
 from ...rules import ClosedForm, RandomJudge
 from ...solvers import Monitor, Run, explore, minimize, rules_for
 from ...solvers.local_search import SHORT_RUN, Explored

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ...problems._gaussians import as_matrices, scatters
-from ...problems.base import Variables
 from ...problems.mixture_likelihood import PARAMETERS
+from ...problems.trees import Variables
 
 # Logarithm of the weight of a component that is not there yet.
 _NOTHING = -700.0
