@@ -121,34 +121,6 @@ class _Hooks:
         self.context.call_on_fit_task_end(**self.arguments)
 
 
-def describe(optimizer: LearnedOptimizer) -> str:
-    """The description of an optimizer as an HTML table.
-
-    Descriptions come from files that others wrote: nothing in them is taken for HTML.
-    """
-    return (
-        f"<details open><summary>{escape(repr(optimizer))}</summary>"
-        f"{_table(optimizer.description)}</details>"
-    )
-
-
-def _table(entries: dict) -> str:
-    rows = "".join(
-        f'<tr><th style="text-align: left">{escape(str(key))}</th>'
-        f'<td style="text-align: left">{_cell(value)}</td></tr>'
-        for key, value in entries.items()
-    )
-    return f"<table><tbody>{rows}</tbody></table>"
-
-
-def _cell(value) -> str:
-    if isinstance(value, dict):
-        return f"<details><summary>{len(value)} entries</summary>{_table(value)}</details>"
-    if isinstance(value, list):
-        value = ", ".join(map(str, value))
-    return escape(str(value))
-
-
 class ShowsOptimizer:
     """An estimator whose HTML form is scikit-learn's and its optimizer's description."""
 
@@ -172,7 +144,7 @@ class ShowsOptimizer:
         fitted = hasattr(self, "learned_optimizer_")
         optimizer = self.learned_optimizer_ if fitted else self.optimizer
         if isinstance(optimizer, LearnedOptimizer):
-            return describe(optimizer)
+            return optimizer._repr_html_()
         if optimizer is None:
             return "<p>No learned optimizer: untrained.</p>"
         return f"<p>Learned optimizer: {escape(str(optimizer))}, described once fitted.</p>"

@@ -32,6 +32,8 @@ _WANTED = {
     "problem": _is_text,
     "feature_version": integer().fits,
 }
+# What says how the weights are read.
+NEEDED = frozenset(_WANTED)
 
 
 def check_description(description: Mapping, weights: Mapping[str, np.ndarray]) -> None:

@@ -1,18 +1,19 @@
 """What is kept of meta-training: weights and a description, in a file that runs no code."""
 
 import json
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from textwrap import shorten
 from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from ..rules.base import check_registered, registered_rule
-from .descriptions import check_description, plain
+from .descriptions import NEEDED, check_description, plain
+from .display import as_html
 from .files import digest, read_arrays, unreadable, write_arrays
 
 FORMAT_VERSION = 1
@@ -103,7 +104,42 @@ class LearnedOptimizer:
 
     def __repr__(self):
         d = self.description
-        return f"LearnedOptimizer(rule={d['rule']!r}, problem={d['problem']!r})"
+        shown = f"rule={d['rule']!r}, problem={d['problem']!r}"
+        if "trained_on" in d:
+            shown += f", trained_on={shorten(str(d['trained_on']), 60, placeholder='...')!r}"
+        return f"{type(self).__name__}({shown})"
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self), self.description)
+
+    def described(self, **about) -> "LearnedOptimizer":
+        """The same weights with further entries of the description: a note, an author, a licence.
+
+        Parameters
+        ----------
+        **about
+            JSON-compatible. They take the place of entries of the same names.
+
+        Returns
+        -------
+        optimizer : LearnedOptimizer
+
+        Raises
+        ------
+        ValueError
+            If an entry says what the weights are, as ``rule`` and ``blocks`` do.
+
+        Examples
+        --------
+        >>> from sklearn_gso import LearnedOptimizer
+        >>> mine = LearnedOptimizer.load_pretrained("completer").described(note="as it comes")
+        >>> mine.description["note"]
+        'as it comes'
+        """
+        fixed = sorted(about.keys() & NEEDED)
+        if fixed:
+            raise ValueError(f"{fixed} say what the weights are and cannot be changed.")
+        return type(self)(self._weights, {**self.description, **about})
 
     def digest(self) -> str:
         """SHA-256 of weights and description."""
@@ -250,51 +286,3 @@ def _pretrained(name):
     """Read once: it is immutable."""
     with resources.as_file(_PRETRAINED / f"{name}{_SUFFIX}") as path:
         return LearnedOptimizer.load(path)
-
-
-def find_optimizer(optimizer, pretrained: str | None) -> LearnedOptimizer | None:
-    """The learned optimizer that a parameter of an estimator names, or the path of a file.
-
-    "pretrained" stands for the name ``pretrained``, where there is one.
-    """
-    if optimizer is None or isinstance(optimizer, LearnedOptimizer):
-        return optimizer
-    if isinstance(optimizer, str) and optimizer == "pretrained":
-        return None if pretrained is None else LearnedOptimizer.load_pretrained(pretrained)
-    if isinstance(optimizer, str) and optimizer in LearnedOptimizer.pretrained_names():
-        return LearnedOptimizer.load_pretrained(optimizer)
-    if isinstance(optimizer, str | os.PathLike):
-        return LearnedOptimizer.load(optimizer)
-    raise ValueError(
-        "optimizer must be a LearnedOptimizer, the name of a pretrained one, a path or None, "
-        f"got {type(optimizer).__name__}."
-    )
-
-
-def mismatch(optimizer: LearnedOptimizer, rule: type, problem: type) -> str:
-    """Why an optimizer cannot move problems of a class by a rule; empty if it can."""
-    description = optimizer.description
-    wanted = {
-        "rule": rule.__name__,
-        "problem": problem.__name__,
-        "feature_version": getattr(problem, "feature_version", 1),
-    }
-    return "; ".join(
-        f"its {key} is {description[key]!r}, wanted {value!r}"
-        for key, value in wanted.items()
-        if description[key] != value
-    )
-
-
-def resolve_optimizer(optimizer, pretrained: str | None, rule: type, problem: type):
-    """As `find_optimizer`, of one that was trained for these classes of rule and problem.
-
-    None also where "pretrained" does not fit: such settings start untrained.
-    """
-    known = find_optimizer(optimizer, pretrained)
-    wrong = known is not None and mismatch(known, rule, problem)
-    if not wrong:
-        return known
-    if isinstance(optimizer, str) and optimizer == "pretrained":
-        return None
-    raise ValueError(f"the optimizer does not fit this estimator: {wrong}")

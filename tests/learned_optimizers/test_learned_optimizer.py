@@ -217,3 +217,24 @@ def test_predictions_are_bit_equal_in_a_new_process_without_matplotlib(easy_task
     for estimator in (one, many):
         twin = pickle.loads(pickle.dumps(estimator))
         np.testing.assert_array_equal(twin.transform(X[0]), estimator.transform(X[0]))
+
+
+def test_a_description_of_ones_own(optimizer, tmp_path):
+    mine = optimizer.described(note="for gauges of the Elbe", author="A. N.")
+    assert mine.has_weights_of(optimizer) and mine != optimizer
+    assert "note" not in optimizer.description
+    mine.save(tmp_path / "mine.safetensors")
+    assert LearnedOptimizer.load(tmp_path / "mine.safetensors").description["author"] == "A. N."
+    for entry in ("rule", "blocks", "arguments", "rule_module"):
+        with pytest.raises(ValueError, match=entry):
+            optimizer.described(**{entry: "another"})
+    with pytest.raises(TypeError, match="no place in a description"):
+        optimizer.described(note=object())
+
+
+def test_shown_with_what_it_was_trained_on(optimizer):
+    assert "trained_on='nothing'" in repr(optimizer)
+    long = optimizer.described(trained_on="gauges " * 40)
+    assert len(repr(long)) < 160 and "gauges" in repr(long)
+    shown = optimizer.described(note="<b>")._repr_html_()
+    assert "nothing" in shown and "&lt;b&gt;" in shown and "<b>" not in shown
