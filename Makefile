@@ -4,7 +4,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 WEIGHTS = sklearn_gso/learned_optimizers/weights
 
-.PHONY: demo test test-all coverage test-oldest lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
+.PHONY: demo test test-all coverage test-oldest wheel lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -27,6 +27,14 @@ test-oldest: .venv-oldest/.ready
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e ".[dev,plot]"
 	touch .venv-oldest/.ready
+
+# The wheel in an environment of its own: README's code prints there what README says.
+wheel: $(READY)
+	rm -rf dist .venv-wheel
+	$(BIN)/python -m build --quiet
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet -c constraints.txt dist/*.whl pandas
+	cd dist && ../.venv-wheel/bin/python -P ../tests/pages.py ../README.md
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -75,4 +83,4 @@ bench-ready: .venv/.bench-ready
 	touch .venv/.bench-ready
 
 clean:
-	rm -rf .venv .venv-oldest build *.egg-info doc/_build doc/auto_examples doc/generated
+	rm -rf .venv .venv-oldest .venv-wheel build dist *.egg-info doc/_build doc/auto_examples doc/generated

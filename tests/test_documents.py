@@ -1,11 +1,8 @@
 """The README and the pages of doc/ say what happens: their code is run, its output compared."""
 
-import doctest
 import importlib
 import inspect
 import re
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import matplotlib
@@ -13,26 +10,11 @@ import pytest
 
 import sklearn_gso
 
+from .pages import run
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "doc").glob("*.md"))]
-# A block of Python, and the plain block right after it, its output.
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n^```\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
-OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-
 matplotlib.use("Agg")
-
-
-def run(page: str):
-    """Run the blocks of a page one after the other, and compare what they print."""
-    names: dict = {}
-    for code, wanted in BLOCK.findall(page):
-        printed = StringIO()
-        with redirect_stdout(printed):
-            exec(code, names)
-        got = printed.getvalue()
-        assert doctest.OutputChecker().check_output(wanted, got, OPTIONS), (
-            f"{code}\nprinted\n{got}\nnot\n{wanted}"
-        )
 
 
 LONG = ("README.md", "quick_start.md", "collection.md", "settings.md", "tables.md")
@@ -46,6 +28,14 @@ LONG = ("README.md", "quick_start.md", "collection.md", "settings.md", "tables.m
 def test_pages_run_as_they_are_written(page, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     run(page.read_text())
+
+
+def test_readme_has_120_lines_and_no_link_that_is_dead_off_site():
+    readme = (ROOT / "README.md").read_text()
+    assert readme.count("\n") <= 120
+    assert not re.findall(r"\]\((?!https://)", readme)
+    for path in re.findall(r"`((?:doc|benchmarks|examples)/[\w./]*)`", readme):
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("wanted, fits", [("2\n", True), ("3\n", False)])
