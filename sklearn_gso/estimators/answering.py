@@ -13,10 +13,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .fitting import fitted_on_one
+from .lazy import mapped
 from .parallel import in_chunks, largest_of, share_of_threads
 from .reporting import Progress
 from .solving import Item, Mean, Plan, kind_of, reconstruction
 from .tasks import as_tasks, batches, same_container
+
+
+def _result(array, result):
+    return result
 
 
 class Answering(TransformerMixin):
@@ -38,7 +43,41 @@ class Answering(TransformerMixin):
         X_new : ndarray or collection
             In the container of X; a list for a tuple.
         """
-        return packed(X, self._answers(self._validated(X), Mean(self.read)))
+        return packed(X, self._transformed(X))
+
+    def transform_into(self, X, out):
+        """`transform` of a collection that need not fit into memory, nor what comes out.
+
+        Data sets are read when they are solved, a batch at a time, and each result is written
+        as soon as it is there.
+
+        Parameters
+        ----------
+        X : collection
+            Any sequence of matrices: a list, a memory map, or an object with ``__len__`` and
+            ``__getitem__``, as a torch ``Dataset``.
+        out : object
+            Task ``i`` is written by ``out[i] = result``: a memory map of the shape of all results,
+            a dict, or an object with ``__setitem__``.
+
+        Returns
+        -------
+        out : object
+
+        Raises
+        ------
+        NotFittedError
+        ValueError
+            After a fit on one data set, or if X is no collection.
+        """
+        check_is_fitted(self)
+        if self._fitted.rows is not None or as_tasks(X) is None:
+            raise ValueError("transform_into takes a collection, after a fit on a collection.")
+        return self._transformed(X, out)
+
+    def _transformed(self, X, out=None):
+        """What `transform` returns of each data set."""
+        return self._answers(self._validated(X), Mean(self.read), out=out)
 
     def score(self, X, y=None):
         """Minus the mean error of what is solved: of these rows, or of new data sets.
@@ -87,7 +126,11 @@ class Answering(TransformerMixin):
         """A checked data set as a fit solves it."""
         return array
 
-    def _validated(self, X) -> list:
+    def _solved_as(self, array):
+        """A checked data set of a collection as it is solved."""
+        return array
+
+    def _validated(self, X):
         """Checked data to be solved, one where X is one data set."""
         check_is_fitted(self)
         tasks = as_tasks(X)
@@ -100,21 +143,29 @@ class Answering(TransformerMixin):
             )
         return [self._checked_rows(X)]
 
-    def _answers(self, arrays, read, wanted=None) -> list:
-        """What a reader makes of each data set; the same for any ``n_jobs``."""
+    def _answers(self, arrays, read, wanted=None, then=_result, out=None):
+        """What a reader makes of each data set; the same for any ``n_jobs``.
+
+        In a list, or by item in ``out``, are ``then(array, result)``.
+        """
         wanted, fitted = wanted or [None] * len(arrays), self._fitted
         with share_of_threads(size=largest_of(arrays)):
             if fitted.rows is not None:
                 pairs = zip(arrays, wanted, strict=True)
-                return [fitted.rows.read(read, array, own) for array, own in pairs]
-            items = [
-                Item(array, self._options(array, fitted.shared), own)
-                for array, own in zip(arrays, wanted, strict=True)
-            ]
+                return [then(a, fitted.rows.read(read, a, own)) for a, own in pairs]
+
+            def item(array, own):
+                array = self._solved_as(array)
+                return Item(array, self._options(array, fitted.shared), own)
+
+            items = mapped(item, arrays, wanted)
             chunks = batches(items, kind_of, self._cost)
             seeds = np.random.RandomState(fitted.seed).randint(2**31 - 1, size=len(chunks))
             solve = _Reading(self._plan(fitted.optimizer), read)
-            return in_chunks(solve, items, chunks, seeds, self.n_jobs, self.verbose)
+            out = [None] * len(items) if out is None else out
+            for i, result in in_chunks(solve, items, chunks, seeds, self.n_jobs, self.verbose):
+                out[i] = then(arrays[i], result)
+            return out
 
     def _cost(self, item: Item) -> float:
         """Doubles that solving a data set takes."""

@@ -171,11 +171,13 @@ class GSODictionaryLearning(AlternatingEstimator):
         codes : ndarray of shape (n_samples, n_components) or collection
             In the container of X; a list for a tuple.
         """
+        return packed(X, self._transformed(X))
+
+    def _transformed(self, X, out=None):
         arrays = self._validated(X)
         if self._fitted.rows is not None:
-            return self._codes(arrays[0], self.components_)
-        atoms = self._answers(arrays, Mean(_atoms))
-        return packed(X, map(self._codes, arrays, atoms))
+            return [self._codes(arrays[0], self.components_)]
+        return self._answers(arrays, Mean(_atoms), then=self._codes, out=out)
 
     def _codes(self, array, atoms) -> np.ndarray:
         """Codes of rows, those with the same missing entries together."""

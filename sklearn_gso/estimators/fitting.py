@@ -1,6 +1,7 @@
 """The fit of one data set or of a collection, and what it leaves behind."""
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -11,6 +12,7 @@ from ..learned_optimizers import LearnedOptimizer, resolve_optimizer
 from ..rules import Recipe, UpdateRule, recipe
 from ..solvers import Fixed, Multistart
 from ..training import History
+from .lazy import mapped
 from .learning import Learner, open_checkpoint, warn_about
 from .parallel import largest_of, share_of_threads
 from .parameters import MetaTraining, check_rule, check_table
@@ -167,7 +169,7 @@ class Fitting(CallbackSupportMixin):
         truths = self._unseen_truths(arrays, y)
         seed = draw_seed(self.random_state)
         shared = self._shared_options(arrays)
-        learned = self._learn(arrays, truths, shared, seed, progress)
+        learned = self._learn(arrays, truths, shared, seed, progress, self.n_epochs)
         fitted = Fitted(seed, learned.get("learned_optimizer_"), shared=shared)
         return fitted, {"n_tasks_in_": len(arrays), **learned}
 
@@ -181,18 +183,18 @@ class Fitting(CallbackSupportMixin):
         known = self._recipe()
         if known is None:
             return {}
-        found = self._resolved()
-        if found is None and known.network.untrained() is None:
-            return self._learn([array], None, shared, seed, progress)
+        found, n_epochs = self._resolved(), self._training().instance_epochs
+        if n_epochs or (found is None and known.network.untrained() is None):
+            return self._learn([array], None, shared, seed, progress, n_epochs or self.n_epochs)
         return {"learned_optimizer_": found}
 
-    def _learn(self, arrays, truths, shared, seed, progress) -> dict:
-        """What is learned from a collection."""
+    def _learn(self, arrays, truths, shared, seed, progress, n_epochs) -> dict:
+        """What is learned from a collection, or from one data set."""
         known, training = self._recipe(), self._training()
         if known is None:
             return {}
         start = self._resolved()
-        if self.n_epochs == 0:
+        if n_epochs == 0:
             return {"learned_optimizer_": start, "history_": History()}
         learner = Learner(
             self.problem_class,
@@ -201,12 +203,12 @@ class Fitting(CallbackSupportMixin):
             max_iter=self._max_iter(),
             t_l=self.t_l,
             t_u=self.t_u,
-            n_epochs=self.n_epochs,
+            n_epochs=int(n_epochs),
             verbose=bool(self.verbose),
         )
-        data = [*arrays, *(truths or ())]
+        data = chain(arrays, truths or ())
         checkpoint = self._open_checkpoint(data, seed, start, y=truths is not None)
-        items = [Item(array, self._options(array, shared)) for array in arrays]
+        items = mapped(lambda array: Item(array, self._options(array, shared)), arrays)
         optimizer, history = learner.learn(items, truths, seed, start, checkpoint, progress)
         warn_about(history)
         return {"learned_optimizer_": optimizer, "history_": history}

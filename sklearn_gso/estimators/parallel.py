@@ -42,7 +42,11 @@ def share_of_threads(n_workers: int | None = None, size: int = _LARGE):
 
 
 def largest_of(tasks) -> int:
-    """Entries of the largest of some data sets; what has no size counts as large."""
+    """Entries of the largest of some data sets; what has no size counts as large.
+
+    Of those that are read when they are asked for, of the first.
+    """
+    tasks = tasks if isinstance(tasks, list) else tasks[:1]
     return max((int(getattr(task, "size", _LARGE)) for task in tasks), default=0)
 
 
@@ -64,7 +68,7 @@ def _plain_torch():
         torch.set_default_dtype(dtype)
 
 
-def in_chunks(solve, items, chunks, seeds, n_jobs=None, verbose=False) -> list:
+def in_chunks(solve, items, chunks, seeds, n_jobs=None, verbose=False):
     """Solve every chunk, in this process or in several.
 
     Parameters
@@ -77,36 +81,27 @@ def in_chunks(solve, items, chunks, seeds, n_jobs=None, verbose=False) -> list:
     n_jobs, verbose
         As for estimators.
 
-    Returns
-    -------
-    results : list
-        In the order of the items.
+    Yields
+    ------
+    i, result : int, object
+        Of each item, as soon as its chunk is done.
     """
     progress = Progress(verbose)
     if len(chunks) == 1:
-        results = solve([items[i] for i in chunks[0]], seeds[0], progress)[0]
-        return _in_order([(chunks[0], results)], len(items))
+        results, _ = solve([items[i] for i in chunks[0]], seeds[0], progress)
+        yield from zip(chunks[0], results, strict=True)
+        return
     n_workers = effective_n_jobs(n_jobs)
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     solved = parallel(
         delayed(_in_worker)(n_workers, solve, [items[i] for i in chunk], own)
         for chunk, own in zip(chunks, seeds, strict=True)
     )
-    done = []
     with progress.phase("solving", len(items), "task") as step:
         for chunk, (results, loss) in zip(chunks, solved, strict=True):
-            done.append((chunk, results))
+            yield from zip(chunk, results, strict=True)
             if step:
                 step(lambda loss=loss: loss, len(chunk))
-    return _in_order(done, len(items))
-
-
-def _in_order(done, n_items):
-    results = [None] * n_items
-    for chunk, own in done:
-        for i, one in zip(chunk, own, strict=True):
-            results[i] = one
-    return results
 
 
 def _in_worker(n_workers, solve, *arguments):

@@ -58,7 +58,7 @@ def check_rule(owner, rule, kind: type | tuple[type, ...]) -> None:
 
 
 class MetaTraining(BaseEstimator):
-    """Settings of what ``fit`` of a collection trains, for ``training=`` of estimators.
+    """Settings of what ``fit`` trains, for ``training=`` of estimators.
 
     A parameter of a search is named, for instance, ``training__learning_rate``.
 
@@ -79,6 +79,10 @@ class MetaTraining(BaseEstimator):
         cosine for "control", the paper's constant 1e-3 for "step", 3e-3 for "moves".
     validation_fraction : float, default=0.1
         Share of the collection that is set aside to choose the best checkpoint, in [0, 1).
+    instance_epochs : int, default=0
+        Passes of training on the very data set of a fit on one, before it is solved: learning
+        while solving. They begin with the estimator's optimizer; what they reach is kept where
+        it is better on a fresh split of the data, or by their objective.
     checkpoint : path-like, default=None
         File for the state of training, written every few seconds; the estimator needs a
         ``random_state``. Where a fit was killed or interrupted, the same fit goes on from
@@ -100,6 +104,7 @@ class MetaTraining(BaseEstimator):
         batch_size=8,
         learning_rate=None,
         validation_fraction=0.1,
+        instance_epochs=0,
         checkpoint=None,
     ):
         keep(self, locals())
@@ -123,6 +128,7 @@ _TRAINING = {
     "batch_size": integer(),
     "learning_rate": NONE | POSITIVE,
     "validation_fraction": real("a number in [0, 1)", lambda v: 0 <= v < 1),
+    "instance_epochs": integer(0),
     "checkpoint": NONE | PATH,
 }
 

@@ -1,10 +1,13 @@
 """What is one matrix, what is a collection; masks, groups and containers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy import sparse
 from sklearn.utils import check_array, check_random_state
 
+from .lazy import checked_all, is_lazy, is_matrix, lazy
 from .matrices import alike, count_observed, line_counts, stored
 from .reporting import warn
 
@@ -13,17 +16,14 @@ MEMORY_BOUND = 2_000_000
 _MAX_NAMED = 100
 
 
-def _is_matrix(element) -> bool:
-    return sparse.issparse(element) or len(getattr(element, "shape", ())) == 2
-
-
-def as_tasks(X, name="X") -> list | None:
+def as_tasks(X, name="X") -> Sequence | None:
     """The tasks of a collection, or None where X is one matrix.
 
     A collection is a non-empty list or tuple whose every element is sparse or
-    has a two-dimensional ``shape``, a three-dimensional array, or a
-    one-dimensional object array of matrices. Everything else is one matrix (or an
-    error that scikit-learn's validation will report).
+    has a two-dimensional ``shape``, a three-dimensional array, a one-dimensional
+    object array of matrices, or another sequence of matrices, which are then read
+    one by one (`is_lazy`). Everything else is one matrix (or an error that
+    scikit-learn's validation will report).
 
     Raises
     ------
@@ -32,6 +32,8 @@ def as_tasks(X, name="X") -> list | None:
     """
     if sparse.issparse(X) or hasattr(X, "columns"):
         return None
+    if is_lazy(X):
+        return lazy(X)
     if getattr(X, "ndim", None) == 3:
         if not len(X):
             raise ValueError("Found a collection of 0 tasks while a minimum of 1 is required.")
@@ -39,7 +41,7 @@ def as_tasks(X, name="X") -> list | None:
     is_objects = getattr(X, "ndim", None) == 1 and X.dtype.kind == "O"
     if not (is_objects or isinstance(X, list | tuple)):
         return None
-    kinds = [_is_matrix(element) for element in X]
+    kinds = [is_matrix(element) for element in X]
     if any(kinds) and not all(kinds):
         raise ValueError(
             f"{name} mixes matrices with other elements: element "
@@ -80,30 +82,33 @@ def check_observed(X, name: str = "X") -> None:
         raise ValueError(f"{name} has no observed entry: all {size} entries are missing.")
 
 
-def check_collection(tasks: list, estimator, prepare=stored, **check_params) -> list:
+def check_collection(tasks, estimator, prepare=stored, read=unmask, **check_params):
     """Validate every task as scikit-learn validates one X; errors name the index.
 
-    Sparse ones stay sparse; ``prepare`` makes of what was checked what is solved.
+    Sparse ones stay sparse; ``read`` makes of a task what is checked, and ``prepare`` of
+    that what is solved.
 
     Raises
     ------
     ValueError, TypeError
         Of the first broken task, with its index in front.
     """
-    checked = []
-    for i, task in enumerate(tasks):
+
+    def checked(i, task):
         try:
             array = check_array(
-                unmask(task), estimator=estimator, input_name=f"X[{i}]", **check_params
+                read(task), estimator=estimator, input_name=f"X[{i}]", **check_params
             )
-            checked.append(prepare(array))
-            check_observed(checked[-1])
+            array = prepare(array)
+            check_observed(array)
         except (ValueError, TypeError) as error:
             raise type(error)(f"Task {i} of the collection: {error}") from error
-    return checked
+        return array
+
+    return checked_all(checked, tasks)
 
 
-def check_truths(y, tasks: list, estimator, **check_params) -> list:
+def check_truths(y, tasks, estimator, **check_params):
     """Validate true matrices, one of equal shape for each task; errors name the index.
 
     Each comes back as dense or sparse as its task.
@@ -114,13 +119,13 @@ def check_truths(y, tasks: list, estimator, **check_params) -> list:
         If ``y`` is no collection, or of its first broken member.
     """
     wanted = "y must hold one true matrix of equal shape for each task of X"
-    members = y if isinstance(y, list | tuple) else as_tasks(y, "y")
+    members = y if isinstance(y, list | tuple) and not is_lazy(y) else as_tasks(y, "y")
     if members is None:
         raise ValueError(f"{wanted}, got no collection but {type(y).__name__}.")
     if len(members) != len(tasks):
         raise ValueError(f"{wanted}, got {len(members)} for {len(tasks)} tasks.")
-    checked = []
-    for i, (member, task) in enumerate(zip(members, tasks, strict=True)):
+
+    def checked(i, member, task):
         try:
             array = check_array(
                 unmask(member), estimator=estimator, input_name=f"y[{i}]", **check_params
@@ -129,8 +134,9 @@ def check_truths(y, tasks: list, estimator, **check_params) -> list:
             raise type(error)(f"Member {i} of y: {error}") from error
         if array.shape != task.shape:
             raise ValueError(f"{wanted}; y[{i}] has shape {array.shape}, X[{i}] {task.shape}.")
-        checked.append(alike(array, task))
-    return checked
+        return alike(array, task)
+
+    return checked_all(checked, members, tasks)
 
 
 def warn_empty(arrays, columns=True, dropped=False):

@@ -13,6 +13,8 @@ from .rules import Episode, make_episode
 
 _HELDOUT_FRACTION = 0.1
 MIN_TO_SPLIT = 4
+# Tasks that a checkpoint is judged on are kept in memory.
+_MAX_VALIDATION = 128
 # The graph of a window holds about so many doubles for each entry and sweep, and may
 # hold so many in all, 4 GB.
 _DOUBLES_PER_ENTRY = 17
@@ -76,8 +78,8 @@ class TaskEpisodes:
         self.generator, self.rng = new_generator(self.seed), np.random.RandomState(self.seed)
         n_tasks, share = len(self.kinds), self.settings.validation_fraction
         order = self.rng.permutation(n_tasks)
-        n_validation = min(n_tasks - 1, max(1, round(share * n_tasks))) if share else 0
-        if n_tasks < MIN_TO_SPLIT:
+        n_validation = min(_MAX_VALIDATION, n_tasks - 1, max(1, round(share * n_tasks)))
+        if n_tasks < MIN_TO_SPLIT or not share:
             self.training, held = order, order[: n_tasks if share else 0]
         else:
             self.training, held = order[n_validation:], order[:n_validation]

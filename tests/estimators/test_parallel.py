@@ -106,7 +106,7 @@ def test_workers_share_the_cores(backend, many_threads):
         return [torch.get_num_threads()] * len(items), 0.0
 
     chunks = [[i] for i in range(6)]
-    found = in_chunks(solve, list(range(6)), chunks, range(6), n_jobs=2)
+    found = dict(in_chunks(solve, list(range(6)), chunks, range(6), n_jobs=2)).values()
     n_workers = joblib.effective_n_jobs(2)
     assert len(found) == 6 and min(found) >= 1
     assert n_workers * max(found) <= max(N_CORES, n_workers)

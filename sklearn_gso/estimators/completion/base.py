@@ -147,8 +147,10 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
         ValueError
             For a collection after a fit on one matrix, and for what `fit` refuses.
         """
-        arrays = self._validated(X)
-        return packed(X, map(self._filled, arrays, self._answers(arrays, completions)))
+        return packed(X, self._transformed(X))
+
+    def _transformed(self, X, out=None):
+        return self._answers(self._validated(X), completions, then=self._filled, out=out)
 
     def reconstruct(self, X):
         """Low-rank estimate of all entries, the observed ones included.
@@ -251,10 +253,8 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
     def _as_fitted(self, array):
         return thinned(self._narrowed(array))
 
-    def _answers(self, arrays, read, wanted=None):
-        if self._fitted.rows is None:
-            arrays = [thinned(array) for array in arrays]
-        return super()._answers(arrays, read, wanted)
+    def _solved_as(self, array):
+        return thinned(array)
 
     def _cost(self, item):
         """Dense matrices of equal shape are solved in batches, sparse ones each for itself."""

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from ..lazy import mapped
 from ..matrices import looks_one_hot, unseen
 from ..reporting import warn
 from ..tasks import check_collection, check_observed, check_truths, warn_empty
@@ -62,31 +63,24 @@ class Checking:
         warn_empty([array], columns=False)
         return array
 
-    def _checked_tasks(self, tasks) -> list:
-        checks = self._checks()
-        unmasked = []
-        for i, task in enumerate(tasks):
-            try:
-                unmasked.append(self._unmasked(task))
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"Task {i} of the collection: {error}") from error
-        arrays = check_collection(unmasked, self, self._marked, **checks)
+    def _checked_tasks(self, tasks):
+        arrays = check_collection(tasks, self, self._marked, self._unmasked, **self._checks())
         self._check_components([array.shape for array in arrays])
         for array in arrays:
             self._bounds(array.shape[1])
         warn_empty(arrays)
         return arrays
 
-    def _checked_truths(self, arrays, y) -> list | None:
+    def _checked_truths(self, arrays, y):
         if y is None:
             return None
         checks = self._checks(ensure_all_finite="allow-nan")
-        return [self._marked(truth) for truth in check_truths(y, arrays, self, **checks)]
+        return mapped(self._marked, check_truths(y, arrays, self, **checks))
 
     def _unseen_truths(self, arrays, y):
         """The truths where the optimizer does not see them; all where it sees everything."""
         truths = self._checked_truths(arrays, y)
-        return truths and [_unseen(*pair) for pair in zip(truths, arrays, strict=True)]
+        return truths and mapped(_unseen, truths, arrays)
 
 
 def _unseen(truth, task):

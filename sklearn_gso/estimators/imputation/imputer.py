@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from ...rules.accepts import Accepts
 from ..completion import GSOMatrixCompleter
 from ..fitting import become, column_names, fitted_on_one
+from ..lazy import mapped
 from ..parameters import NONE, MetaTraining, check_table, choice, instance, integer, keep
 from ..tasks import as_tasks, draw_seed
 from .blend import PARTS, Blend, are_parts, are_weights, made_parts
@@ -203,10 +204,13 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
         """The same of a collection, whose tables are solved anew by `transform`."""
         if "factors" not in self.parts:
             raise ValueError("A collection trains the factor model: parts must have 'factors'.")
-        tables = [self._checked(task)[1] for task in tasks]
         settings = self.categorical_features, self.integer_features
-        arrays = [to_numbers(describe(read, *settings), read) for read in tables]
-        completer = self._completer().fit(arrays)
+
+        def as_numbers(task):
+            _, read = self._checked(task)
+            return to_numbers(describe(read, *settings), read)
+
+        completer = self._completer().fit(mapped(as_numbers, tasks))
         names = ("learned_optimizer_", "history_", "n_tasks_in_")
         return None, {name: getattr(completer, name) for name in names}
 

@@ -92,7 +92,7 @@ class BaseMixture(
     def transform(self):
         raise AttributeError(f"{type(self).__name__} transforms nothing")
 
-    fit_transform = transform
+    fit_transform = transform_into = transform
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -115,7 +115,7 @@ class BaseMixture(
             **more,
         )
 
-    def _learn_from(self, tasks, seed, progress) -> dict:
+    def _learn_from(self, tasks, seed, progress, n_epochs) -> dict:
         """What is learned from a collection."""
         return {}
 
@@ -254,7 +254,7 @@ class BaseMixture(
         known = self.covariances if covariances is None else covariances
         tasks = self._new_tasks(arrays, known, sample_weight, noise_covariance)
         seed = draw_seed(self.random_state)
-        learned = self._learn_from(tasks, seed, progress)
+        learned = self._learn_from(tasks, seed, progress, self.n_epochs)
         shared = all(one is covariances for one in self._per_task(covariances, len(arrays)))
         kept = deepcopy(covariances) if shared else None
         fitted = FittedMixture(
@@ -312,6 +312,7 @@ class BaseMixture(
         if len(tasks) == 1:
             seeds = [seed]  # as a fit on one data set
         plan = self._mixture_plan(self._fitted.optimizer)
-        solved = in_chunks(plan, tasks, chunks, seeds, self.n_jobs, self.verbose)
+        done = dict(in_chunks(plan, tasks, chunks, seeds, self.n_jobs, self.verbose))
+        solved = [done[i] for i in range(len(tasks))]
         check_sound(solved, tasks, self.n_components)
         return solved

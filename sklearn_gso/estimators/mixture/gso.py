@@ -208,30 +208,28 @@ class GSOGaussianMixture(BaseMixture):
         more = {"max_rounds": int(self.max_rounds), "time_limit": self.time_limit}
         return super()._mixture_plan(optimizer, n_components, judge=optimizer or "random", **more)
 
-    def _learn(self, tasks, truths, shared, seed, progress):
-        return self._learn_from(tasks, seed, progress)
+    def _learn(self, tasks, truths, shared, seed, progress, n_epochs):
+        return self._learn_from(tasks, seed, progress, n_epochs)
 
-    def _learn_from(self, tasks, seed, progress):
+    def _learn_from(self, tasks, seed, progress, n_epochs):
         start, plan = self._resolved(), self._mixture_plan()
         if self._steps:
-            return self._learn_steps(tasks, start, plan, seed, progress)
+            return self._learn_steps(tasks, start, plan, seed, progress, n_epochs)
         problems = [plan.problem([tasks[i] for i in chunk]) for chunk in self._chunks(tasks)]
         problems = [problem for problem in problems if problem.n_moves]
-        if self.n_epochs == 0 or not problems:
+        if n_epochs == 0 or not problems:
             return {"learned_optimizer_": start, "history_": History()}
         data = [t for p in problems for t in (p.points, p.sample_weight, *p.fixed.values())]
         checkpoint = self._open_checkpoint(data, seed, start, fixed=sorted(problems[0].fixed))
-        learner = JudgeLearner(
-            self._recipe(), self._training(), int(self.n_epochs), bool(self.verbose)
-        )
+        learner = JudgeLearner(self._recipe(), self._training(), int(n_epochs), bool(self.verbose))
         optimizer, history = learner.learn(problems, seed, start, checkpoint, progress)
         warn_about(history)
         return {"learned_optimizer_": optimizer, "history_": history}
 
-    def _learn_steps(self, tasks, start, plan, seed, progress):
+    def _learn_steps(self, tasks, start, plan, seed, progress, n_epochs):
         """The networks of "step", trained on the likelihood of the whole."""
         check_known(tasks)
-        if self.n_epochs == 0:
+        if n_epochs == 0:
             return {"learned_optimizer_": start, "history_": History()}
         data = [a for t in tasks for a in (t.points, t.weights, *(t.given[n] for n in t.held))]
         checkpoint = self._open_checkpoint(data, seed, start, fixed=sorted(tasks[0].held))
@@ -242,7 +240,7 @@ class GSOGaussianMixture(BaseMixture):
             int(self.max_iter),
             self.t_l,
             self.t_u,
-            int(self.n_epochs),
+            int(n_epochs),
             bool(self.verbose),
             plan.likelihood,
         )
