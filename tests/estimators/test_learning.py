@@ -290,3 +290,36 @@ def test_without_validation_nothing_is_said(easy_tasks):
     assert not kept_start(caught)
     description = completer.learned_optimizer_.description
     assert description["validation_before"] is description["validation_after"] is None
+
+
+# Learning while solving -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", ["pretrained", None])
+def test_a_fit_on_one_goes_on_learning_on_it(start, easy_tasks):
+    X = easy_tasks[0][0]
+    settings = {"optimizer": start, "n_epochs": 0, "max_iter": 4, "n_init": 1, "random_state": 0}
+    plain = GSOMatrixCompleter(2, **settings).fit(X)
+    learning = GSOMatrixCompleter(2, training=MetaTraining(instance_epochs=3), **settings).fit(X)
+    assert learning.history_.n_steps == 3 and not hasattr(plain, "history_")
+    assert "1 tasks" in learning.learned_optimizer_.description["trained_on"]
+    after, before = learning.history_.after, learning.history_.before
+    assert after <= before
+    if after < before:
+        assert learning.learned_optimizer_ != plain.learned_optimizer_
+    # What was learned travels: with it and no more passes the same answer.
+    settings |= {"optimizer": learning.learned_optimizer_}
+    again = GSOMatrixCompleter(2, **settings).fit(X)
+    np.testing.assert_array_equal(again.transform(X), learning.transform(X))
+
+
+def test_passes_on_one_and_passes_on_a_collection_are_apart(easy_tasks):
+    training = MetaTraining(instance_epochs=5)
+    settings = {"max_iter": 3, "n_init": 1, "random_state": 0, "training": training}
+    completer = GSOMatrixCompleter(2, n_epochs=0, **settings).fit(easy_tasks[0])
+    assert completer.history_.n_steps == 0
+
+
+def test_a_judge_goes_on_learning_on_one(points):
+    one = judge(MetaTraining(instance_epochs=2), n_epochs=0).fit(points[0])
+    assert one.learned_optimizer_ is not None and one.history_.n_steps > 0
