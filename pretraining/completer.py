@@ -13,19 +13,27 @@ otherwise noiseless tasks, whose errors span ten decades, drown the rest.
 import argparse
 import copy
 import csv
+import os
 import time
 
 import numpy as np
 import torch
 
-from pretraining import minutes_since, versions
+from pretraining import minutes_since, versions, write
 from pretraining.tables import draw_keel, draw_synthetic, hide
 from sklearn_gso.datasets import make_low_rank_tasks, make_table_tasks
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.problems import EmpiricalBayesCompletion, identifiable_components
 from sklearn_gso.rules import LSTMControl
 from sklearn_gso.solvers import rules_for
-from sklearn_gso.training import Checkpoint, Draws, make_episode, meta_train, validate
+from sklearn_gso.training import (
+    Checkpoint,
+    Draws,
+    in_processes,
+    make_episode,
+    meta_train,
+    validate,
+)
 
 # Kinds of tasks, and how much a loss of each weighs. Where noise or rank leave an error
 # that nobody can remove, a few per cent are all there is to win or lose, while noiseless
@@ -296,23 +304,25 @@ def main():
     parser.add_argument("--log", default=None)
     parser.add_argument("--output", default="completer.safetensors")
     arguments = parser.parse_args()
-    if arguments.checkpoint and not arguments.steps:
-        parser.error("--checkpoint needs --steps: how many fit into a time differs from run to run")
+    if (arguments.checkpoint or "WORLD_SIZE" in os.environ) and not arguments.steps:
+        parser.error(
+            "--checkpoint and torchrun need --steps: how many fit into a time differs between runs"
+        )
     torch.set_num_threads(1)
     start = LearnedOptimizer.load(arguments.start) if arguments.start else None
     new = {} if start else {"hidden_size": arguments.hidden_size, "n_layers": arguments.layers}
-    optimizer = pretrain(
-        arguments.minutes,
-        arguments.steps,
-        start,
-        arguments.seed,
-        checkpoint=arguments.checkpoint,
-        learning_rate=arguments.learning_rate,
-        log=arguments.log,
-        **new,
-    )
-    optimizer.save(arguments.output)
-    print(optimizer.description)
+    with in_processes():
+        optimizer = pretrain(
+            arguments.minutes,
+            arguments.steps,
+            start,
+            arguments.seed,
+            checkpoint=arguments.checkpoint,
+            learning_rate=arguments.learning_rate,
+            log=arguments.log,
+            **new,
+        )
+        write(optimizer, arguments.output)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from .checkpoints import Checkpoint, Draws
 from .episodes import EpisodeSettings, TaskEpisodes
 from .judges import Gathering, Table, gather, table_loss, train_judge
+from .processes import in_processes
 from .rules import Episode, make_episode, meta_train, validate
 from .trainer import History
 
@@ -16,6 +17,7 @@ __all__ = [
     "Table",
     "TaskEpisodes",
     "gather",
+    "in_processes",
     "make_episode",
     "meta_train",
     "table_loss",

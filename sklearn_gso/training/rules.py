@@ -1,19 +1,52 @@
 """Learning the rules: windows of the loop, back-propagation, many tasks."""
 
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..problems.base import Problem
-from ..problems.trees import Variables, map_tensors
+from ..problems.base import Problem, has_role
+from ..problems.trees import Variables, map_tensors, take_tasks
 from ..rules.base import check_rules
 from ..solvers.alternating import alternate, init_states
 from ..solvers.safeguard import fallbacks
+from .processes import add_up, n_processes, own, rank
 from .trainer import History, Trainer
 
 _LARGEST_LOSS = 5.0
 _ERROR_FLOOR = 1e-7
+
+
+class Reference:
+    """Roots of the judge's error of the classical rules after each sweep of a run.
+
+    Computed when they are first asked for: of episodes of other processes never.
+    """
+
+    def __init__(self, problem, judge, rules, variables, max_iter, t_l=None):
+        self.run = (problem, judge, rules, variables, max_iter, t_l)
+
+    @cached_property
+    def errors(self) -> Tensor:
+        """(max_iter, T)."""
+        problem, judge, rules, variables, max_iter, t_l = self.run
+        errors: list[Tensor] = []
+
+        def note(current):
+            errors.append(_root_of_error(judge, current))
+
+        with torch.no_grad():
+            alternate(problem, fallbacks(rules), variables, max_iter, t_l, on_sweep=note)
+        return torch.stack(errors)
+
+    def __getitem__(self, sweep) -> Tensor:
+        return self.errors[sweep]
+
+    def take(self, problem, judge, variables) -> "Reference":
+        """The same of some tasks."""
+        _, _, rules, _, *more = self.run
+        return Reference(problem, judge, rules, variables, *more)
 
 
 class Episode(NamedTuple):
@@ -30,7 +63,7 @@ class Episode(NamedTuple):
         Where the run starts.
     max_iter : int
         Outer steps of the run, the paper's T.
-    reference : Tensor of shape (max_iter, T) or None
+    reference : Reference, Tensor of shape (max_iter, T) or None
         Root of the judge's error of the classical rule after each sweep.
     weight : float
         Of this episode's loss among the others that are added up.
@@ -40,7 +73,7 @@ class Episode(NamedTuple):
     judge: Problem | None
     variables: Variables
     max_iter: int
-    reference: Tensor | None = None
+    reference: Reference | Tensor | None = None
     weight: float = 1.0
 
 
@@ -50,14 +83,9 @@ def make_episode(problem, rules, generator, max_iter, *, judge=None, t_l=None) -
     if judge is None:
         return Episode(problem, None, variables, max_iter)
     check_rules(rules, problem)
-    errors: list[Tensor] = []
-
-    def note(current):
-        errors.append(_root_of_error(judge, current))
-
-    with torch.no_grad():
-        alternate(problem, fallbacks(rules), variables, max_iter, t_l, on_sweep=note)
-    return Episode(problem, judge, variables, max_iter, torch.stack(errors))
+    _root_of_error(judge, variables)  # an error without a root is told at once
+    reference = Reference(problem, judge, rules, variables, max_iter, t_l)
+    return Episode(problem, judge, variables, max_iter, reference)
 
 
 def _root_of_error(judge: Problem, variables: Variables, floor: float = 0.0) -> Tensor:
@@ -118,24 +146,50 @@ def validate(episodes, rules, t_l=None) -> float:
     """Mean loss of whole runs at their last sweep, without gradients."""
     values = []
     with torch.no_grad():
-        for episode in episodes:
+        for episode in own(episodes):
             n = episode.max_iter
             variables, _ = alternate(episode.problem, rules, episode.variables, n, t_l)
             loss = sweep_loss(episode, variables, n - 1, weights=torch.ones(n))
             values.append(episode.weight * float(loss))
-    return sum(values) / sum(episode.weight for episode in episodes)
+    total = torch.tensor([sum(values)], dtype=torch.float64)
+    add_up([total])
+    return float(total) / sum(episode.weight for episode in episodes)
+
+
+def own_episodes(episodes) -> list[Episode]:
+    """This process's share of some episodes: of them or, if they are too few, of their tasks."""
+    if len(episodes) >= n_processes():
+        return own(episodes)
+    return [_own_tasks(episode) for episode in episodes]
+
+
+def _own_tasks(episode: Episode) -> Episode:
+    """The episode of this process's tasks, of one at least, with their share of its weight."""
+    problem, judge, reference = episode.problem, episode.judge, episode.reference
+    if not has_role(problem, "take"):
+        return episode._replace(weight=episode.weight if rank() == 0 else 0.0)
+    tasks = torch.arange(problem.n_tasks)[rank() :: n_processes()]
+    weight = episode.weight * len(tasks) / problem.n_tasks
+    tasks = tasks if len(tasks) else torch.tensor([0])
+    parts = problem.take(tasks), judge and judge.take(tasks), take_tasks(episode.variables, tasks)
+    if isinstance(reference, Reference):
+        reference = reference.take(*parts)
+    elif reference is not None:
+        reference = reference[:, tasks]
+    return Episode(*parts, episode.max_iter, reference, weight)
 
 
 def meta_step(trainer, rules, episodes, t_l, t_u, weights) -> list[float]:
     """Run a list of episodes to their ends, an update of the weights after each window."""
     if isinstance(episodes, Episode):
         raise TypeError("source must return a list of episodes, got one Episode.")
-    runs = [(e.variables, init_states(rules, e.variables), 0) for e in episodes]
-    losses = []
-    while any(run[2] < e.max_iter for e, run in zip(episodes, runs, strict=True)):
+    mine, losses = own_episodes(episodes), []
+    runs = [(e.variables, init_states(rules, e.variables), 0) for e in mine]
+    # Of all episodes: every process takes part in every update.
+    for _ in range(max(-(-e.max_iter // (t_u or e.max_iter)) for e in episodes)):
 
         def terms(runs=runs):
-            for i, episode in enumerate(episodes):
+            for i, episode in enumerate(mine):
                 if runs[i][2] < episode.max_iter:
                     loss, runs[i] = run_window(episode, rules, runs[i], t_l, t_u, weights)
                     yield episode.weight * loss / len(episodes)
@@ -151,6 +205,9 @@ def meta_train(
     source, rules, n_steps, *, validation=(), t_l=None, t_u=None, weights=None, **training
 ) -> History:
     """Train the learned ones among the rules on the global loss, Algorithm 2.
+
+    Processes that form a group of `torch.distributed` share the episodes of a step; each ends with
+    the same weights, those of one process up to rounding.
 
     The rules end with the weights that did best on the validation episodes, or with the last ones
     if there are none. Ctrl-C ends training early in the same way. A step whose loss or gradient is
@@ -185,7 +242,7 @@ def meta_train(
     check_rules(rules)
     # Blocks may share a rule.
     learned = list(dict.fromkeys(r for r in rules.values() if isinstance(r, nn.Module)))
-    trainer = Trainer(learned, **training)
+    trainer = Trainer(learned, **training, summed=True)
     return trainer.run(
         n_steps,
         lambda step: meta_step(trainer, rules, source(step), t_l, t_u, weights),

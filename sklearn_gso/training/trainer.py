@@ -12,6 +12,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from .checkpoints import Checkpoint
+from .processes import add_up, n_processes, rank
 
 
 class History(list):
@@ -77,6 +78,7 @@ class Trainer:
     # or change.
     checkpoint: Checkpoint | None = None
     on_step: Callable[[dict], Any] | None = None  # training ends where it returns True
+    summed: bool = False  # whether the terms of several processes add up; if not, each has all
 
     def __post_init__(self):
         self.parameters = [p for m in self.modules for p in m.parameters()]
@@ -128,6 +130,7 @@ class Trainer:
         for term in loss_terms:
             term.backward()
             total += float(term.detach())
+        total = self._of_all(total)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
         if not (math.isfinite(total) and torch.isfinite(norm)):
             self.history.n_skipped += 1
@@ -140,6 +143,19 @@ class Trainer:
             for key, value in module.state_dict().items():
                 average[key].lerp_(value, 1 - decay)
         return total
+
+    def _of_all(self, total: float) -> float:
+        """The sum over the processes, of gradients, too."""
+        if not self.summed or n_processes() == 1:
+            return total
+        gradients = []
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
+        loss = torch.tensor(total, dtype=torch.float64)
+        add_up([loss, *gradients])
+        return float(loss)
 
     def check(self, validate) -> float:
         """Validate the averaged weights and keep them if they are the best."""
@@ -160,7 +176,7 @@ class Trainer:
         if self.checkpoint:
             self.checkpoint.parts["training"] = self
             self.checkpoint.restore_all()
-        shown = {"disable": not self.verbose, "desc": what, "unit": "step"}
+        shown = {"disable": not self.verbose or rank() > 0, "desc": what, "unit": "step"}
         bar = tqdm(range(self.n_done, n_steps), initial=self.n_done, total=n_steps, **shown)
         try:
             if validate and not self.history:
@@ -186,7 +202,7 @@ class Trainer:
             record["validation"] = self.check(validate)
         self.history.append(record)
         self.n_done = i + 1
-        if self.checkpoint:
+        if self.checkpoint and rank() == 0:
             self.checkpoint.write(now=last)
         return record
 

@@ -106,7 +106,7 @@ def test_known_truths_come_before_the_loss():
     numbers = tasks_of(episode)
     expected = torch.from_numpy(np.nan_to_num(np.stack([truths[i] for i in numbers])))
     torch.testing.assert_close(episode.judge.observed.values, expected)
-    assert episode.reference.shape == (2, len(numbers))
+    assert episode.reference.errors.shape == (2, len(numbers))
 
 
 def test_batches_fit_the_memory_bound(monkeypatch):
