@@ -95,9 +95,7 @@ def main():
             print(f"{cell}: done", flush=True)
     frame = pd.DataFrame(rows, columns=["cell", "seed", "way", "error", "seconds"])
     shipped = frame[frame["way"] == "shipped"].set_index(["cell", "seed"])["error"]
-    frame["over shipped"] = (
-        frame["error"] / frame.join(shipped, on=["cell", "seed"], rsuffix="_")["error_"]
-    )
+    frame["over shipped"] = frame["error"] / [shipped[pair] for pair in zip(frame.cell, frame.seed)]
     table = frame.groupby(["cell", "way"], sort=False)[
         ["error", "over shipped", "seconds"]
     ].median()
