@@ -95,7 +95,8 @@ def main():
             print(f"{cell}: done", flush=True)
     frame = pd.DataFrame(rows, columns=["cell", "seed", "way", "error", "seconds"])
     shipped = frame[frame["way"] == "shipped"].set_index(["cell", "seed"])["error"]
-    frame["over shipped"] = frame["error"] / [shipped[pair] for pair in zip(frame.cell, frame.seed)]
+    errors = frame.set_index(["cell", "seed"])["error"]
+    frame["over shipped"] = (errors / shipped.reindex(errors.index)).to_numpy()
     table = frame.groupby(["cell", "way"], sort=False)[
         ["error", "over shipped", "seconds"]
     ].median()
