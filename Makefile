@@ -4,7 +4,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 WEIGHTS = sklearn_gso/learned_optimizers/weights
 
-.PHONY: demo test test-all coverage test-oldest wheel lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
+.PHONY: demo test test-all coverage test-oldest wheel reliability lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -35,6 +35,10 @@ wheel: $(READY)
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install --quiet -c constraints.txt dist/*.whl pandas
 	cd dist && ../.venv-wheel/bin/python -P ../tests/pages.py ../README.md
+
+# doc/reliability.md: the tests behind twelve promises, long ones included.
+reliability: $(READY)
+	$(BIN)/python -m benchmarks.reliability
 
 lint: $(READY)
 	$(BIN)/ruff check .
