@@ -64,9 +64,10 @@ pretrain: $(READY)
 examples: $(READY)
 	for file in examples/plot_*.py; do MPLBACKEND=Agg $(BIN)/python $$file || exit 1; done
 
-# Pages in doc/_build/html; every example is run, a warning is an error.
+# Pages in doc/_build/html; every example is run, a warning is an error; then looked at in a browser.
 doc: .venv/.doc-ready
 	MPLBACKEND=Agg $(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html
+	$(BIN)/python doc/look.py doc/_build/html
 
 .venv/.doc-ready: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[doc]"

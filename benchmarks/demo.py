@@ -1,9 +1,10 @@
 """The main job on real data: complete digits of which 60 % of the pixels are hidden.
 
-``make demo``, or ``python -m benchmarks.demo``. Prints a table and writes
-``demo_digits.png``.
+``make demo``, or ``python -m benchmarks.demo``. Prints a table and draws a picture; that of the
+documents is ``--picture doc/figures/demo.svg``.
 """
 
+import argparse
 import warnings
 from functools import partial
 
@@ -90,7 +91,7 @@ def fine_tuned(X_train):
     return completer(n_epochs=epochs, verbose=1).fit(X_train).set_params(verbose=0)
 
 
-def draw(X, truth, completed, path="demo_digits.png"):
+def draw(X, truth, completed, path):
     import matplotlib
 
     matplotlib.use("Agg")
@@ -112,6 +113,9 @@ def draw(X, truth, completed, path="demo_digits.png"):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--picture", default="demo_digits.png")
+    options = parser.parse_args()
     X_train, truth_train = make_digits_tasks(60, fraction_hidden=HIDDEN, random_state=0)
     X, truth = make_digits_tasks(20, half="test", fraction_hidden=HIDDEN, random_state=1)
     with one_thread():  # small systems: a second thread costs more than it brings
@@ -127,7 +131,7 @@ def main():
             table[name] = {"error": f"{error:.3f}", "seconds": f"{seconds:.2f}"}
     tasks = f"{len(X)} test tasks of {X.shape[1]} x {X.shape[2]}, {HIDDEN:.0%} hidden"
     show(f"{tasks}; seconds for all", pd.DataFrame(table).T)
-    print(f"picture: {draw(X, truth, completed)}")
+    print(f"picture: {draw(X, truth, completed, options.picture)}")
 
 
 if __name__ == "__main__":

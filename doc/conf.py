@@ -2,6 +2,10 @@
 
 import os
 
+# The gallery looks up what examples name, IterativeImputer, too.
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sphinx_gallery.sorting import ExplicitOrder
+
 from sklearn_gso import __version__
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -16,6 +20,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["templates"]
@@ -27,10 +32,18 @@ suppress_warnings = ["config.cache"]
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 
+# In the order of learning.
+_ORDER = (
+    *("one_matrix", "pipeline", "collection_of_tasks", "search", "watching", "sharing"),
+    *("flower", "mixture_moves", "mixture_known_noise", "mixture_trajectories"),
+    *("dictionary", "own_problem", "beamforming"),
+)
+
 sphinx_gallery_conf = {
+    "within_subsection_order": ExplicitOrder([*(f"plot_{name}.py" for name in _ORDER), "*"]),
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": "plot_",
