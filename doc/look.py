@@ -1,4 +1,4 @@
-"""Look at the built site in a browser: ``python doc/look.py doc/_build/html`` (part of ``make doc``).
+"""Look at the built site in a browser: ``python doc/look.py doc/_build/html``; ``make doc`` does.
 
 Every page, at two widths, light and dark: nothing may be wider than the window but what scrolls by
 itself, no picture empty, the header on one line. Needs Chromium and its driver (Debian's packages
