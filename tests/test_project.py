@@ -4,6 +4,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,13 @@ def test_names_of_the_package_are_found():
         assert getattr(sklearn_gso, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'GSOImputr'"):
         _ = sklearn_gso.GSOImputr
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks_for():
+    recipe = (ROOT / "conda" / "meta.yaml").read_text()
+    assert f'version: "{sklearn_gso.__version__}"' in recipe
+    run = recipe.partition("  run:\n")[2].partition("\ntest:")[0]
+    asked = {line.strip(" -").replace(" ", "") for line in run.strip().splitlines()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needs = {need.replace("torch", "pytorch") for need in project["dependencies"]}
+    assert asked == needs | {f"python{project['requires-python']}"}
