@@ -56,14 +56,17 @@ def nearest(frame):
         flags[frame[name].isna()] = np.nan
         parts.append(flags.set_axis([(name, value) for value in flags], axis=1))
     wide = pd.concat(parts, axis=1)
-    filled = pd.DataFrame(KNNImputer(5).fit_transform(wide), columns=wide.columns.tolist())
+    filled = KNNImputer(n_neighbors=5).fit_transform(wide.to_numpy())
+    filled = pd.DataFrame(filled, columns=wide.columns)
     result = frame.copy()
     for name in frame:
         if name in numbers:
             own = filled[name] * numbers[name].std() + numbers[name].mean()
         else:
-            own = filled[[c for c in filled if isinstance(c, tuple) and c[0] == name]]
-            own = own.idxmax(axis=1).map(lambda pair: pair[1])
+            flags = [c for c in wide if isinstance(c, tuple) and c[0] == name]
+            places = [list(wide).index(c) for c in flags]
+            likeliest = filled.to_numpy()[:, places].argmax(1)
+            own = pd.Series([flags[i][1] for i in likeliest])
         result[name] = frame[name].where(frame[name].notna(), own)
     return result
 
