@@ -185,6 +185,10 @@ class NoisyICA(Problem):
             + template.sum((1, 2))
         )
 
+    def error(self, variables):
+        """Variance of a Gaussian entry whose entropy is that of these entries, exp(2 F / |Ω|)."""
+        return torch.exp(2 * self.objective(variables) / self.n_seen)
+
     # Minimisers ---------------------------------------------------------------------
 
     def minimize_block(self, variables, name, controls=None):
@@ -287,6 +291,12 @@ class NoisyICA(Problem):
         """What these sources make of the columns, in units of the data, (T, n_features, k)."""
         mixing = torch.linalg.solve(variables["demixing"].mT, variables["mixing"])
         return self.scale * (mixing.mT * _deviations(variables))
+
+    def about(self, variables) -> dict[str, Tensor]:
+        """What a user asks for, by name, in units of the data."""
+        noise = (variables["noise"] * self.scale.square())[:, 0, 0]
+        mixing, mean = self.source_mixing(variables), self.centre[:, 0]
+        return {"mixing": mixing, "mean": mean, "noise_variance": noise}
 
     def reconstruct(self, variables) -> Tensor:
         """The data as the model says, (T, rows, columns)."""

@@ -146,6 +146,16 @@ class NonnegativeFactorization(DictionaryLearning):
         total = variables["codes"].sum((1, 2), keepdim=True).clamp(min=1e-300)
         return self.project(name, self._worth(variables) / total)
 
+    def sources(self, variables) -> Tensor:
+        """The codes, (T, n, k)."""
+        return variables["codes"]
+
+    def about(self, variables) -> dict[str, Tensor]:
+        """What a user asks for, by name, in units of the data."""
+        mixing, alpha = variables["atoms"].mT, self.weight(variables)[:, 0, 0]
+        about = {"mixing": mixing, "mean": torch.zeros_like(mixing[:, :, 0]), "alpha": alpha}
+        return {**about, "noise_variance": self.noise[:, 0, 0]}
+
     def take(self, index):
         other = super().take(index)
         other.noise = self.noise[index]
