@@ -25,7 +25,7 @@ class NonnegativeFactorization(DictionaryLearning):
 
     .. math::
         F(C, D, \alpha) = \tfrac12 \|P_\Omega(X - C D)\|_F^2 + \alpha \sum_{ik} c_{ik}
-        - 7 \, n k \sigma^2 \log \tfrac\alpha\sigma,
+        - 7 \, n k \sigma^2 \log \tfrac\alpha{2 \sigma},
         \qquad C \ge 0, \; \|d_k\|_2 \le 1, \; D \ge 0
 
     The sum of the codes is least for atoms of norm 1 that enclose the data as tightly as they can,
@@ -118,8 +118,9 @@ class NonnegativeFactorization(DictionaryLearning):
         value = super().objective(variables)
         if "penalty" not in self.block_names:
             return value
-        units = (variables["penalty"] / self.noise.sqrt()).log()
-        return value - (self._worth(variables) * units)[:, 0, 0]
+        # Of its share of the largest one: nothing is negative.
+        share = variables["penalty"] / (_BOUNDS[1] * self.noise.sqrt())
+        return value - (self._worth(variables) * share.log())[:, 0, 0]
 
     def _worth(self, variables) -> Tensor:
         return _SHARE * self.noise * variables["codes"][0].numel()
