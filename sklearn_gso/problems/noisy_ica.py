@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._demixing import fixed_point, row_by_row
 from ._linalg import counted, log_determinant, outer, pack, solve_and_invert, unpack
 from ._principal import principal
 from .base import Problem
@@ -15,7 +16,7 @@ from .dictionary_learning import _largest_cosine
 _SHARES, _VARIANCES = (0.22, 0.50, 0.28), (0.08, 0.60, 2.60)
 # What it is worth in samples; of the noise, the samples and its share of the data's variance.
 _TEMPLATE_WEIGHT, _NOISE_WEIGHT, _NOISE = 50.0, 1.0, 1e-4
-_START_NOISE, _START_PASSES = 0.01, 30
+_START_NOISE = 0.01
 _RIDGE = 1e-6
 # Passes over the rows of a demixing at most, and the change that ends them, where it is minimised.
 _EXACT = (1000, 1e-13)
@@ -131,7 +132,7 @@ class NoisyICA(Problem):
         covariance = pack(torch.diag_embed((noise / deviation.square())[:, :, 0])[..., None])
         logits = torch.tensor(_SHARES, dtype=dtype).log().expand(n_tasks, k, -1)
         return {
-            "demixing": _fixed_point(rotation, scores),
+            "demixing": fixed_point(rotation, scores),
             "scales": logits[:, None].repeat(1, n, 1, 1),
             "densities": Densities(self._template.log().expand(n_tasks, k, -1), logits),
             "scores": Scores(scores, covariance.expand(-1, -1, n)),
@@ -217,7 +218,7 @@ class NoisyICA(Problem):
         weights = weights ** (power.mT if power.ndim else power)
         weights = weights * total / (weights * squares).sum(1, keepdim=True)
         curvature = unpack(moments @ weights / self.values.shape[1]).movedim(3, 1)
-        return _row_by_row(variables["demixing"], curvature, self.passes)
+        return row_by_row(variables["demixing"], curvature, self.passes)
 
     def _moments(self, scores) -> Tensor:
         """Second moments of the scores, packed."""
@@ -308,35 +309,3 @@ def _deviations(variables) -> Tensor:
     densities = variables["densities"]
     variance = (densities.logits.softmax(2) * densities.log_variances.exp()).sum(2)
     return variance[:, None].sqrt()
-
-
-def _row_by_row(demixing, curvature, passes) -> Tensor:
-    r"""Minimiser of :math:`\tfrac12 \sum_k t_k^T H_k t_k - \log |\det T|`, each row in turn.
-
-    ``curvature`` is (T, k, k, k), H_k in its second axis.
-    """
-    unit = torch.eye(demixing.shape[1], dtype=demixing.dtype)[:, :, None]
-    for _ in range(passes[0]):
-        before = demixing
-        for k in range(demixing.shape[1]):
-            # Of a singular matrix nothing is raised: the run's guard sees what is not finite.
-            row = torch.linalg.solve_ex(
-                demixing @ curvature[:, k], unit[k].expand_as(before[:, :, :1])
-            )[0]
-            length = (row * (curvature[:, k] @ row)).sum(1, keepdim=True)
-            row = (row / length.sqrt()).mT
-            demixing = torch.cat([demixing[:, :k], row, demixing[:, k + 1 :]], dim=1)
-        if (demixing - before).abs().max() <= passes[1] * demixing.abs().max():
-            break
-    return demixing
-
-
-def _fixed_point(rotation, scores) -> Tensor:
-    """Passes of the symmetric fixed point of tanh over white scores."""
-    n = scores.shape[1]
-    for _ in range(_START_PASSES):
-        bent = torch.tanh(scores @ rotation.mT)
-        slope = (1 - bent.square()).mean(1)[..., None]
-        left, _, right = torch.linalg.svd(bent.mT @ scores / n - slope * rotation)
-        rotation = left @ right
-    return rotation
