@@ -15,6 +15,9 @@ from .tasks import check_observed
 _KINDS = {"sparse": NoisyICA, "nonnegative": NonnegativeFactorization}
 _PRETRAINED = {"sparse": "sparse_sources", "nonnegative": "nonnegative_sources"}
 
+# Of what is squared and summed.
+_LARGEST = 1e140
+
 
 def _sources(problem, variables):
     return problem.sources(variables)
@@ -172,6 +175,8 @@ class GSOSourceSeparation(AlternatingEstimator):
             raise ValueError(f"n_components={k} {self.sources} sources are more than {limit}.")
         if sparse:
             return {"n_components": k}
+        if np.nanmax(np.abs(array), initial=0.0) > _LARGEST:
+            raise ValueError("The squares of X overflow: its entries are too large; scale them.")
         alpha = None if self.alpha is None else float(self.alpha)
         positive = bool(self.nonnegative_mixing)
         return {"n_components": k, "alpha": alpha, "nonnegative_atoms": positive}

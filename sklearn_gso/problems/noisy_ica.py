@@ -94,8 +94,7 @@ class NoisyICA(Problem):
         self.centre = values.nansum(1, keepdim=True) / counts if centre is None else centre
         centred = (values - self.centre).nan_to_num(0.0)
         if scale is None:
-            scale = (centred.square().sum((1, 2)) / seen.sum((1, 2))).sqrt()[:, None, None]
-            scale = torch.where(scale > 0, scale, 1.0)
+            scale = _root_mean_square(centred, seen)
         self.scale = scale
         self._observe(centred / scale, seen.to(values.dtype))
 
@@ -302,6 +301,14 @@ class NoisyICA(Problem):
     def reconstruct(self, variables) -> Tensor:
         """The data as the model says, (T, rows, columns)."""
         return self.centre + self.scale * (variables["scores"].mean @ variables["mixing"])
+
+
+def _root_mean_square(values, seen) -> Tensor:
+    """Of the entries seen, (T, 1, 1); 1 where they are 0. No square overflows."""
+    largest = values.abs().amax((1, 2), keepdim=True)
+    unit = torch.where(largest > 0, largest, 1.0)
+    share = (values / unit).square().sum((1, 2), keepdim=True) / seen.sum((1, 2), keepdim=True)
+    return unit * torch.where(share > 0, share, 1.0).sqrt()
 
 
 def _deviations(variables) -> Tensor:

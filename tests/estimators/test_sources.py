@@ -104,6 +104,14 @@ def test_rows_are_separated_one_by_one(case):
     np.testing.assert_allclose(fitted.transform(X[3:5]), whole[3:5], rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e150])
+def test_units_scale_the_mixing_alone(unit):
+    X = draw("sparse", 3)[0]
+    one, other = (separation(max_iter=5).fit(x) for x in (X, unit * X))
+    np.testing.assert_allclose(other.mixing_, unit * one.mixing_, rtol=1e-6)
+    np.testing.assert_allclose(other.transform(unit * X), one.transform(X), rtol=1e-6, atol=1e-9)
+
+
 def test_more_starts_are_no_worse(case):
     kind, X, _, _, _ = case
     one, three = (separation(kind, n_init=n, max_iter=6, tol=None).fit(X) for n in (1, 3))
@@ -119,6 +127,7 @@ def test_more_starts_are_no_worse(case):
         (lambda X: X[:, :2], "n_components=3 sparse sources are more than n_features=2", {}),
         (lambda X: X[:1], "n_samples=1", {}),
         (lambda X: X[:2], "3 nonnegative .* n_samples=2", {"sources": "nonnegative"}),
+        (lambda X: 1e200 * X, "entries are too large", {"sources": "nonnegative"}),
         (lambda X: X - 1, "Negative values in data.*down to -1", {"sources": "nonnegative"}),
         (
             lambda X: [X, X - 1],
