@@ -167,6 +167,19 @@ def test_a_collection_trains_a_rule_and_each_task_is_solved_anew(kind):
     assert one.mixing_.shape == (6, 3) and len(one.error_) == one.n_iter_ + 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_shipped_rule_ends_lower_than_as_many_closed_steps(kind):
+    """Equal starts; a size and a sparsity that nobody chose it on."""
+    tasks = [draw(kind, 100 + seed, n=300, d=9)[0] for seed in range(3)]
+    options = {"max_iter": 15, "tol": None, "n_epochs": 0}
+    shipped, closed = (
+        separation(kind, optimizer=optimizer, **options).fit(tasks)
+        for optimizer in ("pretrained", None)
+    )
+    assert shipped.learned_optimizer_.is_general
+    assert shipped.score(tasks) > closed.score(tasks)
+
+
 def test_the_papers_rule_moves_the_demixing():
     tasks = [draw("sparse", seed, n=60)[0] for seed in range(2)]
     own = separation(rule="step", max_iter=2, t_l=2, n_epochs=1).fit(tasks)
