@@ -2,9 +2,9 @@
 Photographs that are superimposed, and taken apart
 ==================================================
 
-Four pictures show two photographs in unknown proportions, with noise and with dead pixels. What two
-neighbouring pixels differ by is hardly ever much, so that the steps of the photographs are sparse
-sources. Their mixing is found from them, and demixes the pictures themselves.
+Four pictures show two photographs in unknown proportions, with noise. What two neighbouring pixels
+differ by is hardly ever much, so that the steps of the photographs are sparse sources. Their mixing
+is found from them, and demixes the pictures themselves.
 """
 
 import matplotlib.pyplot as plt
