@@ -1,6 +1,7 @@
-"""How good a completion is."""
+"""How good a completion, or a separation, is."""
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array
 
 
@@ -41,3 +42,80 @@ def _norm(values) -> tuple[float, float]:
     """A unit, and the norm in it: squares neither overflow nor vanish."""
     unit = min(float(np.abs(values).max(initial=0.0)), np.finfo(float).max) or 1.0
     return unit, float(np.linalg.norm(values / unit))
+
+
+def amari_distance(mixing, other) -> float:
+    r"""How far one mixing is from another, whatever the order, scales and signs of the sources.
+
+    Of :math:`P = B^+ A`, a permutation with signs for mixings A and B of the same sources, their
+    columns brought to length 1,
+
+    .. math::
+        \frac1{2 k (k - 1)} \Big( \sum_i \Big[ \frac{\sum_j |p_{ij}|}{\max_j |p_{ij}|} - 1 \Big]
+        + \sum_j \Big[ \frac{\sum_i |p_{ij}|}{\max_i |p_{ij}|} - 1 \Big] \Big)
+
+    Parameters
+    ----------
+    mixing : array-like of shape (n_features, n_components)
+    other : array-like of shape (n_features, n_components)
+        Of independent columns.
+
+    Returns
+    -------
+    distance : float
+        In [0, 1]; 0 for the same sources, and for a single one.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    References
+    ----------
+    Amari, Cichocki and Yang, A new learning algorithm for blind signal separation, NIPS 1995.
+    """
+    mixing, other = check_array(mixing, dtype=np.float64), check_array(other, dtype=np.float64)
+    if mixing.shape != other.shape:
+        raise ValueError(f"mixing has shape {mixing.shape}, other has {other.shape}.")
+    k = mixing.shape[1]
+    if k == 1:
+        return 0.0
+    mixing, other = (m / np.maximum(np.linalg.norm(m, axis=0), 1e-300) for m in (mixing, other))
+    product = np.abs(np.linalg.pinv(other) @ mixing)
+    total = 0.0
+    for axis in (0, 1):
+        largest = product.max(axis, initial=np.finfo(float).tiny)
+        total += np.sum(product.sum(axis) / largest - 1)
+    return float(total / (2 * k * (k - 1)))
+
+
+def signal_to_distortion(sources, estimates) -> float:
+    r"""Mean ratio of signal to distortion in decibels, best order and scales.
+
+    :math:`10 \log_{10} \rho^2 / (1 - \rho^2)` for the cosine ρ of a source and an estimate: what
+    is in the source's direction over what is not (scale-invariant; filters are no part of it).
+
+    Parameters
+    ----------
+    sources : array-like of shape (n_samples, n_components)
+    estimates : array-like of shape (n_samples, n_components)
+
+    Returns
+    -------
+    ratio : float
+        Mean over the sources, each with the estimate that the best assignment gives it; at most
+        150.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    sources = check_array(sources, dtype=np.float64)
+    estimates = check_array(estimates, dtype=np.float64)
+    if sources.shape != estimates.shape:
+        raise ValueError(f"sources have shape {sources.shape}, estimates {estimates.shape}.")
+    norms = [np.maximum(np.linalg.norm(x, axis=0), 1e-300) for x in (sources, estimates)]
+    share = np.square((sources / norms[0]).T @ (estimates / norms[1]))
+    ratio = 10 * np.log10(np.clip(share, 1e-15, 1) / np.clip(1 - share, 1e-15, 1))
+    return float(ratio[linear_sum_assignment(ratio, maximize=True)].mean())

@@ -1,9 +1,9 @@
-"""The relative error: its formula, and at every scale."""
+"""Measures: their formulas, what they do not depend on, and at every scale."""
 
 import numpy as np
 import pytest
 
-from sklearn_gso.metrics import relative_error
+from sklearn_gso.metrics import amari_distance, relative_error, signal_to_distortion
 
 
 def test_it_is_taken_over_what_is_known_and_asked_for():
@@ -38,3 +38,41 @@ def test_what_has_no_ratio():
     assert relative_error(np.full((2, 2), np.nan), ones) == 0.0
     with np.errstate(over="ignore"):
         assert relative_error(1e-200 * ones, 1e200 * ones) == np.inf
+
+
+def test_orders_scales_and_signs_leave_the_amari_distance(rng):
+    mixing, other = rng.standard_normal((2, 6, 3))
+    changed = other[:, [2, 0, 1]] * [3.0, -0.1, 7.0]
+    distance = amari_distance(mixing, other)
+    assert 0 < distance < 1 and amari_distance(mixing, changed) == pytest.approx(distance)
+    assert amari_distance(other, changed) == pytest.approx(0, abs=1e-12)
+    # Every source in every estimate, equally: as far as can be.
+    assert amari_distance(np.ones((2, 2)) + 1e-9 * np.eye(2), np.eye(2)) == pytest.approx(1)
+    with pytest.raises(ValueError, match="shape"):
+        amari_distance(mixing, other[:, :2])
+
+
+def test_the_amari_distance_is_its_formula():
+    product = np.array([[2.0, 1.0], [0.0, -4.0]])
+    # Columns of length 1: (1, 0) and (1, -4) / √17.
+    rows, columns = 1 / np.sqrt(17), 1 / 4
+    assert amari_distance(product, np.eye(2)) == pytest.approx((rows + columns) / 4)
+
+
+def test_orders_and_scales_leave_the_distortion_and_noise_makes_it(rng):
+    sources = rng.standard_normal((20000, 3))
+    noisy = sources + 0.1 * rng.standard_normal(sources.shape)
+    ratio = signal_to_distortion(sources, noisy)
+    assert ratio == pytest.approx(20, abs=0.2)
+    assert signal_to_distortion(sources, noisy[:, [1, 2, 0]] * [-2, 0.1, 9]) == pytest.approx(ratio)
+    assert signal_to_distortion(sources, sources) > 140
+    with pytest.raises(ValueError, match="shape"):
+        signal_to_distortion(sources, noisy[:9])
+
+
+def test_the_distortion_is_that_of_fast_bss_eval(rng):
+    peer = pytest.importorskip("fast_bss_eval")
+    sources = rng.laplace(size=(400, 2))
+    estimates = sources @ [[1.0, 0.2], [-0.3, 1.0]] + 0.1 * rng.standard_normal((400, 2))
+    theirs = peer.si_sdr(sources.T, estimates.T, zero_mean=False)
+    assert signal_to_distortion(sources, estimates) == pytest.approx(np.mean(theirs), abs=1e-4)

@@ -6,6 +6,7 @@ from .dictionary import GSODictionaryLearning
 from .imputation import GSOImputer, compare_imputers
 from .mixture import EMGaussianMixture, GSOGaussianMixture, MixtureImputer
 from .parameters import MetaTraining
+from .sources import GSOSourceSeparation
 
 __all__ = [
     "ALSMatrixCompleter",
@@ -15,6 +16,7 @@ __all__ = [
     "GSOGaussianMixture",
     "GSOImputer",
     "GSOMatrixCompleter",
+    "GSOSourceSeparation",
     "MetaTraining",
     "MixtureImputer",
     "SGDMatrixCompleter",

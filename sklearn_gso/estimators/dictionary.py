@@ -1,7 +1,6 @@
 """Dictionary learning with scikit-learn's face."""
 
 import numpy as np
-import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.decomposition import sparse_encode
 from sklearn.utils import check_array
@@ -11,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..problems import DictionaryLearning
 from .answering import packed
 from .base import AlternatingEstimator
-from .fitting import about_run, fitted_on_one
+from .fitting import about_run, fitted_on_one, objectives_of
 from .parameters import NONE, POSITIVE, choice, integer, keep
 from .solving import Mean
 from .tasks import check_observed
@@ -150,10 +149,8 @@ class GSODictionaryLearning(AlternatingEstimator):
         return array
 
     def _about(self, answer):
-        about, number = about_run(answer), int(answer.weights[:, 0].argmax())
-        errors = torch.stack(answer.runs[number].trace.objective)[: about["n_iter_"] + 1, 0]
-        atoms = answer.best.variables["atoms"][0]
-        return {**about, "components_": atoms.numpy().copy(), "error_": errors.numpy()}
+        atoms = answer.best.variables["atoms"][0].numpy().copy()
+        return {**about_run(answer), "components_": atoms, "error_": objectives_of(answer)}
 
     def transform(self, X):
         """Sparse codes of data.

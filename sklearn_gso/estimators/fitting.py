@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
@@ -245,6 +247,12 @@ def about_run(answer) -> dict:
         "n_iter_": int(run.n_iter[0]),
         "n_guarded_": int(run.n_guarded[0]),
     }
+
+
+def objectives_of(answer) -> np.ndarray:
+    """The objective at the start and after each sweep of the run that weighs most."""
+    run = answer.runs[int(answer.weights[:, 0].argmax())]
+    return torch.stack(run.trace.objective)[: int(run.n_iter[0]) + 1, 0].numpy()
 
 
 def become(estimator, fitted, attributes) -> None:

@@ -9,6 +9,8 @@ from .mixture_incomplete import MixtureIncomplete
 from .mixture_likelihood import MixtureLikelihood
 from .mixture_missing import MixtureMissing
 from .mixture_noisy import MixtureNoisy
+from .noisy_ica import NoisyICA
+from .nonnegative_factorization import NonnegativeFactorization
 from .testing import check_problem
 from .trees import map_tensors, point, take_tasks, where_tasks, with_point
 
@@ -21,6 +23,8 @@ __all__ = [
     "MixtureLikelihood",
     "MixtureMissing",
     "MixtureNoisy",
+    "NoisyICA",
+    "NonnegativeFactorization",
     "Problem",
     "check_problem",
     "has_role",

@@ -13,6 +13,20 @@ _EXACT, _AT_THE_END = (1000, 1e-13), (200, 1e-7)
 _TINY = 1e-300
 
 
+def _soft(point: Tensor, threshold) -> Tensor:
+    """What is least of half the squared distance to a point and of the threshold's moduli."""
+    return point - point.clamp(-threshold, threshold)
+
+
+def _in_ball(rows: Tensor, radius) -> Tensor:
+    return rows * (radius / _norm(rows)).clamp(max=1.0)
+
+
+def _norm(rows: Tensor) -> Tensor:
+    """Nowhere 0, where it has no slope."""
+    return rows.square().sum(-1, keepdim=True).clamp(min=_TINY).sqrt()
+
+
 class DictionaryLearning(Problem):
     r"""Squares of what is unexplained, and an l1 penalty of the codes; atoms in the unit ball.
 
@@ -33,7 +47,7 @@ class DictionaryLearning(Problem):
         NaN marks a missing entry.
     n_components : int
         Atoms.
-    alpha : float, default=1.0
+    alpha : float or Tensor of shape (T, 1, 1), default=1.0
         Weight of the penalty, in the units of the data.
     n_passes : int or None, default=2
         Passes over the coordinates of a block in one step. None: until it is minimised.
@@ -51,13 +65,14 @@ class DictionaryLearning(Problem):
        Coding, JMLR 11, 2010.
     """
 
-    block_names = ("atoms", "codes")
+    block_names: tuple[str, ...] = ("atoms", "codes")
     moved_names = ("atoms",)
     local_blocks = ("codes",)
     control_names = ("shrink",)
 
     def __init__(self, values: Tensor, n_components: int, alpha=1.0, n_passes: int | None = 2):
-        self.n_components, self.alpha = n_components, float(alpha)
+        self.n_components = n_components
+        self.alpha = torch.as_tensor(alpha, dtype=values.dtype).expand(len(values), 1, 1)
         self.passes = (n_passes, -1.0) if n_passes else _EXACT
         self._observe(values.nan_to_num(0.0), values.isnan())
 
@@ -80,8 +95,13 @@ class DictionaryLearning(Problem):
         order = torch.rand(n_tasks, n_rows, generator=generator).argsort(1)
         chosen = order[:, torch.arange(self.n_components) % n_rows]
         atoms = _unit(torch.stack([x[i] for x, i in zip(self.values, chosen, strict=True)]))
-        codes = self.values.new_zeros(n_tasks, n_rows, self.n_components)
-        return {"atoms": atoms, "codes": self._best_codes(codes, atoms, self.passes)}
+        return self._coded({"atoms": self.project("atoms", atoms)})
+
+    def _coded(self, variables):
+        """A start: codes of its atoms after a step from 0."""
+        codes = self.values.new_zeros(*self.values.shape[:2], self.n_components)
+        variables = {**variables, "codes": codes}
+        return {**variables, "codes": self._best_codes(variables, self.passes)}
 
     def _filled(self, codes, atoms) -> Tensor:
         """The data, with what the model says where an entry is missing."""
@@ -96,23 +116,31 @@ class DictionaryLearning(Problem):
 
     def objective(self, variables):
         misfit = self.residual(variables).square().sum((1, 2))
-        return 0.5 * misfit + self.alpha * variables["codes"].abs().sum((1, 2))
+        return 0.5 * misfit + (self.weight(variables) * variables["codes"].abs()).sum((1, 2))
+
+    def weight(self, variables) -> Tensor:
+        """Of the penalty, (T, 1, 1)."""
+        return self.alpha
 
     def gradient(self, variables, name):
         """As of any problem; of codes the subgradient of least norm."""
         codes, residual = variables["codes"], self.residual(variables)
         if name == "atoms":
             return -codes.mT @ residual
-        slope = -residual @ variables["atoms"].mT
-        return torch.where(codes == 0, _soft(slope, self.alpha), slope + self.alpha * codes.sign())
+        slope, alpha = -residual @ variables["atoms"].mT, self.weight(variables)
+        return torch.where(codes == 0, _soft(slope, alpha), slope + alpha * codes.sign())
 
     def project(self, name, block):
-        return _in_ball(block, 1.0) if name == "atoms" else block
+        return self._nearest_atoms(block, 1.0) if name == "atoms" else block
+
+    # The nearest atoms of at most a length, and the best codes given products with atoms.
+    _nearest_atoms = staticmethod(_in_ball)
+    _nearest_codes = staticmethod(_soft)
 
     def minimize_block(self, variables, name, controls=None):
         codes, atoms = variables["codes"], variables["atoms"]
         if name == "codes":
-            return self._best_codes(codes, atoms, self.passes)
+            return self._best_codes(variables, self.passes)
         shrink = torch.as_tensor((controls or {}).get("shrink", 0.0), dtype=atoms.dtype)
         atoms, curvature = self._without_idle(variables), codes.mT @ codes
         bound = torch.exp(-shrink.clamp(min=0)).expand(*atoms.shape[:2], 1)
@@ -121,18 +149,19 @@ class DictionaryLearning(Problem):
             return curvature @ atoms - codes.mT @ self._filled(codes, atoms)
 
         def nearest(point, k, weight):
-            return _in_ball(point, bound[:, k])
+            return self._nearest_atoms(point, bound[:, k])
 
         return _descend(atoms, slope, curvature, nearest, self.passes)
 
-    def _best_codes(self, codes, atoms, passes) -> Tensor:
+    def _best_codes(self, variables, passes) -> Tensor:
+        codes, atoms, alpha = variables["codes"], variables["atoms"], self.weight(variables)
         curvature = atoms @ atoms.mT
 
         def slope(columns):
             return curvature @ columns - atoms @ self._filled(columns.mT, atoms).mT
 
         def nearest(point, k, weight):
-            return _soft(point, self.alpha / weight)
+            return self._nearest_codes(point, alpha / weight)
 
         return _descend(codes.mT, slope, curvature, nearest, passes).mT
 
@@ -149,31 +178,30 @@ class DictionaryLearning(Problem):
 
     def settled(self, variables):
         """The variables with exact codes."""
-        codes = self._best_codes(variables["codes"], variables["atoms"], _AT_THE_END)
-        return {**variables, "codes": codes}
+        return {**variables, "codes": self._best_codes(variables, _AT_THE_END)}
 
     def stands_still(self, before, after, change, tol):
         """Whether an outer step changed the objective by less than a share ``tol`` of it."""
         return change.abs() <= tol * self.objective(after)
 
     def row_features(self, variables, name):
-        codes, atoms = variables["codes"], variables["atoms"]
+        codes, atoms, alpha = variables["codes"], variables["atoms"], self.weight(variables)
         n_rows, (k, q) = codes.shape[1], atoms.shape[1:]
         residual = self.residual(variables)
-        used, size = (codes != 0).sum(1), codes.abs().sum(1)
+        used, size = (codes != 0).sum(1), (alpha * codes.abs()).sum(1)
         strength = codes.square().sum(1).sqrt()
         alike, together = (_largest_cosine(rows) for rows in (atoms, codes.mT))
         misfit = residual.square().sum((1, 2)).sqrt()
         push = (codes.mT @ residual).square().sum(2).sqrt()
         whole = self.values.square().sum((1, 2)).sqrt()
-        penalty = self.alpha * size.sum(1)
+        penalty = size.sum(1)
 
         def of_task(value):
             return value[:, None].expand_as(strength)
 
         features = [
             (used / n_rows + 1 / n_rows).log() / 4,
-            (size / (used.clamp(min=1) * self.alpha) + 1e-3).log() / 4,
+            (size / (used.clamp(min=1) * alpha[:, 0].square()) + 1e-3).log() / 4,
             alike,
             together,
             atoms.square().sum(2).sqrt(),
@@ -193,6 +221,7 @@ class DictionaryLearning(Problem):
 
     def take(self, index):
         other = self.copied()
+        other.alpha = self.alpha[index]
         other._observe(self.values[index], None if self.missing is None else self.missing[index])
         return other
 
@@ -205,19 +234,19 @@ def _descend(value, slope, curvature, nearest, passes) -> Tensor:
     """Passes over the rows of ``value`` (T, k, n), coordinates of a quadratic and a simple part.
 
     ``slope(value)`` is the quadratic's gradient, or of one that touches it from above;
-    ``nearest(point, k, weight)`` minimises row k's simple part and half its squared distance to
-    ``point`` times ``weight``; ``passes`` holds their largest number, and the share of change
-    that ends them.
+    ``nearest(point, k, weight)`` minimises the simple part of the rows k, a slice, and half
+    their squared distance to ``point`` times ``weight``; ``passes`` holds
+    their largest number, and the share of change that ends them.
     """
     diagonal = curvature.diagonal(dim1=1, dim2=2).clamp(min=_TINY)[..., None]
     with torch.no_grad():
         for _ in range(passes[0]):
             before, value = value, value.clone()
             steep = slope(value)
-            for k in range(value.shape[1]):
+            for k in map(slice, range(value.shape[1]), range(1, value.shape[1] + 1)):
                 old, weight = value[:, k], diagonal[:, k]
                 new = nearest(old - steep[:, k] / weight, k, weight)
-                steep.addcmul_(curvature[:, :, k, None], (new - old)[:, None])
+                steep.addcmul_(curvature[:, :, k], new - old)
                 value[:, k] = new
             if (value - before).abs().max() <= passes[1] * value.abs().max():
                 break
@@ -230,23 +259,9 @@ def _descend(value, slope, curvature, nearest, passes) -> Tensor:
     return value + (step - step.detach())
 
 
-def _soft(point: Tensor, threshold) -> Tensor:
-    """What is least of half the squared distance to a point and of the threshold's moduli."""
-    return point - point.clamp(-threshold, threshold)
-
-
-def _in_ball(rows: Tensor, radius) -> Tensor:
-    return rows * (radius / _norm(rows)).clamp(max=1.0)
-
-
 def _unit(rows: Tensor) -> Tensor:
     """Rows of norm 1; of zeros where they are."""
     return rows / _norm(rows)
-
-
-def _norm(rows: Tensor) -> Tensor:
-    """Nowhere 0, where it has no slope."""
-    return rows.square().sum(-1, keepdim=True).clamp(min=_TINY).sqrt()
 
 
 def _largest_cosine(rows: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from sklearn_gso import (
     GSOGaussianMixture,
     GSOImputer,
     GSOMatrixCompleter,
+    GSOSourceSeparation,
     MixtureImputer,
     SGDMatrixCompleter,
 )
@@ -57,6 +58,12 @@ TRANSFORMERS = {
     "sparse codes": SparseCoder(n_atoms=2, max_iter=4),
     "dictionary": GSODictionaryLearning(2, max_iter=4),
     "dictionary, untrained": GSODictionaryLearning(2, optimizer=None, max_iter=4),
+    "sparse sources": GSOSourceSeparation(1, max_iter=4),
+    "sparse sources, untrained": GSOSourceSeparation(1, optimizer=None, max_iter=4),
+    "non-negative sources": GSOSourceSeparation(2, sources="nonnegative", max_iter=4),
+    "non-negative sources, untrained": GSOSourceSeparation(
+        2, sources="nonnegative", nonnegative_mixing=False, optimizer=None, max_iter=4
+    ),
     "mixture": MixtureImputer(EMGaussianMixture(2, max_iter=10)),
     "imputer": GSOImputer(parts=["pooled"], weights="equal"),
 }
@@ -71,6 +78,7 @@ MIXTURES = {
     "random moves": GSOGaussianMixture(optimizer=None, covariance_type="spherical", **MOVES),
 }
 SLOW = ("untrained", "ridge", "step", "classical", "continued", "batches")
+SLOW += ("sparse sources, untrained", "non-negative sources, untrained")
 SLOW += ("one component", "several starts", "tied", "tempered", "random moves")
 DEFAULTS = [
     GSOMatrixCompleter(),
@@ -82,6 +90,8 @@ DEFAULTS = [
     SGDMatrixCompleter(),
     SparseCoder(),
     GSODictionaryLearning(),
+    GSOSourceSeparation(),
+    GSOSourceSeparation(sources="nonnegative"),
     GSOImputer(),
     EMGaussianMixture(),
     GSOGaussianMixture(),

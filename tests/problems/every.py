@@ -10,6 +10,8 @@ from sklearn_gso.problems import (
     MatrixCompletion,
     MixtureFreeEnergy,
     MixtureLikelihood,
+    NoisyICA,
+    NonnegativeFactorization,
 )
 from tests.problems.stored import stored
 
@@ -33,10 +35,18 @@ def dictionary(**options):
     return DictionaryLearning(torch.from_numpy(X), 4, 0.5, **options)
 
 
+def sources(kind, **options):
+    X = np.abs(np.random.RandomState(0).laplace(size=(2, 30, 4)))
+    X[:, 0, 0] = np.nan
+    return kind(torch.from_numpy(X), 3, **options)
+
+
 PROBLEMS = {
     "ridge": lambda: completion(MatrixCompletion),
     "bayes": lambda: completion(EmpiricalBayesCompletion),
     "dictionary": dictionary,
+    "sparse sources": lambda: sources(NoisyICA),
+    "non-negative sources": lambda: sources(NonnegativeFactorization),
     "ridge, sparse": lambda: MatrixCompletion([stored(0), stored(1)], 2),
     "bayes, sparse": lambda: EmpiricalBayesCompletion([stored(0), stored(1)], 2),
     "likelihood": lambda: mixture(MixtureLikelihood),
