@@ -13,12 +13,12 @@ import time
 import numpy as np
 import torch
 
-from pretraining import minutes_since, versions
+from pretraining import minutes_since, versions, write
 from sklearn_gso import LearnedOptimizer
 from sklearn_gso.problems import NoisyICA, NonnegativeFactorization, Problem
 from sklearn_gso.rules import LSTMControl
 from sklearn_gso.solvers import rules_for
-from sklearn_gso.training import make_episode, meta_train, validate
+from sklearn_gso.training import in_processes, make_episode, meta_train, validate
 
 SWEEPS = (15, 50)
 _SEED, _VALIDATION_SEED = 20261127, 997
@@ -118,11 +118,11 @@ def main():
     parser.add_argument("--output", default="sources.safetensors")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    optimizer = pretrain(
-        arguments.kind, arguments.steps, arguments.seed, hidden_size=arguments.hidden_size
-    )
-    optimizer.save(arguments.output)
-    print(optimizer.description)
+    with in_processes():
+        optimizer = pretrain(
+            arguments.kind, arguments.steps, arguments.seed, hidden_size=arguments.hidden_size
+        )
+        write(optimizer, arguments.output)
 
 
 if __name__ == "__main__":

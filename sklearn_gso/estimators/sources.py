@@ -9,6 +9,7 @@ from ..problems import NoisyICA, NonnegativeFactorization
 from ..rules.accepts import FLAG
 from .base import AlternatingEstimator
 from .fitting import about_run, fitted_on_one, objectives_of
+from .lazy import checked_all
 from .parameters import NONE, NOT_NEGATIVE, choice, integer, keep
 from .tasks import check_observed
 
@@ -202,8 +203,10 @@ class GSOSourceSeparation(AlternatingEstimator):
         return self._checked_sign(super()._checked_rows(X))
 
     def _checked_tasks(self, tasks):
-        arrays = super()._checked_tasks(tasks)
-        return [self._checked_sign(a, f", in task {i}") for i, a in enumerate(arrays)]
+        def checked(i, array):
+            return self._checked_sign(array, f", in task {i}")
+
+        return checked_all(checked, super()._checked_tasks(tasks))
 
     def _cost(self, item):
         n, d = item.array.shape
