@@ -66,7 +66,7 @@ def move_components(problem, variables, move: Tensor, generator) -> dict:
 
 
 def _placed(problem, variables, other, generator) -> tuple[Tensor, ...]:
-    """Weights, means and perhaps covariances of a component and the ``other`` it goes to, (T, 2, ...).
+    """Weights, means, perhaps covariances of a component and the ``other`` it goes to, (T, 2, ...).
 
     A sample of the other is drawn, the badly explained ones more often. Where covariances are
     given the component goes there, with half of the other's weight. Else the two are halves
