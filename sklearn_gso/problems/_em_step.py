@@ -1,4 +1,4 @@
-"""One step of EM on few samples, in NumPy: calls cost more than work there, torch's cost most."""
+"""Steps of EM on few samples, in NumPy: calls cost more than work there, torch's cost most."""
 
 import math
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _MAX_SIZE = 100_000
 
 
 class Reached(NamedTuple):
-    """Where a step of EM leads.
+    """Where steps of EM lead.
 
     Attributes
     ----------
@@ -58,20 +58,22 @@ class EMStep:
         self.scale, self.log_det = prior.scale.numpy(), prior.log_det.numpy()
         self.mass = prior.weight
 
-    def __call__(self, means: Tensor, values: Tensor) -> Reached:
-        """From means and responsibilities."""
+    def __call__(self, means: Tensor, values: Tensor, n_times: int = 1) -> Reached:
+        """From means and responsibilities, again and again."""
+        centres, expected = means.numpy(), values.numpy()
         with np.errstate(all="ignore"):
-            shares = values.numpy() if self.weight is None else self.weight * values.numpy()
-            counts, centres, covariances = self._fitted(shares, means.numpy())
-            precision, log_det = self._inverses(covariances)
-            weights = np.log(counts)
-            offset = weights - np.log(counts.sum(1, keepdims=True))
-            offset = offset - 0.5 * (self.d * math.log(2 * math.pi) + log_det)
-            joint = self._log_joint(offset, centres, precision)
-            peak = joint.max(1, keepdims=True)
-            expected = np.exp(joint - peak)
-            total = expected.sum(1, keepdims=True)
-            expected /= total
+            for _ in range(n_times):
+                shares = expected if self.weight is None else self.weight * expected
+                counts, centres, covariances = self._fitted(shares, centres)
+                precision, log_det = self._inverses(covariances)
+                weights = np.log(counts)
+                offset = weights - np.log(counts.sum(1, keepdims=True))
+                offset = offset - 0.5 * (self.d * math.log(2 * math.pi) + log_det)
+                joint = self._log_joint(offset, centres, precision)
+                peak = joint.max(1, keepdims=True)
+                expected = np.exp(joint - peak)
+                total = expected.sum(1, keepdims=True)
+                expected /= total
             log_likelihood = peak + np.log(total)
             terms = log_likelihood if self.weight is None else self.weight * log_likelihood
             objective = (self._penalty(precision, log_det) - terms.sum((1, 2))) / self.total

@@ -91,12 +91,12 @@ class MixtureFreeEnergy(MixtureLikelihood):
             terms = (logs.exp() * (logs - expected)).sum(1, keepdim=True)
         return self.penalty(variables) + (self.sample_weight * terms).sum((1, 2)) / self.total
 
-    def minimize_blocks(self, variables):
-        if not self.has_short_steps or not pays(self):
-            return super().minimize_blocks(variables)
+    def minimize_blocks(self, variables, n_times=1):
+        if not n_times or not self.has_short_steps or not pays(self):
+            return super().minimize_blocks(variables, n_times)
         if self._step is None:
             self._step = EMStep(self, _MIN_COUNT)
-        step = self._step(variables["means"], self.responsibilities(variables))
+        step = self._step(variables["means"], self.responsibilities(variables), n_times)
         parameters, joint = self.parameters(step.variables), step.variables["responsibilities"]
         self.forget("moments")
         self.remember("inverse_covariances", parameters[2:], lambda: step.inverses)
