@@ -55,6 +55,9 @@ class EMStep:
         self.number, self.place = basis.number.numpy(), basis.place.numpy()
         self.factor, self.total = basis.factor.numpy(), problem.total.numpy()
         self.weight = None if problem._weighs_equally else problem.sample_weight.numpy()
+        if self.kind == "tied":  # all components together have all samples, whatever their shares
+            pairs = self.values.swapaxes(1, 2)[..., : self.n_pairs]
+            self.raw = self._times(problem.sample_weight.numpy(), pairs)
         self.scale, self.log_det = prior.scale.numpy(), prior.log_det.numpy()
         self.mass = prior.weight
 
@@ -94,8 +97,7 @@ class EMStep:
         """Counts, means and covariances that responsibilities make most likely."""
         values, n_pairs = self.values.swapaxes(1, 2), self.n_pairs
         if self.kind == "tied":
-            sums = self._times(shares, values[..., n_pairs:])
-            raw = self._times(shares.sum(1, keepdims=True), values[..., :n_pairs])
+            sums, raw = self._times(shares, values[..., n_pairs:]), self.raw
         else:
             sums = self._times(shares, values)
             raw, sums = sums[..., :n_pairs], sums[..., n_pairs:]
