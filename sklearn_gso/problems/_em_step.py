@@ -1,4 +1,4 @@
-"""One step of EM on few samples, in NumPy: calls cost more than work there, torch's cost most."""
+"""Steps of EM on few samples, in NumPy: calls cost more than work there, torch's cost most."""
 
 import math
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _MAX_SIZE = 100_000
 
 
 class Reached(NamedTuple):
-    """Where a step of EM leads.
+    """Where steps of EM lead.
 
     Attributes
     ----------
@@ -55,23 +55,28 @@ class EMStep:
         self.number, self.place = basis.number.numpy(), basis.place.numpy()
         self.factor, self.total = basis.factor.numpy(), problem.total.numpy()
         self.weight = None if problem._weighs_equally else problem.sample_weight.numpy()
+        if self.kind == "tied":  # all components together have all samples, whatever their shares
+            pairs = self.values.swapaxes(1, 2)[..., : self.n_pairs]
+            self.raw = self._times(problem.sample_weight.numpy(), pairs)
         self.scale, self.log_det = prior.scale.numpy(), prior.log_det.numpy()
         self.mass = prior.weight
 
-    def __call__(self, means: Tensor, values: Tensor) -> Reached:
-        """From means and responsibilities."""
+    def __call__(self, means: Tensor, values: Tensor, n_times: int = 1) -> Reached:
+        """From means and responsibilities, again and again."""
+        centres, expected = means.numpy(), values.numpy()
         with np.errstate(all="ignore"):
-            shares = values.numpy() if self.weight is None else self.weight * values.numpy()
-            counts, centres, covariances = self._fitted(shares, means.numpy())
-            precision, log_det = self._inverses(covariances)
-            weights = np.log(counts)
-            offset = weights - np.log(counts.sum(1, keepdims=True))
-            offset = offset - 0.5 * (self.d * math.log(2 * math.pi) + log_det)
-            joint = self._log_joint(offset, centres, precision)
-            peak = joint.max(1, keepdims=True)
-            expected = np.exp(joint - peak)
-            total = expected.sum(1, keepdims=True)
-            expected /= total
+            for _ in range(n_times):
+                shares = expected if self.weight is None else self.weight * expected
+                counts, centres, covariances = self._fitted(shares, centres)
+                precision, log_det = self._inverses(covariances)
+                weights = np.log(counts)
+                offset = weights - np.log(counts.sum(1, keepdims=True))
+                offset = offset - 0.5 * (self.d * math.log(2 * math.pi) + log_det)
+                joint = self._log_joint(offset, centres, precision)
+                peak = joint.max(1, keepdims=True)
+                expected = np.exp(joint - peak)
+                total = expected.sum(1, keepdims=True)
+                expected /= total
             log_likelihood = peak + np.log(total)
             terms = log_likelihood if self.weight is None else self.weight * log_likelihood
             objective = (self._penalty(precision, log_det) - terms.sum((1, 2))) / self.total
@@ -92,8 +97,7 @@ class EMStep:
         """Counts, means and covariances that responsibilities make most likely."""
         values, n_pairs = self.values.swapaxes(1, 2), self.n_pairs
         if self.kind == "tied":
-            sums = self._times(shares, values[..., n_pairs:])
-            raw = self._times(shares.sum(1, keepdims=True), values[..., :n_pairs])
+            sums, raw = self._times(shares, values[..., n_pairs:]), self.raw
         else:
             sums = self._times(shares, values)
             raw, sums = sums[..., :n_pairs], sums[..., n_pairs:]

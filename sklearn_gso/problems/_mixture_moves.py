@@ -1,8 +1,8 @@
 """Non-local moves of a mixture's components, and what tells whether they are worth a try.
 
-Two kinds: "component j goes to a sample of component k", for every ordered pair, and
-"j and k change places", for every pair where covariances or weights are given (else it is
-but a new numbering).
+Two kinds: "component j goes to component k", for every ordered pair: to a sample of it, or, where
+covariances are estimated, j and k become halves of it; and "j and k change places", for every pair
+where covariances or weights are given (else it is but a new numbering).
 """
 
 import math
@@ -22,6 +22,7 @@ from ._gaussians import (
     squared_distances,
     whiteners,
 )
+from ._mixture_cuts import cut
 
 # Given parameters by which components and clusters can be told apart.
 TELLING = frozenset({"weights", "covariances"})
@@ -49,35 +50,38 @@ def list_moves(n_components: int, exchanges: bool) -> Moves:
 
 
 def move_components(problem, variables, move: Tensor, generator) -> dict:
-    """One move for each task, followed by an E-step.
-
-    A component that goes elsewhere takes half of the other's weight, and its covariance
-    where covariances are variable. Where it goes is drawn from the other's samples, the
-    badly explained ones more often; where covariances are estimated, half of the way there.
-    """
+    """One move for each task, followed by an E-step."""
     first, second, exchange = (x[move] for x in problem.moves)
-    task = torch.arange(problem.n_tasks)
+    task, pair = torch.arange(problem.n_tasks)[:, None], torch.stack([first, second], dim=1)
     weights, means, covariances = problem.parameters(variables)
-    means, log_weights = means.clone(), torch.log_softmax(weights, dim=1)
-    changes = exchange[:, None]
-    own, other = means[task, first], means[task, second]
-    samples = _distant_samples(problem, variables, second, generator)
-    if "covariances" not in problem.fixed:
-        # In many dimensions samples are farther from each other than from their centre: a
-        # component that sits on one would be left alone with it.
-        samples = (samples + other) / 2
-    means[task, first] = torch.where(changes, other, samples)
-    means[task, second] = torch.where(changes, own, other)
-    own, other = log_weights[task, first], log_weights[task, second]
-    half = torch.where(changes, other, other - math.log(2))
-    log_weights[task, first] = half
-    log_weights[task, second] = torch.where(changes, own, half)
-    if _have_own_covariances(problem, variables):
-        covariances = covariances.clone()
-        own = covariances[task, first]
-        covariances[task, first] = covariances[task, second]
-        covariances[task[exchange], second[exchange]] = own[exchange]
-    return problem.start_from(means, log_weights, covariances)
+    blocks = [torch.log_softmax(weights, dim=1), means, covariances]
+    placed = _placed(problem, variables, second, generator)
+    for i in range(3 if _have_own_covariances(problem, variables) else 2):
+        swapped = blocks[i][task, pair.flip(1)]
+        changes = exchange.reshape(-1, *[1] * (swapped.ndim - 1))
+        values = torch.where(changes, swapped, placed[i])
+        blocks[i] = blocks[i].index_put((task, pair), values)
+    weights, means, covariances = blocks
+    return problem.start_from(means, weights, covariances)
+
+
+def _placed(problem, variables, other, generator) -> tuple[Tensor, ...]:
+    """Weights, means, perhaps covariances of a component and the ``other`` it goes to, (T, 2, ...).
+
+    A sample of the other is drawn, the badly explained ones more often. Where covariances are
+    given the component goes there, with half of the other's weight. Else the two are halves
+    of the other's samples.
+    """
+    weights, means, _ = problem.parameters(variables)
+    task = torch.arange(problem.n_tasks)
+    samples = _distant_samples(problem, variables, other, generator)
+    log_weights = torch.log_softmax(weights, dim=1)[task, other][:, None]
+    if "covariances" in problem.fixed:
+        means = torch.stack([samples, means[task, other]], dim=1)
+        return (log_weights - math.log(2)).expand(-1, 2, 1), means
+    counts, means, covariances = problem.fitted(cut(problem, variables, other, samples))
+    log_weights = log_weights + torch.log_softmax(counts.log(), dim=1)[..., None]
+    return log_weights, means, covariances
 
 
 def _have_own_covariances(problem, variables) -> bool:

@@ -148,10 +148,11 @@ class Problem(ABC):
             The problem has no closed form for this block.
         """
 
-    def minimize_blocks(self, variables: Variables) -> Variables:
-        """All blocks moved to their minimisers in turn, as by `minimize_block` without controls."""
-        for name in self.block_names:
-            variables = {**variables, name: self.minimize_block(variables, name)}
+    def minimize_blocks(self, variables: Variables, n_times: int = 1) -> Variables:
+        """All blocks to their minimisers in turn, so many times, by `minimize_block`."""
+        for _ in range(n_times):
+            for name in self.block_names:
+                variables = {**variables, name: self.minimize_block(variables, name)}
         return variables
 
     @optional("rules that steer closed forms (LSTMControl)")

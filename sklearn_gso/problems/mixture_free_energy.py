@@ -91,12 +91,12 @@ class MixtureFreeEnergy(MixtureLikelihood):
             terms = (logs.exp() * (logs - expected)).sum(1, keepdim=True)
         return self.penalty(variables) + (self.sample_weight * terms).sum((1, 2)) / self.total
 
-    def minimize_blocks(self, variables):
-        if not self.has_short_steps or not pays(self):
-            return super().minimize_blocks(variables)
+    def minimize_blocks(self, variables, n_times=1):
+        if not n_times or not self.has_short_steps or not pays(self):
+            return super().minimize_blocks(variables, n_times)
         if self._step is None:
             self._step = EMStep(self, _MIN_COUNT)
-        step = self._step(variables["means"], self.responsibilities(variables))
+        step = self._step(variables["means"], self.responsibilities(variables), n_times)
         parameters, joint = self.parameters(step.variables), step.variables["responsibilities"]
         self.forget("moments")
         self.remember("inverse_covariances", parameters[2:], lambda: step.inverses)
@@ -115,10 +115,18 @@ class MixtureFreeEnergy(MixtureLikelihood):
         counts = counts + _MIN_COUNT
         if name == "means":
             return (sums + _MIN_COUNT * variables["means"]) / counts[..., None]
-        return self.with_pinned(self._fitted_covariances(variables, shares, moments, counts))
+        means = self.parameter(variables, "means")
+        return self.with_pinned(self._fitted_covariances(means, shares, moments, counts))
 
-    def _fitted_covariances(self, variables, shares, moments, counts) -> Tensor:
-        kind, means = self.covariance_type, self.parameter(variables, "means")
+    def fitted(self, shares) -> tuple[Tensor, Tensor, Tensor]:
+        """Counts, means and covariances that weighted responsibilities (T, m, G) make likeliest."""
+        moments = self._moments_of(shares)
+        counts = moments[0] + _MIN_COUNT
+        means = moments[1] / counts[..., None]
+        return counts, means, self._fitted_covariances(means, shares, moments, counts)
+
+    def _fitted_covariances(self, means, shares, moments, counts) -> Tensor:
+        kind = self.covariance_type
         if self._monomials:
             result = self._monomials.covariances(
                 kind, means, moments, self.reg_covar, counts, self.prior
@@ -138,14 +146,17 @@ class MixtureFreeEnergy(MixtureLikelihood):
                 power = power.mean(1, keepdim=True) if power.ndim else power
                 values = torch.softmax(power * logits, dim=1)
             shares = values if self._weighs_equally else self.sample_weight * values
-            if self._monomials:
-                is_tied = self.covariance_type == "tied"
-                return shares, self._monomials.moments(shares, is_tied)
-            return shares, (shares.sum(2), times(shares, self.points.mT), None)
+            return shares, self._moments_of(shares)
 
         if temperature is not None:
             return compute()
         return self.remember("moments", (logits,), compute)
+
+    def _moments_of(self, shares) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Of weighted responsibilities: over 1, features, and products where these are kept."""
+        if self._monomials:
+            return self._monomials.moments(shares, self.covariance_type == "tied")
+        return shares.sum(2), times(shares, self.points.mT), None
 
     def row_features(self, variables, name):
         return _mixture_moves.component_features(self, variables)

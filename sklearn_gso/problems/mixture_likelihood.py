@@ -21,8 +21,9 @@ PARAMETERS = ("weights", "means", "covariances")
 # Squared distances are expanded into one matrix product while rounding, of this size
 # times 1e-16, does not matter.
 _MAX_EXPANDED = 1e8
-# With more features their products take more time than they save.
-_MAX_FEATURES_OF_MONOMIALS = 20
+# With more features their products take more time than they save; where components share a
+# covariance they are used for all components at once.
+_MAX_FEATURES_OF_MONOMIALS = {"full": 20, "tied": 60}
 
 
 class MixtureLikelihood(Problem):
@@ -93,9 +94,9 @@ class MixtureLikelihood(Problem):
             self._metric = whiteners(self.fixed["covariances"], self.n_features)
             self._expansion = self._expand(*self._metric) if self._is_complete else None
         elif self._is_complete:
-            products = self.covariance_type in ("full", "tied")
-            if not products or self.n_features <= _MAX_FEATURES_OF_MONOMIALS:
-                self._monomials = Monomials(self.points, products)
+            most = _MAX_FEATURES_OF_MONOMIALS.get(self.covariance_type)
+            if most is None or self.n_features <= most:
+                self._monomials = Monomials(self.points, products=most is not None)
         self._check_digits()
 
     def _check_digits(self):

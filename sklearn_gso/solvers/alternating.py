@@ -90,11 +90,10 @@ def alternate(
     states = dict(states) if states else init_states(rules, variables)
     n_total = n_total or start + max_iter
     moved = problem.moved_names
-    all_exact = t_l in (None, 1) and all(map(_is_exact, rules.values()))
+    if on_sweep is None and t_l in (None, 1) and all(map(_is_exact, rules.values())):
+        return problem.minimize_blocks(variables, max_iter), states
     for sweep in range(start, start + max_iter):
-        if all_exact:
-            variables = problem.minimize_blocks(variables)
-        for name in () if all_exact else problem.block_names:
+        for name in problem.block_names:
             rule = rules[name]
             for inner in range((t_l or rule.t_l) if name in moved else 1):
                 clock = Clock(sweep, n_total, inner, record)

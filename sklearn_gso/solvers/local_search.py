@@ -66,7 +66,7 @@ def try_moves(
         Outer steps of a run.
     race : bool, default=False
         Let only the best quarter of a task's runs, four at least, go on after a quarter of
-        the outer steps, if there are seven or more.
+        the outer steps, two at least, if there are seven runs or more.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def try_moves(
     """
     n_tasks, m = moves.shape
     each = torch.arange(n_tasks).repeat_interleave(m)
-    n_first = n_short // 4 if race and m >= _MIN_TO_RACE else n_short
+    n_first = max(2, n_short // 4) if race and m >= _MIN_TO_RACE else n_short
     parts = []
     for numbers in in_batches(problem, torch.arange(len(each))):
         many = problem.take(each[numbers])
@@ -205,14 +205,15 @@ class _Search:
         self.n_gains = self.n_rounds.clone()
         self.hope = torch.zeros(problem.n_tasks, dtype=torch.float64)
         self.index = torch.arange(problem.n_tasks)
-        self.variables = run.variables
+        self.variables, self.features = run.variables, None  # of the moves from these variables
         self.state = judge.init_state(problem.n_tasks, problem.n_moves)
         self.rounds = Rounds.none(problem.n_tasks, problem.n_moves)
 
     def round(self, n_short: int) -> bool:
         """One round of moves; False where no task has anything to try."""
-        features = self.problem.move_features(self.variables)
-        scores, odds, self.state = self.judge.judge(features, self.rounds, self.state)
+        if self.features is None:
+            self.features = self.problem.move_features(self.variables)
+        scores, odds, self.state = self.judge.judge(self.features, self.rounds, self.state)
         moves, hope, hopeless = _choose(scores, odds, self.rounds, self.judge)
         fresh = self.rounds.number[:, 0] == 0
         self.hope[self.index[fresh]] = hope[fresh]
@@ -243,8 +244,8 @@ class _Search:
         if len(keep) == len(self.index):
             return moves
         self.problem, self.index = self.problem.take(keep), self.index[keep]
-        self.variables, self.state, self.rounds = take_tasks(
-            (self.variables, self.state, self.rounds), keep
+        self.variables, self.features, self.state, self.rounds = take_tasks(
+            (self.variables, self.features, self.state, self.rounds), keep
         )
         return moves[keep]
 
@@ -256,6 +257,8 @@ class _Search:
         kept = run.objective < self.end.objective[self.index[won]]
         kept &= winners.n_collapsed(run.variables) <= before
         won, run = won[kept], take_tasks(run, kept)
+        if len(won):
+            self.features = None
         self.n_gains[self.index[won]] += 1 + further[kept]
         empty = self.judge.init_state(len(won), self.problem.n_moves)
         news = (run.variables, empty, Rounds.none(len(won), self.problem.n_moves))

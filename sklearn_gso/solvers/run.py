@@ -196,6 +196,8 @@ class _Loop:
         self.end: Run | None = None  # of all tasks, where some have ended before the others
 
     def run(self) -> Run:
+        if self.value is None and self.monitor is None:
+            return self._unwatched()
         # Arrays, as these are many operations on a number or a few.
         still = np.zeros(self.problem.n_tasks, dtype=bool)
         active = ~still
@@ -225,6 +227,13 @@ class _Loop:
         if self.end is not None:
             return self.end._replace(trace=self.trace)
         return self._now(sweep + 1, torch.full((n_tasks,), int(status)))
+
+    def _unwatched(self) -> Run:
+        """The run where nobody looks before its end."""
+        step = Step(self.problem, 0, self.max_iter, self.t_l, None)
+        self.variables, _ = step(self.rules, self.variables, self.states, self.max_iter)
+        status = torch.full((self.problem.n_tasks,), int(Status.MAX_ITER))
+        return self._now(self.max_iter, status)
 
     def _advance(self, sweep):
         step = Step(self.problem, sweep, self.max_iter, self.t_l, self._record())

@@ -31,7 +31,7 @@ def better(value: Tensor, than: Tensor) -> Tensor:
 
 
 class Step(NamedTuple):
-    """One outer step of the loop."""
+    """An outer step of the loop, or some."""
 
     problem: Problem
     sweep: int
@@ -39,12 +39,12 @@ class Step(NamedTuple):
     t_l: int | None
     record: Callable | None
 
-    def __call__(self, rules, variables, states):
+    def __call__(self, rules, variables, states, n_sweeps=1):
         return alternate(
             self.problem,
             rules,
             variables,
-            1,
+            n_sweeps,
             self.t_l,
             states=states,
             start=self.sweep,

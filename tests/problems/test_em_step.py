@@ -57,6 +57,32 @@ def test_it_is_that_of_the_blocks_in_turn(samples, generator, kind, setting):
         torch.testing.assert_close(responsibilities, afresh.responsibilities(reached))
 
 
+@pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+def test_several_at_once_are_one_after_another(samples, generator, kind):
+    problem = problem_of(samples, kind)
+    with torch.no_grad():
+        start = step = problem.init(generator)
+        for _ in range(3):
+            step = problem.minimize_blocks(step)
+        reached = problem.copied().minimize_blocks(start, 3)
+    for name in step:
+        torch.testing.assert_close(reached[name], step[name], rtol=1e-9, atol=1e-9)
+    assert problem.minimize_blocks(start, 0) is start
+
+
+def test_many_features_that_share_a_covariance_keep_to_the_blocks(generator):
+    X, _ = make_mixture_tasks(2, n_samples=150, n_features=30, random_state=0)
+    problem = problem_of(torch.from_numpy(X - X.mean(1, keepdims=True)), "tied")
+    assert problem.has_short_steps and not problem_of(problem.points.mT, "full").has_short_steps
+    with torch.no_grad():
+        variables = problem.init(generator)
+        reached = problem.minimize_blocks(variables)
+        plain = MixtureFreeEnergy(problem.points.mT, 3, covariance_type="tied")
+        expected = one_by_one(plain.with_prior(problem.prior), variables)
+    for name in ("means", "covariances", "responsibilities"):
+        torch.testing.assert_close(reached[name], expected[name], rtol=1e-8, atol=1e-8)
+
+
 def test_a_prior_too_weak_for_the_digits_is_not_trusted(samples):
     problem = problem_of(1e6 + samples, "full", weight=1e-8)
     assert not problem.has_short_steps

@@ -130,10 +130,10 @@ class EMGaussianMixture(BaseMixture):
     with n distinct samples [1]_. :math:`\Lambda` is the covariance within the clusters of
     k-means, plain, standardised or whitened, whichever is smallest, with D + 2 samples (3 for
     "diag" and "spherical") of :math:`K^{-2/D}` times the covariance of all samples among its
-    n - K. m is ``covariance_prior`` times (D + 2) / 2 for "full", D + 2 for "tied", 1/2 for
-    "diag" and "spherical". It depends on the data alone. The choice of mclust [2]_, an inverse
-    Wishart density of D + 2 degrees of freedom about the covariance of all samples, has its mode
-    at a 2D + 3rd part of that and scored lower on held-out rows than no prior
+    n - K. m is ``covariance_prior`` times (D + 2) / 2 for "full", 2 D + 4 for "tied", 1 for
+    "diag" and 1/2 for "spherical". It depends on the data alone. The choice of mclust [2]_, an
+    inverse Wishart density of D + 2 degrees of freedom about the covariance of all samples, has
+    its mode at a 2D + 3rd part of that and scored lower on held-out rows than no prior
     (benchmarks/LOG.md).
 
     References

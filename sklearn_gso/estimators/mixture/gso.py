@@ -29,7 +29,7 @@ class GSOGaussianMixture(BaseMixture):
     optimizer : LearnedOptimizer, str, path-like or None, default="pretrained"
         The judge: an object, a file written by `LearnedOptimizer.save`, or "pretrained"
         for the one of the rule that comes with the package. None: moves are tried in random
-        order, with the same budget; ``fit`` of a collection trains a new judge.
+        order, eight a round; ``fit`` of a collection trains a new judge.
     rule : {"moves", "step"} or Recipe, default="moves"
         "step" is the method of [1]_ itself: networks move weights (as logits, so that they stay
         on the simplex) and centres, equation (16), from each of ``n_init`` starts; covariances

@@ -11,7 +11,7 @@ from .screening import screened
 
 # Weight of the prior: samples of a variance, and of a matrix so many times n_features + 2.
 # Chosen by held-out scores of other tables than the benchmarks' (benchmarks/LOG.md).
-_PSEUDO_SAMPLES = {"full": 0.5, "tied": 1.0, "diag": 0.5, "spherical": 0.5}
+_PSEUDO_SAMPLES = {"full": 0.5, "tied": 2.0, "diag": 1.0, "spherical": 0.5}
 # Weight of the pooled covariance: samples of a variance, and of a matrix so many times n_features.
 _POOLED_SAMPLES = 3.0
 _FLOAT = torch.float64

@@ -27,8 +27,10 @@ from .splitting import at
 # first, second and third attempt more. A search of more rounds than _LONG has had its time.
 _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
-# Estimated covariances adapt to most optima: a round costs more and brings less.
-_MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED = 0.05, 1
+# Estimated covariances adapt to most optima: a round costs more and brings less. It tries more
+# moves, by shorter runs: halves of a component's samples begin near to where they end.
+_MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED, _N_TRIED_ESTIMATED = 0.2, 1, 16
+_SHORT_RUN_ESTIMATED = 6
 # Nats a sample that a step of EM gains where moves are tried and starts compared, and samples up to
 # which that saves time: of more, a gain of one component among many is lost in it.
 _TOL_ESTIMATED, _FEW_SAMPLES = 1e-3, 1000
@@ -262,6 +264,8 @@ class Search:
         more: dict = {"max_rounds": plan.max_rounds, "monitor": self.monitor}
         if tol > plan.tol:
             more["min_gain"] = tol
+        if "covariances" not in problem.fixed:
+            more["n_short"] = _SHORT_RUN_ESTIMATED
         return explore(problem, rules, run, judge, generator, plan.max_iter, tol, **more)
 
 
@@ -306,4 +310,5 @@ def _built(optimizer, estimated):
     judge = optimizer.rules()["moves"]
     if estimated:
         judge.min_hope, judge.n_repeated = _MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED
+        judge.n_tried = _N_TRIED_ESTIMATED
     return judge
