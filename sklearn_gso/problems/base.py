@@ -9,6 +9,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -270,6 +271,8 @@ def _versions(tree) -> list[int]:
     """How often each tensor has been changed in place."""
     if isinstance(tree, Tensor):
         return [tree._version]
+    if isinstance(tree, np.ndarray):
+        return []
     versions: list[int] = []
     if isinstance(tree, tuple):
         for part in tree:

@@ -1,0 +1,98 @@
+"""Steps in NumPy are those in torch, which gradients flow through."""
+
+import pytest
+import torch
+from scipy import sparse
+
+from sklearn_gso.datasets import make_low_rank_tasks
+from sklearn_gso.problems import EmpiricalBayesCompletion, _array_steps
+from sklearn_gso.problems._linalg import log_determinant
+
+NOISES = {
+    "matrix": "matrix",
+    "columns": "columns",
+    "some tasks": torch.tensor([True, False, True]),
+}
+
+
+@pytest.fixture(params=NOISES.values(), ids=NOISES)
+def problem(request):
+    X, _ = make_low_rank_tasks(3, shape=(30, 12), rank=2, rate=0.7, noise=0.3, random_state=0)
+    X[1, 4] = X[2, :, 3] = torch.nan  # a row and a column without entries
+    return EmpiricalBayesCompletion(torch.from_numpy(X), 4, noise=request.param)
+
+
+@pytest.fixture
+def variables(problem, generator):
+    """Where no block is at its minimiser."""
+    variables = problem.init(generator)
+    for _ in range(3):
+        variables = problem.minimize_blocks(variables)
+    shaken = variables["U"].mean + 0.1 * torch.randn(3, 30, 4, generator=generator).double()
+    return {**variables, "U": variables["U"]._replace(mean=shaken)}
+
+
+def both(problem, function):
+    """What a function of the problem says without gradients, and where they may be asked for."""
+    with torch.no_grad():
+        quick = function(problem.copied())
+    with torch.enable_grad():
+        return quick, function(problem.copied())
+
+
+def assert_same(found, expected):
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", EmpiricalBayesCompletion.block_names)
+def test_each_block(problem, variables, name):
+    assert_same(*both(problem, lambda p: p.minimize_block(variables, name)))
+
+
+@pytest.mark.parametrize("name", ["U", "V"])
+@pytest.mark.parametrize("asked", [("data",), ("prior",), ("data", "prior")])
+def test_controls_of_rows(problem, variables, generator, name, asked):
+    shape = (*variables[name].mean.shape[:2], 1)
+    controls = {c: torch.randn(shape, generator=generator).double() for c in asked}
+    assert_same(*both(problem, lambda p: p.minimize_block(variables, name, controls)))
+    assert_same(*both(problem, lambda p: p.minimize_block(variables, name, {"data": 0.5})))
+
+
+def test_objective_and_features(problem, variables):
+    assert_same(*both(problem, lambda p: p.objective(variables)))
+    for name in ("U", "V"):
+        assert_same(*both(problem, lambda p, name=name: p.row_features(variables, name)))
+
+
+def test_log_determinants_that_steps_leave_behind(problem, variables):
+    with torch.no_grad():
+        for name in ("U", "V"):
+            variables = {**variables, name: problem.minimize_block(variables, name)}
+            covariance = variables[name].covariance
+            assert_same(problem._log_determinant(name, variables), log_determinant(covariance))
+
+
+def test_parts_of_the_rows(problem, variables, monkeypatch):
+    with torch.no_grad():
+        whole = problem.copied().minimize_blocks(variables)
+        monkeypatch.setattr(_array_steps, "_PART", 7 * problem.n_components**2)
+        assert_same(problem.copied().minimize_blocks(variables), whole)
+
+
+def test_matrices_that_rounding_makes_indefinite_are_eliminated(problem, variables):
+    prior = variables["prior_V"]
+    precision = prior.precision - 1e9 * torch.eye(4, dtype=torch.float64)
+    variables = {**variables, "prior_V": prior._replace(precision=precision)}
+    with torch.no_grad():
+        assert problem._array_posterior(variables, "V", {}) is None
+        found = problem.minimize_block(variables, "V")
+    assert found.mean.isfinite().all()
+
+
+def test_sparse_matrices_and_gradients_keep_to_torch(problem):
+    assert not problem._uses_arrays
+    X = sparse.csr_array([[1.0, 2.0], [3.0, 4.0]])
+    with torch.no_grad():
+        assert problem._uses_arrays
+        assert not EmpiricalBayesCompletion(X, 2)._uses_arrays
