@@ -14,12 +14,14 @@ from torch import Tensor
 
 from ._left_out import MIN_NOISE
 from ._linalg import pairs_of
-from ._observations import OTHER, Observations
+from ._observations import OTHER
 from ._posteriors import Posterior, Prior
 
 # Doubles of the matrices that are inverted at once: they stay in cache.
 _PART = 1 << 16
 NOISE_PASSES = 8
+# Of the squares of a row's entries: smaller residuals are told from the entries themselves.
+_TOLD = 1e-9
 
 
 class _Places(NamedTuple):
@@ -62,24 +64,60 @@ class ArraySteps:
 
     @property
     def _uses_arrays(self) -> bool:
-        return type(self.observed) is Observations and not torch.is_grad_enabled()
-
-    def _across(self, name) -> tuple[np.ndarray, np.ndarray]:
-        """Values and mask, rows along the named factor."""
-        values, mask = self.observed.values.numpy(), self.observed.mask.numpy()
-        return (values, mask) if name == "U" else (values.swapaxes(1, 2), mask.swapaxes(1, 2))
+        return not torch.is_grad_enabled()
 
     def _array_gram(self, name, variables, weight=None) -> np.ndarray:
+        if name == "V":  # whose parts the noise asks for, too
+            return self._square_sums(name, variables) + self._spread_sums(name, variables)
         mean, covariance = variables[OTHER[name]]
+        moments = _outer(_array(mean))
+        moments += _array(covariance.mT)
+        moments = moments if weight is None else weight * moments
+        return self.observed.sums_of_rows(name, moments)
 
-        def compute():
-            moments = _outer(_array(mean))
-            moments += _array(covariance.mT)
-            return self._across(name)[1] @ (moments if weight is None else weight * moments)
+    def _square_sums(self, name, variables) -> np.ndarray:
+        """``Σ v vᵀ`` of the other factor's rows v over each row's entries, packed."""
+        mean = variables[OTHER[name]].mean
+        return self.remember(
+            "square sums " + name,
+            (mean,),
+            lambda: self.observed.sums_of_rows(name, _outer(_array(mean))),
+        )
 
-        if weight is not None:
-            return compute()
-        return self.remember("array gram " + name, (mean, covariance), compute)
+    def _spread_sums(self, name, variables) -> np.ndarray:
+        """The same of the other factor's covariances."""
+        covariance = variables[OTHER[name]].covariance
+        return self.remember(
+            "spread sums " + name,
+            (covariance,),
+            lambda: self.observed.sums_of_rows(name, _array(covariance.mT)),
+        )
+
+    def _products(self, name, variables) -> np.ndarray:
+        """``Σ x v``, (T, rows, k)."""
+        mean = variables[OTHER[name]].mean
+        return self.remember(
+            "products " + name,
+            (mean,),
+            lambda: self.observed.products_of_rows(name, _array(mean)),
+        )
+
+    def _misfit(self, name, variables) -> np.ndarray:
+        """Squared residuals summed over each row of a factor, (T, rows).
+
+        ``Σ x² - 2 uᵀ Σ x v + uᵀ (Σ v vᵀ) u``, whose sums the step of the row needs anyway, where
+        a pass over the entries costs more and the difference keeps its digits.
+        """
+        if self.observed.has_costly_residuals:
+            mean, total = _array(variables[name].mean), self._total_squares()[name].numpy()
+            misfit = total - 2 * (mean * self._products(name, variables)).sum(2)
+            misfit += _inner(_outer(mean), self._square_sums(name, variables))
+            if (misfit >= _TOLD * total).all():
+                return misfit
+        return self.misfits(variables)[name].numpy()
+
+    def _total_squares(self) -> dict[str, Tensor]:
+        return self.remember("squares", (), lambda: self.observed.squares(self.observed.entries()))
 
     def _array_row_noise(self, name, variables) -> tuple[np.ndarray, np.ndarray | None]:
         """Also what the rows of the other factor count for, where that differs."""
@@ -96,18 +134,21 @@ class ArraySteps:
     def _array_posterior(self, variables, name, controls) -> Posterior | None:
         """None where a matrix is not definite up to rounding."""
         other, prior = variables[OTHER[name]], variables["prior_" + name]
-        values, mask = self._across(name)
+        shape = self.row_counts[name].shape
         noise, weight = self._array_row_noise(name, variables)
-        factor = _array(other.mean) if weight is None else weight * _array(other.mean)
+        if weight is None:
+            right = self._products(name, variables)
+        else:
+            right = self.observed.products_of_rows(name, weight * _array(other.mean))
         if "data" in controls:
             noise = noise * np.exp(_control(controls["data"]))
         # Everything in units of the row's noise.
-        unit = np.broadcast_to(1 / noise, mask.shape[:2])[..., None]
+        unit = np.broadcast_to(1 / noise, shape)[..., None]
         trust = unit
         if "prior" in controls:
             trust = unit * np.exp(_control(controls["prior"]))[..., None]
         precision, place = _array(prior.precision), _places(self.n_components)
-        right = values @ factor + trust * (_array(prior.mean) @ precision)
+        right = right + trust * (_array(prior.mean) @ precision)
         packed = precision[:, None, place.first, place.second]
         solved = _inverted(self._array_gram(name, variables, weight) + trust * packed, right)
         if solved is None:
@@ -156,13 +197,10 @@ class ArraySteps:
 
     @np.errstate(all="ignore")
     def _array_misfit(self, variables) -> Tensor:
-        left, right = variables["U"], variables["V"]
-        spread = self._across("V")[1] @ _array(left.covariance.mT)
-        spread *= _outer(_array(right.mean))
-        spread += self._array_gram("V", variables) * _array(right.covariance.mT)
-        return self.misfits(variables)["V"] + torch.from_numpy(
-            spread @ _places(self.n_components).times
-        )
+        mean, covariance = variables["V"]
+        own = _inner(_outer(_array(mean)), self._spread_sums("V", variables))
+        own += _inner(_array(covariance.mT), self._array_gram("V", variables))
+        return torch.from_numpy(self._misfit("V", variables) + own)
 
     @np.errstate(all="ignore")
     def _array_objective(self, variables) -> Tensor:
@@ -193,7 +231,7 @@ class ArraySteps:
         posterior, prior = variables[name], variables["prior_" + name]
         k, place = self.n_components, _places(self.n_components)
         count, precision = self.row_counts[name].numpy(), _array(prior.precision)
-        square = self.misfits(variables)[name].numpy() / np.maximum(count, 1)
+        square = self._misfit(name, variables) / np.maximum(count, 1)
         noise, _ = self._array_row_noise(name, variables)
         deviation = _array(posterior.mean) - _array(prior.mean)
         distance = (deviation @ precision * deviation).sum(2) / k
@@ -222,6 +260,12 @@ def _outer(rows) -> np.ndarray:
     """Outer products of the rows of (T, n, k), packed, (T, n, pairs)."""
     place = _places(rows.shape[2])
     return rows.take(place.first, axis=2) * rows.take(place.second, axis=2)
+
+
+def _inner(left, right) -> np.ndarray:
+    """Inner products of packed matrices, (T, n)."""
+    order = int((2 * left.shape[2]) ** 0.5)
+    return (left * right) @ _places(order).times
 
 
 def _inverted(packed, right):

@@ -57,7 +57,8 @@ class MatrixCompletion(Problem):
     def __init__(self, values, n_components, alpha=1e-3, scale=None, init_scale=1.0, centre=None):
         observed = observe(values)
         one = observed.counts["U"].new_ones(observed.shape[0], 1, 1)
-        if isinstance(scale, str) and scale == "columns":
+        self.is_table = isinstance(scale, str) and scale == "columns"
+        if self.is_table:
             centre, scale = column_units(observed)
         elif isinstance(scale, str):
             centre, scale = matrix_units(observed, centre)

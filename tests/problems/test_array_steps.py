@@ -1,5 +1,6 @@
 """Steps in NumPy are those in torch, which gradients flow through."""
 
+import numpy as np
 import pytest
 import torch
 from scipy import sparse
@@ -90,9 +91,23 @@ def test_matrices_that_rounding_makes_indefinite_are_eliminated(problem, variabl
     assert found.mean.isfinite().all()
 
 
-def test_sparse_matrices_and_gradients_keep_to_torch(problem):
-    assert not problem._uses_arrays
-    X = sparse.csr_array([[1.0, 2.0], [3.0, 4.0]])
+def test_residuals_of_sparse_matrices_from_sums(problem, variables):
+    """Where they keep their digits; else from the entries, as of dense ones."""
+    X = torch.where(problem.observed.mask > 0, problem.observed.values, torch.nan).numpy()
+    stored = [sparse.csr_array(sparse.coo_array(np.where(np.isnan(x), 0, x))) for x in X]
+    noise = problem.by_column[:, 0, 0]
+    thin = EmpiricalBayesCompletion(stored, 4, scale=None, noise=noise)
+    dense = EmpiricalBayesCompletion(torch.from_numpy(X), 4, scale=None, noise=noise)
     with torch.no_grad():
-        assert problem._uses_arrays
-        assert not EmpiricalBayesCompletion(X, 2)._uses_arrays
+        found, expected = thin.minimize_blocks(variables), dense.minimize_blocks(variables)
+        assert_same(found, expected)
+        assert_same(thin.objective(found), dense.objective(expected))
+        for name in ("U", "V"):
+            assert_same(thin.row_features(found, name), dense.row_features(expected, name))
+        exact = {**found, "V": found["V"]._replace(mean=torch.randn(3, 12, 4).double())}
+        values = exact["U"].mean @ exact["V"].mean.mT
+        stored = [sparse.csr_array(v) for v in values.numpy() + 1e-9]
+        told = EmpiricalBayesCompletion(stored, 4, scale=None, noise=noise)
+        expected = torch.full((3, 30), 12e-18, dtype=torch.float64)
+        misfit = torch.from_numpy(told._misfit("U", exact))
+        torch.testing.assert_close(misfit, expected, rtol=1e-5, atol=0)
