@@ -58,6 +58,7 @@ class ArraySteps:
     prior_weight: float
     noise_weight: float
     remember: Any
+    forget: Any
     misfits: Any
     _expected_misfit: Any
     _log_determinant: Any
@@ -72,7 +73,8 @@ class ArraySteps:
         mean, covariance = variables[OTHER[name]]
         moments = _outer(_array(mean))
         moments += _array(covariance.mT)
-        moments = moments if weight is None else weight * moments
+        if weight is not None:
+            moments *= weight
         return self.observed.sums_of_rows(name, moments)
 
     def _square_sums(self, name, variables) -> np.ndarray:
@@ -149,8 +151,11 @@ class ArraySteps:
             trust = unit * np.exp(_control(controls["prior"]))[..., None]
         precision, place = _array(prior.precision), _places(self.n_components)
         right = right + trust * (_array(prior.mean) @ precision)
-        packed = precision[:, None, place.first, place.second]
-        solved = _inverted(self._array_gram(name, variables, weight) + trust * packed, right)
+        matrix = self._array_gram(name, variables, weight)
+        matrix += trust * precision[:, None, place.first, place.second]
+        if name == "U":
+            self.forget("square sums U", "products U")
+        solved = _inverted(matrix, right)
         if solved is None:
             return None
         inverse, solution, log_det = solved
@@ -200,7 +205,9 @@ class ArraySteps:
         mean, covariance = variables["V"]
         own = _inner(_outer(_array(mean)), self._spread_sums("V", variables))
         own += _inner(_array(covariance.mT), self._array_gram("V", variables))
-        return torch.from_numpy(self._misfit("V", variables) + own)
+        own += self._misfit("V", variables)
+        self.forget("square sums V", "spread sums V", "products V")
+        return torch.from_numpy(own)
 
     @np.errstate(all="ignore")
     def _array_objective(self, variables) -> Tensor:
@@ -259,7 +266,9 @@ def _control(value) -> np.ndarray:
 def _outer(rows) -> np.ndarray:
     """Outer products of the rows of (T, n, k), packed, (T, n, pairs)."""
     place = _places(rows.shape[2])
-    return rows.take(place.first, axis=2) * rows.take(place.second, axis=2)
+    products = rows.take(place.first, axis=2)
+    products *= rows.take(place.second, axis=2)
+    return products
 
 
 def _inner(left, right) -> np.ndarray:
@@ -271,12 +280,12 @@ def _inner(left, right) -> np.ndarray:
 def _inverted(packed, right):
     """Inverses (packed), solutions and log determinants; None if any matrix is not definite.
 
-    ``packed`` is (T, n, k (k + 1) / 2), ``right`` (T, n, k).
+    ``packed`` is (T, n, k (k + 1) / 2), and becomes the inverses; ``right`` is (T, n, k).
     """
     shape, k = right.shape[:2], right.shape[2]
     place, n = _places(k), shape[0] * shape[1]
     packed, right = packed.reshape(n, -1), right.reshape(n, k)
-    inverse, solution, log_det = np.empty_like(packed), np.empty_like(right), np.empty(n)
+    solution, log_det = np.empty_like(right), np.empty(n)
     step = min(n, max(1, _PART // k**2))
     # Fresh memory would cost as much as the arithmetic.
     whole, factor, root = (torch.empty(step, k, k, dtype=torch.float64) for _ in range(3))
@@ -291,8 +300,8 @@ def _inverted(packed, right):
             return None
         torch.linalg.solve_triangular(lower, identity.expand_as(own), upper=False, out=upper)
         torch.bmm(upper.mT, upper, out=own)
-        flat.take(place.flat, axis=1, out=inverse[part], mode="clip")
+        flat.take(place.flat, axis=1, out=packed[part], mode="clip")
         solved = torch.cholesky_solve(torch.from_numpy(right[part])[..., None], lower)
         solution[part] = solved[..., 0].numpy()
         log_det[part] = 2 * np.log(np.diagonal(lower.numpy(), axis1=1, axis2=2)).sum(1)
-    return inverse.reshape(*shape, -1), solution.reshape(*shape, k), log_det.reshape(shape)
+    return packed.reshape(*shape, -1), solution.reshape(*shape, k), log_det.reshape(shape)
