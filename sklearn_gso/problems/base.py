@@ -87,7 +87,7 @@ class Problem(ABC):
     one_start_at_a_time : bool, default=False
         Whether several starts in one batch would cost memory and win no time.
     is_table : bool, default=False
-        Whether runs from several starts are known to say the same, as on tables.
+        Whether runs from several starts are known to say the same, as on tables of many rows.
     task_size : int, default=0
         Doubles that a pass over one task works on; batches are cut to stay in cache.
     """

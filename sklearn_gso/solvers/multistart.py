@@ -181,7 +181,7 @@ class _Runs:
         """Where the classical run of some tasks begins: on tables where the first run ended.
 
         There luck does not matter, and what it says in few sweeps is as good as what it says
-        in many from a start of its own (benchmarks/LOG.md).
+        in many from a start of its own (benchmarks/LOG.md, "Factors with posteriors in NumPy").
         """
         if self.problem.is_table:
             return iter([take_tasks(self.runs[0].variables, tasks)])
