@@ -22,7 +22,7 @@ _MAX_VECTORISED, _MIN_VECTORISED = 12, 50
 _PART = 1 << 16
 
 
-class _Pairs(NamedTuple):
+class Pairs(NamedTuple):
     """Where the packed entries stand in a k x k matrix, and where its entries are packed."""
 
     first: Tensor
@@ -32,12 +32,12 @@ class _Pairs(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _pairs(k: int) -> _Pairs:
+def pairs_of(k: int) -> Pairs:
     first, second = torch.triu_indices(k, k)
     number = torch.empty(k, k, dtype=torch.long)
     number[second, first] = number[first, second] = torch.arange(len(first))
     times = 2 - (first == second).to(torch.float64)
-    return _Pairs(first, second, number, times[:, None])
+    return Pairs(first, second, number, times[:, None])
 
 
 def _order(packed: Tensor) -> int:
@@ -47,29 +47,29 @@ def _order(packed: Tensor) -> int:
 
 def pack(matrices: Tensor) -> Tensor:
     """The upper triangles of symmetric (T, k, k, n)."""
-    pairs = _pairs(matrices.shape[1])
+    pairs = pairs_of(matrices.shape[1])
     return matrices[:, pairs.first, pairs.second]
 
 
 def unpack(packed: Tensor) -> Tensor:
     """The symmetric matrices (T, k, k, n)."""
-    return packed[:, _pairs(_order(packed)).number]
+    return packed[:, pairs_of(_order(packed)).number]
 
 
 def outer(rows: Tensor) -> Tensor:
     """Outer products of the rows of (T, n, k), packed."""
-    columns, pairs = rows.mT, _pairs(rows.shape[2])
+    columns, pairs = rows.mT, pairs_of(rows.shape[2])
     return columns[:, pairs.first] * columns[:, pairs.second]
 
 
 def counted(packed: Tensor) -> Tensor:
     """Packed matrices whose sum of products with others is the inner product of the matrices."""
-    return packed * _pairs(_order(packed)).times
+    return packed * pairs_of(_order(packed)).times
 
 
 def apply(packed: Tensor, columns: Tensor) -> Tensor:
     """Products (..., k, n) of packed matrices (..., k (k + 1) / 2, n) and vectors (..., k, n)."""
-    lines = _pairs(columns.shape[-2]).number
+    lines = pairs_of(columns.shape[-2]).number
     return torch.stack([(packed[..., line, :] * columns).sum(-2) for line in lines], dim=-2)
 
 
@@ -148,7 +148,7 @@ class _SolveAndInvert(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_inverse, grad_solution, _):
         inverse, solution = ctx.saved_tensors
-        inverse, pairs = unpack(inverse), _pairs(solution.shape[1])
+        inverse, pairs = unpack(inverse), pairs_of(solution.shape[1])
         grad_right = (inverse * grad_solution[:, None]).sum(2)
         grad_matrix = -grad_right[:, :, None] * solution[:, None]
         if grad_inverse is not None:

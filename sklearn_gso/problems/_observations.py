@@ -4,6 +4,7 @@
 whatever `residual` returns: only its own observations can read it.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,9 +21,12 @@ class Observations:
         Observed entries of each row of each factor, (T, p) and (T, q).
     one_start_at_a_time : bool
         Whether several starts would cost memory and win no time.
+    has_costly_residuals : bool
+        Whether sums of the entries and of products cost less.
     """
 
     one_start_at_a_time = False
+    has_costly_residuals = False
     shape: tuple[int, int, int]
     counts: dict[str, Tensor]
 
@@ -48,6 +52,14 @@ class Observations:
     def project(self, name: str, factor: Tensor) -> Tensor:
         """``factor @ values``, of (T, k, others): (T, k, rows)."""
         return factor @ self._across[name][0]
+
+    def sums_of_rows(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """As `sums` without gradients, in NumPy and rows first: of (T, others, m), (T, rows, m)."""
+        return self._across[name][1].mT.numpy() @ rows
+
+    def products_of_rows(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """As `project`, likewise: of (T, others, k), (T, rows, k)."""
+        return self._across[name][0].mT.numpy() @ rows
 
     def residual(self, u: Tensor, v: Tensor) -> Tensor:
         """``P_Ω(R - U Vᵀ)``."""

@@ -1,5 +1,7 @@
 """The observed entries of sparse matrices: no work and no memory grows with rows times columns."""
 
+import functools
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -32,6 +34,7 @@ class SparseObservations(Observations):
     """
 
     one_start_at_a_time = True
+    has_costly_residuals = True
 
     def __init__(self, values, columns, starts, shape):
         self.values, self.shape = values, tuple(shape)
@@ -95,6 +98,17 @@ class SparseObservations(Observations):
 
     def project(self, name, factor):
         return self._stacked(self._multiply(name, self.values, self._flat(factor)))
+
+    def sums_of_rows(self, name, rows):
+        return self._multiply_rows(name, self.pattern.ones, rows)
+
+    def products_of_rows(self, name, rows):
+        return self._multiply_rows(name, self.values, rows)
+
+    def _multiply_rows(self, name, values, rows):
+        matrix = self.pattern.matrix(values)
+        flat = (matrix if name == "U" else matrix.T) @ rows.reshape(-1, rows.shape[2])
+        return flat.reshape(self.shape[0], -1, rows.shape[2])
 
     def residual(self, u, v):
         return self.values - self.products(u, v)
@@ -183,6 +197,10 @@ class _Pattern:
     def __init__(self, columns, starts, shape):
         self.columns, self.starts, self.shape = columns, starts, shape
         self._rows = None
+
+    @functools.cached_property
+    def ones(self) -> Tensor:
+        return torch.ones(len(self.columns), dtype=torch.float64)
 
     @property
     def rows(self) -> np.ndarray:

@@ -9,6 +9,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,7 +54,7 @@ class Problem(ABC):
     closed forms      `minimize_block`, `minimize_blocks`, `control_names`
     steering          `row_features`, `feature_version`
     held-out data     `split`, `error`; `with_values` for a truth that is known
-    several starts    `take`, ``one_start_at_a_time``
+    several starts    `take`, ``one_start_at_a_time``, ``is_table``
     new rows          ``local_blocks``, ``units``; `reconstruct`
     feasible sets     `project`
     non-local moves   `n_moves`, `move_features`, `moved`, `rearranged`, `n_collapsed`
@@ -85,6 +86,8 @@ class Problem(ABC):
         of the lowest objective is the answer.
     one_start_at_a_time : bool, default=False
         Whether several starts in one batch would cost memory and win no time.
+    is_table : bool, default=False
+        Whether runs from several starts are known to say the same, as on tables of many rows.
     task_size : int, default=0
         Doubles that a pass over one task works on; batches are cut to stay in cache.
     """
@@ -96,6 +99,7 @@ class Problem(ABC):
     feature_version = 1
     weighs_runs = False
     one_start_at_a_time = False
+    is_table = False
     task_size = 0
 
     @property
@@ -271,6 +275,8 @@ def _versions(tree) -> list[int]:
     """How often each tensor has been changed in place."""
     if isinstance(tree, Tensor):
         return [tree._version]
+    if isinstance(tree, np.ndarray):
+        return []
     versions: list[int] = []
     if isinstance(tree, tuple):
         for part in tree:

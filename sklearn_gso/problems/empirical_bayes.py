@@ -1,41 +1,21 @@
 """Matrix completion whose priors and noise are estimated with the factors."""
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ._array_steps import NOISE_PASSES, ArraySteps
 from ._left_out import MIN_NOISE, LeftOut
 from ._linalg import counted, inner, log_determinant, outer, pack, solve_and_invert, unpack
 from ._observations import OTHER
+from ._posteriors import Posterior, Prior
 from .base import Problem
 from .matrix_completion import MatrixCompletion, _lines, _row_control
 from .trees import Variables, point
 
-_NOISE_PASSES = 8
 
-
-class Posterior(NamedTuple):
-    """Independent Gaussians over the rows of a factor.
-
-    ``mean`` is (T, rows, k); ``covariance`` holds the upper triangles of symmetric
-    matrices, (T, k (k + 1) / 2, rows), rows last so that the algebra runs along
-    contiguous memory.
-    """
-
-    mean: Tensor
-    covariance: Tensor
-
-
-class Prior(NamedTuple):
-    """The Gaussian from which the rows of a factor come: (T, 1, k) and (T, k, k)."""
-
-    mean: Tensor
-    precision: Tensor
-
-
-class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
+class EmpiricalBayesCompletion(LeftOut, ArraySteps, MatrixCompletion):
     r"""Variational matrix factorisation with re-estimated hyper-parameters.
 
     With :math:`R_{ij} \sim N(u_i^T v_j, 1/\tau)` on the observed entries,
@@ -156,6 +136,8 @@ class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
         return self.posterior(variables, name, controls or {})
 
     def _fit_noise(self, variables) -> Tensor:
+        if self._uses_arrays:
+            return self._array_noise(variables)
         misfit, count = self._expected_misfit(variables)[:, None], self.row_counts["V"][:, None]
         variance = misfit.sum(2, keepdim=True) / count.sum(2, keepdim=True).clamp(min=1)
         common = 1 / variance.clamp(min=MIN_NOISE)
@@ -163,13 +145,15 @@ class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
             return common
         noise, weight = variables["noise"], self.noise_weight
         # log of the mean lies below its tangent: each pass lowers F, and few are needed.
-        for _ in range(_NOISE_PASSES):
+        for _ in range(NOISE_PASSES):
             variance = (misfit + weight / noise.mean(2, keepdim=True)) / (count + weight)
             noise = 1 / variance.clamp(min=MIN_NOISE)
         return torch.where(self.by_column, noise, common)
 
     def posterior(self, variables, name, controls) -> Posterior:
         """Gaussian posteriors of the rows of one factor, the other one fixed."""
+        if self._uses_arrays and (found := self._array_posterior(variables, name, controls)):
+            return found
         prior = variables["prior_" + name]
         noise = self._row_noise(name, variables) * torch.exp(_row_control(controls, "data"))
         # Everything in units of the row's noise: fewer passes over (k, k, rows).
@@ -214,6 +198,8 @@ class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
 
     def _fit_prior(self, name, posterior) -> Prior:
         """Maximum a posteriori mean and precision of the rows' prior."""
+        if self._uses_arrays and (found := self._array_prior(name, posterior)):
+            return found
         mean = posterior.mean.mean(1, keepdim=True)
         scatter = self._scatter(name, posterior, mean)
         n_rows = posterior.mean.shape[1]
@@ -234,7 +220,8 @@ class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
     def _expected_misfit(self, variables) -> Tensor:
         """Posterior mean of the squared residuals, summed over each column, (T, q)."""
         tensors = (*variables["U"], *variables["V"])
-        return self.remember("misfit", tensors, lambda: self._sum_misfit(variables))
+        sum_misfit = self._array_misfit if self._uses_arrays else self._sum_misfit
+        return self.remember("misfit", tensors, lambda: sum_misfit(variables))
 
     def _sum_misfit(self, variables):
         # Non-negative terms only: differences of large sums would lose the small residual.
@@ -244,6 +231,8 @@ class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
         return self.misfits(variables)["V"] + spread_u + spread_v
 
     def objective(self, variables):
+        if self._uses_arrays:
+            return self._array_objective(variables)
         noise, n_observed = variables["noise"][:, 0], self.n_observed.clamp(min=1)
         entropy = self.row_counts["V"] * torch.log(2 * math.pi / noise)
         energy = 0.5 * (entropy + noise * self._expected_misfit(variables)).sum(1)
@@ -282,6 +271,8 @@ class EmpiricalBayesCompletion(LeftOut, MatrixCompletion):
         return self.difference(after, before).square() < tol * self.unexplained(after)
 
     def row_features(self, variables, name):
+        if self._uses_arrays:
+            return self._array_features(variables, name)
         posterior, prior = variables[name], variables["prior_" + name]
         k = self.n_components
         count = self.row_counts[name]

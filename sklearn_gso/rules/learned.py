@@ -3,6 +3,7 @@
 import math
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -182,9 +183,9 @@ def _sign_and_log(gradient: Tensor, p: float = 10.0) -> Tensor:
     return torch.stack([logs, signs], dim=-1)
 
 
-def _lengths(rows: Tensor) -> Tensor:
-    """Norms of the rows; torch's own norm is ten times slower along a short axis."""
-    return rows.square().sum(2).sqrt()
+def _inner(left, right) -> np.ndarray:
+    """Inner products of rows; torch is slow along a short axis."""
+    return np.einsum("tik,tik->ti", left, right)
 
 
 @register_rule
@@ -229,19 +230,22 @@ class LSTMControl(Network, UpdateRule):
         still = torch.zeros_like(point(block))
         return self.memory(*still.shape[:2]), (still, still)
 
+    @np.errstate(all="ignore")
     def inputs(self, problem, variables, name, motion, clock) -> Tensor:
         """What the network reads, (T, rows, n_inputs)."""
         with torch.no_grad():
-            rows = problem.row_features(variables, name)
-            last, before = motion
-            length, size, before_length = map(_lengths, (last, point(variables[name]), before))
-            moved = (length / (size + 1e-12) + 1e-6).log() / 4
-            angle = (last * before).sum(2) / (length * before_length + 1e-300)
-            rows = torch.cat([rows, moved[..., None], angle[..., None]], dim=2)
-            mean = rows.mean(1, keepdim=True).expand_as(rows)
-            remaining = math.log(clock.n_sweeps - clock.sweep) / 4
-            time = torch.tensor([clock.fraction, remaining], dtype=rows.dtype)
-            return torch.cat([rows, mean, time.expand(*rows.shape[:2], 2)], dim=2)
+            features = problem.row_features(variables, name).detach().numpy()
+        last, before, own = (t.detach().numpy() for t in (*motion, point(variables[name])))
+        length, size, before_length = (np.sqrt(_inner(a, a)) for a in (last, own, before))
+        n = features.shape[2] + 2
+        # The inputs first, as the network takes them.
+        inputs = np.empty((2 * n + 2, *length.shape))
+        inputs[: n - 2] = np.moveaxis(features, 2, 0)
+        inputs[n - 2] = np.log(length / (size + 1e-12) + 1e-6) / 4
+        inputs[n - 1] = _inner(last, before) / (length * before_length + 1e-300)
+        inputs[n:-2] = inputs[:n].mean(2, keepdims=True)
+        inputs[-2], inputs[-1] = clock.fraction, math.log(clock.n_sweeps - clock.sweep) / 4
+        return torch.from_numpy(inputs).movedim(0, -1)
 
     def decide(self, problem, variables, name, state, clock) -> tuple[dict[str, Tensor], tuple]:
         """What the network wants of each row, (T, rows, 1) by name, and its new memory.

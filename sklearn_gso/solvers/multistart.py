@@ -36,8 +36,9 @@ class Multistart:
     max_iter, t_l, tol, safeguard
         As in `minimize`.
     companion : bool, default=False
-        Whether the classical rules run from a start, too, beside learned ones from several.
-        Only where runs are averaged, and with ``safeguard="step"``.
+        Whether the classical rules run, too, beside learned ones from several starts: from a
+        start of their own or, of tables, from where the first run ended. Only where runs are
+        averaged, and with ``safeguard="step"``.
     """
 
     policy: Policy = field(default_factory=Fixed)
@@ -76,8 +77,8 @@ class Multistart:
             n_more = self.policy.first(companion) - 1
             runs.add(rules, _starts(problem, tasks, n_more, generator), tasks)
             if companion:
-                alone = _starts(problem, tasks, 1, generator)
-                runs.add(fallbacks(rules), alone, tasks, companion=True)
+                start = runs.companion_starts(tasks, generator)
+                runs.add(fallbacks(rules), start, tasks, companion=True)
             self._until_agreed(runs, rules, tasks, generator)
         answer = Answer(problem, runs.runs, runs.weights())
         return answer if runs.stopped else with_baseline(answer)
@@ -175,6 +176,16 @@ class _Runs:
         s = self.settings
         options = {"tol": s.tol, "safeguard": s.safeguard, "monitor": self.monitor}
         return minimize(problem, rules, start, s.max_iter, s.t_l, trace=self.trace, **options)
+
+    def companion_starts(self, tasks, generator) -> Iterator[Variables]:
+        """Where the classical run of some tasks begins: on tables where the first run ended.
+
+        There luck does not matter, and what it says in few sweeps is as good as what it says
+        in many from a start of its own (benchmarks/LOG.md, "Factors with posteriors in NumPy").
+        """
+        if self.problem.is_table:
+            return iter([take_tasks(self.runs[0].variables, tasks)])
+        return _starts(self.problem, tasks, 1, generator)
 
     def unexplained_tasks(self) -> Tensor:
         """Numbers of the tasks that the first run does not explain up to rounding."""

@@ -16,11 +16,6 @@ class Fixed:
 
     n: int = 1
 
-    @property
-    def at_once(self) -> int:
-        """How many runs of a task are made together at most."""
-        return self.n
-
     def first(self, companion: bool) -> int:
         """How many runs of the rules are made in any case."""
         return self.n
@@ -50,11 +45,6 @@ class UntilAgree:
     start: int = 2
     step: int = 4
     stop: int = 20
-
-    @property
-    def at_once(self) -> int:
-        """How many runs of a task are made together at most."""
-        return max(self.start, self.step)
 
     def first(self, companion: bool) -> int:
         """How many runs of the rules are made in any case."""

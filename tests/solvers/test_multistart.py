@@ -193,6 +193,19 @@ def test_of_two_runs_one_is_the_companion(pretrained):
         torch.testing.assert_close(run.objective, expected.objective)
 
 
+@pytest.mark.parametrize("n_init", [Fixed(3), UntilAgree()])
+def test_on_tables_the_companion_goes_on_from_the_first_run(pretrained, n_init):
+    X, _ = make_low_rank_tasks(3, shape=(150, 9), rank=2, rate=0.7, noise=0.4, random_state=3)
+    problem = EmpiricalBayesCompletion(torch.from_numpy(X), 3, scale="columns")
+    answer = solve(problem, rules_for(problem, pretrained), n_init, companion=True, tol=1e-3)
+    classical = rules_for(problem, ClosedForm())
+    expected = minimize(problem, classical, answer.runs[0].variables, 40, tol=1e-3)
+    assert any(torch.equal(run.objective, expected.objective) for run in answer.runs[1:])
+    # Of few rows, or of one unit, it has a start of its own.
+    few = EmpiricalBayesCompletion(torch.from_numpy(X[:, :149]), 3, scale="columns")
+    assert not few.is_table and not EmpiricalBayesCompletion(torch.from_numpy(X), 3).is_table
+
+
 def test_the_best_classical_run_ends_it(problem, monkeypatch, pretrained):
     def differ(self, variables, other):
         return torch.ones(self.n_tasks)

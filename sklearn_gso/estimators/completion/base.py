@@ -261,7 +261,8 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
         if sparse.issparse(item.array):
             return np.inf
         (p, q), k = item.array.shape, item.options["n_components"]
-        return self._policy().at_once * (4 * p * q + 3 * (p + q) * (k + 1) ** 2)
+        # Few tasks need more starts than the first: larger batches are worth some memory.
+        return self._policy().first(companion=True) * (4 * p * q + 3 * (p + q) * (k + 1) ** 2)
 
     @available_if(fitted_on_one)
     def get_feature_names_out(self, input_features=None):

@@ -75,7 +75,8 @@ class GSOMatrixCompleter(BaseCompleter):
         at a time, up to 20, where no other run confirms the best (to 2 % of what it predicts).
         With more than one start and ``safeguard="step"`` a general optimizer
         (`LearnedOptimizer.is_general`: the one that comes with the package, not one that was
-        trained on your tasks) also has one classical run beside them: it weighs half of the
+        trained on your tasks) also has one classical run beside them, on tables (`scaling_`
+        "columns") of at least 150 rows from where the first run ended: it weighs half of the
         answer where it explains the data as well, and less and less where it does not.
         Without ``alpha`` columns' means stand beside all of them: they take the answer where
         runs predict left-out entries no better.

@@ -79,6 +79,7 @@ class FittedMatrix(FittedRows):
     apart: np.ndarray | None = None  # `spread_apart` of each kept column
 
     @classmethod
+    @torch.no_grad()
     def of(cls, answer, options, keep_rows=True, **more):
         problem, (weights, parts) = answer.problem, cls.main_parts(answer)
         runs, row_means = [], []

@@ -35,7 +35,8 @@ def test_entries_of_a_column_never_seen_say_nothing(scaling):
     fitted = GSOMatrixCompleter(scaling=scaling, random_state=0).fit(
         np.c_[a, 2 * a, 3 * a, np.full(30, np.nan)]
     )
-    expected = fitted.transform([[np.nan, 10, 15, np.nan]])[0]
+    # Of as many rows: products of more differ in their last digit.
+    expected = fitted.transform([[np.nan, 10, 15, np.nan], [np.nan, 4, 6, np.nan]])[0]
     assert expected[0] == pytest.approx(5, abs=1e-4)
     for value in (0, 7, 100, 1000):
         filled = fitted.transform([[np.nan, 10, 15, value], [np.nan, 4, 6, np.nan]])
