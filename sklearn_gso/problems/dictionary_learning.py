@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from ._proximal import norm, soft
 from .base import Problem
 
 # Passes at most, and the share of the largest entry that the last one may change, where a block
@@ -104,7 +105,7 @@ class DictionaryLearning(Problem):
         if name == "atoms":
             return -codes.mT @ residual
         slope = -residual @ variables["atoms"].mT
-        return torch.where(codes == 0, _soft(slope, self.alpha), slope + self.alpha * codes.sign())
+        return torch.where(codes == 0, soft(slope, self.alpha), slope + self.alpha * codes.sign())
 
     def project(self, name, block):
         return _in_ball(block, 1.0) if name == "atoms" else block
@@ -132,7 +133,7 @@ class DictionaryLearning(Problem):
             return curvature @ columns - atoms @ self._filled(columns.mT, atoms).mT
 
         def nearest(point, k, weight):
-            return _soft(point, self.alpha / weight)
+            return soft(point, self.alpha / weight)
 
         return _descend(codes.mT, slope, curvature, nearest, passes).mT
 
@@ -230,23 +231,13 @@ def _descend(value, slope, curvature, nearest, passes) -> Tensor:
     return value + (step - step.detach())
 
 
-def _soft(point: Tensor, threshold) -> Tensor:
-    """What is least of half the squared distance to a point and of the threshold's moduli."""
-    return point - point.clamp(-threshold, threshold)
-
-
 def _in_ball(rows: Tensor, radius) -> Tensor:
-    return rows * (radius / _norm(rows)).clamp(max=1.0)
+    return rows * (radius / norm(rows)).clamp(max=1.0)
 
 
 def _unit(rows: Tensor) -> Tensor:
     """Rows of norm 1; of zeros where they are."""
-    return rows / _norm(rows)
-
-
-def _norm(rows: Tensor) -> Tensor:
-    """Nowhere 0, where it has no slope."""
-    return rows.square().sum(-1, keepdim=True).clamp(min=_TINY).sqrt()
+    return rows / norm(rows)
 
 
 def _largest_cosine(rows: Tensor) -> Tensor:
