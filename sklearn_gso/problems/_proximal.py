@@ -24,7 +24,7 @@ def descend(value: Tensor, step: Callable[[Tensor], Tensor], passes) -> Tensor:
             change = new - value
             ahead = torch.where(turned, new, new + (before - 1) / momentum * change)
             value = new
-            if change.abs().max() <= passes[1] * value.abs().max():
+            if passes[1] > 0 and change.abs().max() <= passes[1] * value.abs().max():
                 break
     if not torch.is_grad_enabled():
         return value

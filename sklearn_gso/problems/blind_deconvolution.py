@@ -13,7 +13,7 @@ from .base import Problem
 SOURCES = ("spikes", "smooth")
 # Passes at most, and the share of the largest entry that the last one may change, where a block
 # is minimised; and where a run ends.
-_EXACT, _AT_THE_END = (5000, 1e-12), (300, 1e-6)
+_EXACT, _AT_THE_END = (3000, 1e-10), (300, 1e-6)
 _TINY = 1e-300
 
 
@@ -50,12 +50,11 @@ class BlindDeconvolution(Problem):
     alpha : float, default=0.1
         Weight of the penalty, in the units of the data.
     n_passes : int or None, default=8
-        Steps of the sources within a block, a fourth of those of the kernel. None: until a block
-        is minimised.
+        Steps within a block. None: until it is minimised.
 
     Notes
     -----
-    Sources follow the kernel, which rules move. Control of their step: ``shrink`` bounds its norm by
+    Sources follow the kernel, which rules move. Control: ``shrink`` bounds the kernel's norm by
     exp(-max(shrink, 0)), as if the penalty were so much larger. Gradients are of the last step.
 
     References
@@ -89,7 +88,6 @@ class BlindDeconvolution(Problem):
         self.grid = Grid(tuple(signal_shape or values.shape[2:]), tuple(kernel_size), boundary)
         self.source, self.alpha = source, float(alpha)
         self.passes = (n_passes, -1.0) if n_passes else _EXACT
-        self._kernel_passes = (4 * n_passes, -1.0) if n_passes else _EXACT
         self._observe(values)
 
     def _observe(self, values):
@@ -172,14 +170,18 @@ class BlindDeconvolution(Problem):
         aligned = self.grid.shifted(sources, shift)
         if name == "kernel":
             return self._pull(aligned, self._misfit(kernel, aligned))
-        slope = self.grid.shifted(self._slope(kernel, aligned), shift, back=True)
+        slope = self.grid.shifted(self._slope(kernel)(aligned), shift, back=True)
         inner = slope + self.alpha * sources.sign()
         return torch.where(sources == 0, soft(slope, self.alpha), inner)
 
-    def _slope(self, kernel, sources) -> Tensor:
-        """Gradient of the squares by aligned sources."""
-        grid, misfit = self.grid, self._misfit(kernel, sources)
-        return grid.rows(grid.kernel_spectrum(kernel).conj() * grid.spectrum(misfit))
+    def _slope(self, kernel):
+        """The function of aligned sources that is the gradient of the squares."""
+        grid, spectrum = self.grid, self.grid.kernel_spectrum(kernel)
+        back = spectrum.conj()
+        if self.unseen is None:
+            power, data = back * spectrum, back * grid.spectrum(self.values)
+            return lambda sources: grid.rows(power * grid.spectrum(sources) - data)
+        return lambda sources: grid.rows(back * grid.spectrum(self._misfit(kernel, sources)))
 
     def project(self, name, block):
         return self._nearest(block, 1.0) if name == "kernel" else block
@@ -223,14 +225,15 @@ class BlindDeconvolution(Problem):
         def step(kernel):
             return self._nearest(kernel - (kernel @ curvature - data) / weight, bound)
 
-        return descend(self._nearest(kernel, bound), step, self._kernel_passes)
+        return descend(self._nearest(kernel, bound), step, self.passes)
 
     def _best_sources(self, kernel, sources, passes) -> Tensor:
         power = self.grid.kernel_spectrum(kernel).abs().square()
         weight = power.flatten(1).amax(1)[:, None, None].clamp(min=_TINY)
+        slope, threshold = self._slope(kernel), self.alpha / weight
 
         def step(sources):
-            return soft(sources - self._slope(kernel, sources) / weight, self.alpha / weight)
+            return soft(sources - slope(sources) / weight, threshold)
 
         if passes is _EXACT:  # from nothing: what becomes of one channel depends on no other
             return descend(torch.zeros_like(sources), step, passes)
