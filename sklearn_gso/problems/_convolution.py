@@ -103,10 +103,15 @@ class Grid(NamedTuple):
             number = number * n + places[..., axis] % n
         return number
 
-    def stretches(self, rows: Tensor, first: Tensor) -> Tensor:
-        """What of rows (T, n) a kernel covers that begins at entries ``first`` (T,), (T, p)."""
+    def stretch(self, rows: Tensor, first: Tensor) -> Tensor:
+        """What of rows (T, n) begins at entries ``first`` (T,) and fills half a kernel, (T, p).
+
+        It lies in the kernel's middle; ones where there is nothing.
+        """
         begin = torch.stack(torch.unravel_index(first, self.full), dim=1)
-        return rows.gather(1, self._numbers(begin[:, None] + self._places()))
+        middle = (self.from_middle().abs() <= 0.5).all(1)
+        stretch = rows.gather(1, self._numbers(begin[:, None] + self._places())) * middle
+        return torch.where(stretch.any(1, keepdim=True), stretch, middle.to(stretch))
 
     def shifts(self) -> Tensor:
         """By up to half of a kernel along each axis, by nothing first, (n_shifts, n_axes)."""

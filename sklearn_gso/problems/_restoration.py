@@ -16,7 +16,10 @@ def told(rows: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def restored(grid: Grid, signals: Tensor, kernel: Tensor, weight: Tensor, delta: float):
-    """Least squares with Huber's function of the differences, by its half-quadratic form.
+    r"""Least squares with Huber's function h of the differences, by its half-quadratic form.
+
+    .. math::
+        \min_X \tfrac12 \|P_\Omega(Y - k * X)\|^2 + \beta \sum h_\delta(\nabla X)
 
     The differences' parts beyond ``delta`` are a threshold; given these, a division by Fourier
     coefficients is exact but for what is not seen, which the model fills.
@@ -28,7 +31,7 @@ def restored(grid: Grid, signals: Tensor, kernel: Tensor, weight: Tensor, delta:
         On the grid, NaN where nothing is seen.
     kernel : Tensor of shape (T, 1, p)
     weight : Tensor of shape (T, 1, 1)
-        Of the differences.
+        Of the differences, β.
     delta : float
         Below it they count by their square.
     """

@@ -15,6 +15,7 @@ SOURCES = ("spikes", "smooth")
 # is minimised; and where a run ends.
 _EXACT, _AT_THE_END = (3000, 1e-10), (300, 1e-6)
 _TINY = 1e-300
+_FEW = 2.0  # how much longer a kernel starts than that at which all sources are 0
 
 
 class BlindDeconvolution(Problem):
@@ -107,26 +108,27 @@ class BlindDeconvolution(Problem):
         return {"n_passes": None}
 
     def init(self, generator):
-        """Spikes: a random stretch of the signals. Smooth: a bump of random width."""
-        kernel = self._stretch(generator) if self.source == "spikes" else self._bump(generator)
+        """Spikes: a random stretch of the signals. Smooth: a bump of random width.
+
+        So short that few sources are not 0: a continuation can begin without raising F.
+        """
+        draw = self._stretch if self.source == "spikes" else self._bump
+        kernel = draw(generator)[:, None]
+        kernel = kernel / norm(kernel)
+        largest = self._slope(kernel)(torch.zeros_like(self.values)).abs().amax((1, 2), True)
+        kernel = kernel * (_FEW * self.alpha / largest.clamp(min=_TINY)).clamp(max=1.0)
         sources = self._best_sources(kernel, torch.zeros_like(self.values), self.passes)
         return {"kernel": kernel, "sources": sources}
 
     def _stretch(self, generator) -> Tensor:
-        """Half as long as the kernel, in its middle, of norm 1."""
         n_channels, n = self.values.shape[1:]
         channel = torch.randint(n_channels, (self.n_tasks,), generator=generator)
         first = torch.randint(n, (self.n_tasks,), generator=generator)
-        rows = self.values[torch.arange(self.n_tasks), channel]
-        middle = (self.grid.from_middle().abs() <= 0.5).all(1)
-        stretch = self.grid.stretches(rows, first) * middle
-        stretch = torch.where(stretch.any(1, keepdim=True), stretch, middle.to(stretch))
-        return (stretch / norm(stretch))[:, None]
+        return self.grid.stretch(self.values[torch.arange(self.n_tasks), channel], first)
 
     def _bump(self, generator) -> Tensor:
         width = 0.2 + 0.4 * torch.rand(self.n_tasks, 1, generator=generator, dtype=torch.float64)
-        bump = torch.exp(-0.5 * self.grid.from_middle().square().sum(1) / width.square())
-        return (bump / norm(bump))[:, None]
+        return torch.exp(-0.5 * self.grid.from_middle().square().sum(1) / width.square())
 
     def _model(self, kernel, sources) -> Tensor:
         grid = self.grid
@@ -248,15 +250,10 @@ class BlindDeconvolution(Problem):
         return {"kernel": kernel, "sources": self._best_sources(kernel, sources, _AT_THE_END)}
 
     def restored(self, variables) -> Tensor:
-        r"""Sources of the signals themselves, (T, c, n).
+        """Sources of the signals themselves, (T, c, n).
 
-        Of "smooth" they minimise, given the kernel scaled to a sum of 1,
-
-        .. math::
-            \tfrac12 \sum_i \|P_\Omega(y_i - k * x_i)\|^2 + \beta \sum_i h_\delta(\nabla x_i),
-            \qquad \beta = \tfrac{\alpha}2 \|k\|_2, \quad \delta = \tfrac\alpha2
-
-        with Huber's function h.
+        Of "smooth" those of Huber's function of the differences, beyond alpha / 2, to the kernel
+        of sum 1; the noise of differences has twice the variance, so their weight is half.
         """
         if self.source == "spikes":
             return self._aligned(variables["kernel"], variables["sources"])
