@@ -48,6 +48,7 @@ pretrain: $(READY)
 	$(BIN)/python -m pretraining.completer --output $(WEIGHTS)/completer.safetensors
 	$(BIN)/python -m pretraining.mixture --output $(WEIGHTS)/mixture.safetensors
 	$(BIN)/python -m pretraining.dictionary --output $(WEIGHTS)/dictionary.safetensors
+	$(BIN)/python -m pretraining.deconvolution --output $(WEIGHTS)/deconvolution.safetensors
 
 examples: $(READY)
 	for file in examples/plot_*.py; do MPLBACKEND=Agg $(BIN)/python $$file || exit 1; done

@@ -193,3 +193,20 @@ def test_searches(X):
     search = GridSearchCV(own, {"t_l": [1, 2], "t_u": [1, 3]}, cv=2).fit(X)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert len(set(search.cv_results_["mean_test_score"])) > 1
+
+
+@pytest.mark.slow
+def test_the_shipped_rule_ends_lower_than_as_many_closed_steps():
+    """Dense sources, equal starts; tasks of a size that nobody chose it on."""
+    tasks = []
+    for seed in range(12):
+        rng = np.random.RandomState(1000 + seed)
+        kernel = rng.standard_normal(14)
+        source = rng.standard_normal(180) * (rng.rand(180) < 0.3)
+        x = ndimage.convolve(source, kernel / np.linalg.norm(kernel), mode="wrap")
+        tasks.append(x[None] + 0.01 * rng.standard_normal((1, 180)))
+    reached = []
+    for optimizer in ("pretrained", None):
+        own = model(kernel_size=14, optimizer=optimizer, max_iter=40, n_epochs=0).fit(tasks)
+        reached.append(-own.score(tasks))
+    assert reached[0] < 0.98 * reached[1]

@@ -93,7 +93,11 @@ def test_the_papers_networks_have_500_units():
 
 def test_pretrained_optimizers_go_by_name(easy_tasks, tmp_path, monkeypatch):
     names = LearnedOptimizer.pretrained_names()
-    assert names == sorted(names) == ["completer", "dictionary", "mixture", "mixture_step"]
+    assert (
+        names
+        == sorted(names)
+        == ["completer", "deconvolution", "dictionary", "mixture", "mixture_step"]
+    )
     X = easy_tasks[0][0]
     short = {"max_iter": 3, "n_init": 1, "scaling": "matrix", "random_state": 0}
     by_name = GSOMatrixCompleter(2, optimizer="completer", **short).fit(X)
