@@ -62,6 +62,7 @@ pretrain: $(READY)
 	$(BIN)/python -m pretraining.dictionary --output $(WEIGHTS)/dictionary.safetensors
 	$(BIN)/python -m pretraining.sources sparse --output $(WEIGHTS)/sparse_sources.safetensors
 	$(BIN)/python -m pretraining.sources nonnegative --output $(WEIGHTS)/nonnegative_sources.safetensors
+	$(BIN)/python -m pretraining.deconvolution --output $(WEIGHTS)/deconvolution.safetensors
 
 examples: $(READY)
 	for file in examples/plot_*.py; do MPLBACKEND=Agg $(BIN)/python $$file || exit 1; done

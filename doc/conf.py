@@ -39,7 +39,7 @@ myst_heading_anchors = 3
 _ORDER = (
     *("one_matrix", "pipeline", "collection_of_tasks", "search", "watching", "sharing"),
     *("flower", "mixture_moves", "mixture_known_noise", "mixture_trajectories"),
-    *("dictionary", "sources", "own_problem", "beamforming"),
+    *("dictionary", "sources", "deconvolution", "own_problem", "beamforming"),
 )
 
 sphinx_gallery_conf = {

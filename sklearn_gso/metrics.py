@@ -1,6 +1,9 @@
-"""How good a completion, or a separation, is."""
+"""How good a completion, a separation, a kernel or a picture is."""
+
+from itertools import product
 
 import numpy as np
+from scipy import signal
 from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array
 
@@ -119,3 +122,80 @@ def signal_to_distortion(sources, estimates) -> float:
     share = np.square((sources / norms[0]).T @ (estimates / norms[1]))
     ratio = 10 * np.log10(np.clip(share, 1e-15, 1) / np.clip(1 - share, 1e-15, 1))
     return float(ratio[linear_sum_assignment(ratio, maximize=True)].mean())
+
+
+def shifted_cosine(truth, estimate) -> float:
+    r"""Modulus of the cosine of two kernels at the shift at which it is largest.
+
+    Blind deconvolution knows kernels but for their sign, scale and place.
+
+    Parameters
+    ----------
+    truth, estimate : array-like of equal numbers of axes
+        Of any sizes; beyond their ends they are 0.
+
+    Returns
+    -------
+    cosine : float
+        In [0, 1]; 0 where either is zero throughout.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of axes differ, or for entries that are not finite.
+
+    Examples
+    --------
+    >>> from sklearn_gso.metrics import shifted_cosine
+    >>> shifted_cosine([3.0, 4.0], [0.0, 0.0, -6.0, -8.0])
+    1.0
+    """
+    truth, estimate = (_finite(kernel) for kernel in (truth, estimate))
+    if truth.ndim != estimate.ndim:
+        raise ValueError(f"truth has {truth.ndim} axes, estimate has {estimate.ndim}.")
+    (unit, norm), (other_unit, other_norm) = _norm(truth), _norm(estimate)
+    products = signal.correlate(truth / unit, estimate / other_unit, method="direct")
+    length = norm * other_norm
+    return float(min(1.0, np.abs(products).max() / length)) if length else 0.0
+
+
+def shifted_psnr(truth, estimate, max_shift=0) -> float:
+    r"""Peak signal-to-noise ratio, :math:`-10 \log_{10}` of the mean squared error, in dB.
+
+    The peak is 1. Of all whole shifts along each axis, by at most ``max_shift`` and around the
+    border, the best one counts: what is lost of the place is no error of a picture.
+
+    Parameters
+    ----------
+    truth, estimate : array-like of one shape
+    max_shift : int, default=0
+
+    Returns
+    -------
+    ratio : float
+        Infinite where both agree.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or for entries that are not finite.
+
+    Examples
+    --------
+    >>> from sklearn_gso.metrics import shifted_psnr
+    >>> round(shifted_psnr([[0.1, 1.0, 0.0]], [[0.0, 0.0, 1.0]], max_shift=1), 2)
+    24.77
+    """
+    truth, estimate = (_finite(picture) for picture in (truth, estimate))
+    if truth.shape != estimate.shape:
+        raise ValueError(f"truth has shape {truth.shape}, estimate has {estimate.shape}.")
+    steps, axes = range(-max_shift, max_shift + 1), tuple(range(truth.ndim))
+    shifts = product(steps, repeat=truth.ndim)
+    error = min(np.mean(np.square(np.roll(estimate, shift, axes) - truth)) for shift in shifts)
+    return float(-10 * np.log10(error)) if error else np.inf
+
+
+def _finite(values) -> np.ndarray:
+    return check_array(
+        values, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="kernels and pictures"
+    )

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from sklearn_gso.metrics import amari_distance, relative_error, signal_to_distortion
+from sklearn_gso.metrics import (
+    amari_distance,
+    relative_error,
+    shifted_cosine,
+    shifted_psnr,
+    signal_to_distortion,
+)
 
 
 def test_it_is_taken_over_what_is_known_and_asked_for():
@@ -76,3 +82,31 @@ def test_the_distortion_is_that_of_fast_bss_eval(rng):
     estimates = sources @ [[1.0, 0.2], [-0.3, 1.0]] + 0.1 * rng.standard_normal((400, 2))
     theirs = peer.si_sdr(sources.T, estimates.T, zero_mean=False)
     assert signal_to_distortion(sources, estimates) == pytest.approx(np.mean(theirs), abs=1e-4)
+
+
+def test_cosines_of_kernels_know_neither_place_nor_sign_nor_scale():
+    rng = np.random.RandomState(0)
+    kernel = rng.standard_normal((3, 4))
+    moved = np.zeros((6, 7))
+    moved[2:5, 1:5] = -1e-200 * kernel
+    assert shifted_cosine(kernel, moved) == pytest.approx(1)
+    other = rng.standard_normal(5)
+    cosine = shifted_cosine([1.0], other)
+    assert cosine == pytest.approx(np.abs(other).max() / np.linalg.norm(other))
+    assert shifted_cosine(np.zeros(3), other) == 0
+    with pytest.raises(ValueError, match="truth has 2 axes, estimate has 1"):
+        shifted_cosine(kernel, other)
+
+
+def test_the_ratio_of_pictures_is_that_of_the_best_shift():
+    rng = np.random.RandomState(0)
+    truth = rng.rand(5, 6)
+    noisy = truth + 0.1 * rng.standard_normal(truth.shape)
+    expected = -10 * np.log10(np.mean(np.square(noisy - truth)))
+    assert shifted_psnr(truth, noisy) == pytest.approx(expected)
+    moved = np.roll(noisy, (2, -1), (0, 1))
+    assert shifted_psnr(truth, moved, max_shift=2) == pytest.approx(expected)
+    assert shifted_psnr(truth, moved, max_shift=1) < expected
+    assert shifted_psnr(truth, truth) == np.inf
+    with pytest.raises(ValueError, match=r"truth has shape \(5, 6\), estimate has \(6, 5\)"):
+        shifted_psnr(truth, truth.T)

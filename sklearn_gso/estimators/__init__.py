@@ -2,6 +2,7 @@
 
 from .base import AlternatingEstimator
 from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from .deconvolution import GSOBlindDeconvolution
 from .dictionary import GSODictionaryLearning
 from .imputation import GSOImputer, compare_imputers
 from .mixture import EMGaussianMixture, GSOGaussianMixture, MixtureImputer
@@ -12,6 +13,7 @@ __all__ = [
     "ALSMatrixCompleter",
     "AlternatingEstimator",
     "EMGaussianMixture",
+    "GSOBlindDeconvolution",
     "GSODictionaryLearning",
     "GSOGaussianMixture",
     "GSOImputer",

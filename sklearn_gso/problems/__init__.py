@@ -1,6 +1,7 @@
 """What is minimised, one problem a file."""
 
 from .base import Problem, has_role, new_generator, optional
+from .blind_deconvolution import BlindDeconvolution
 from .dictionary_learning import DictionaryLearning
 from .empirical_bayes import EmpiricalBayesCompletion, identifiable_components
 from .matrix_completion import MatrixCompletion
@@ -15,6 +16,7 @@ from .testing import check_problem
 from .trees import map_tensors, point, take_tasks, where_tasks, with_point
 
 __all__ = [
+    "BlindDeconvolution",
     "DictionaryLearning",
     "EmpiricalBayesCompletion",
     "MatrixCompletion",

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from ._proximal import norm, soft
 from .base import Problem
 
 # Passes at most, and the share of the largest entry that the last one may change, where a block
@@ -13,18 +14,8 @@ _EXACT, _AT_THE_END = (1000, 1e-13), (200, 1e-7)
 _TINY = 1e-300
 
 
-def _soft(point: Tensor, threshold) -> Tensor:
-    """What is least of half the squared distance to a point and of the threshold's moduli."""
-    return point - point.clamp(-threshold, threshold)
-
-
 def _in_ball(rows: Tensor, radius) -> Tensor:
-    return rows * (radius / _norm(rows)).clamp(max=1.0)
-
-
-def _norm(rows: Tensor) -> Tensor:
-    """Nowhere 0, where it has no slope."""
-    return rows.square().sum(-1, keepdim=True).clamp(min=_TINY).sqrt()
+    return rows * (radius / norm(rows)).clamp(max=1.0)
 
 
 class DictionaryLearning(Problem):
@@ -128,14 +119,14 @@ class DictionaryLearning(Problem):
         if name == "atoms":
             return -codes.mT @ residual
         slope, alpha = -residual @ variables["atoms"].mT, self.weight(variables)
-        return torch.where(codes == 0, _soft(slope, alpha), slope + alpha * codes.sign())
+        return torch.where(codes == 0, soft(slope, alpha), slope + alpha * codes.sign())
 
     def project(self, name, block):
         return self._nearest_atoms(block, 1.0) if name == "atoms" else block
 
     # The nearest atoms of at most a length, and the best codes given products with atoms.
     _nearest_atoms = staticmethod(_in_ball)
-    _nearest_codes = staticmethod(_soft)
+    _nearest_codes = staticmethod(soft)
 
     def minimize_block(self, variables, name, controls=None):
         codes, atoms = variables["codes"], variables["atoms"]
@@ -261,7 +252,7 @@ def _descend(value, slope, curvature, nearest, passes) -> Tensor:
 
 def _unit(rows: Tensor) -> Tensor:
     """Rows of norm 1; of zeros where they are."""
-    return rows / _norm(rows)
+    return rows / norm(rows)
 
 
 def _largest_cosine(rows: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import (
 from sklearn_gso import (
     ALSMatrixCompleter,
     EMGaussianMixture,
+    GSOBlindDeconvolution,
     GSODictionaryLearning,
     GSOGaussianMixture,
     GSOImputer,
@@ -45,6 +46,7 @@ pytestmark = [
 PAPERS = recipe("step", hidden_size=4)
 # Units that are chosen cost more than all else of so short a fit: one looks at the data for them.
 UNITS = {"scaling": "matrix"}
+DIFFERENCES = {"source": "smooth", "optimizer": None, "max_iter": 3}
 TRANSFORMERS = {
     "one start": GSOMatrixCompleter(n_init=1, max_iter=4, **UNITS),
     "untrained": GSOMatrixCompleter(optimizer=None, n_init=2, max_iter=3, **UNITS),
@@ -64,6 +66,8 @@ TRANSFORMERS = {
     "non-negative sources, untrained": GSOSourceSeparation(
         2, sources="nonnegative", nonnegative_mixing=False, optimizer=None, max_iter=4
     ),
+    "deconvolution": GSOBlindDeconvolution(max_iter=4),
+    "deconvolution, untrained": GSOBlindDeconvolution(1, boundary="valid", **DIFFERENCES),
     "mixture": MixtureImputer(EMGaussianMixture(2, max_iter=10)),
     "imputer": GSOImputer(parts=["pooled"], weights="equal"),
 }
@@ -92,6 +96,7 @@ DEFAULTS = [
     GSODictionaryLearning(),
     GSOSourceSeparation(),
     GSOSourceSeparation(sources="nonnegative"),
+    GSOBlindDeconvolution(),
     GSOImputer(),
     EMGaussianMixture(),
     GSOGaussianMixture(),

@@ -94,7 +94,7 @@ def test_the_papers_networks_have_500_units():
 def test_pretrained_optimizers_go_by_name(easy_tasks, tmp_path, monkeypatch):
     names = LearnedOptimizer.pretrained_names()
     assert names == sorted(names)
-    assert {"completer", "dictionary", "mixture", "mixture_step"} < set(names)
+    assert {"completer", "deconvolution", "dictionary", "mixture", "mixture_step"} < set(names)
     assert {"nonnegative_sources", "sparse_sources"} < set(names)
     X = easy_tasks[0][0]
     short = {"max_iter": 3, "n_init": 1, "scaling": "matrix", "random_state": 0}

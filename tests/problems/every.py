@@ -5,6 +5,7 @@ import torch
 
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.problems import (
+    BlindDeconvolution,
     DictionaryLearning,
     EmpiricalBayesCompletion,
     MatrixCompletion,
@@ -41,12 +42,19 @@ def sources(kind, **options):
     return kind(torch.from_numpy(X), 3, **options)
 
 
+def deconvolution(**options):
+    X = np.random.RandomState(0).standard_normal((2, 2, 12))
+    X[:, 0, 0] = np.nan
+    return BlindDeconvolution(torch.from_numpy(X), (3,), alpha=0.3, **options)
+
+
 PROBLEMS = {
     "ridge": lambda: completion(MatrixCompletion),
     "bayes": lambda: completion(EmpiricalBayesCompletion),
     "dictionary": dictionary,
     "sparse sources": lambda: sources(NoisyICA),
     "non-negative sources": lambda: sources(NonnegativeFactorization),
+    "deconvolution": deconvolution,
     "ridge, sparse": lambda: MatrixCompletion([stored(0), stored(1)], 2),
     "bayes, sparse": lambda: EmpiricalBayesCompletion([stored(0), stored(1)], 2),
     "likelihood": lambda: mixture(MixtureLikelihood),
