@@ -164,8 +164,8 @@ WAYS = {
     "closed forms, fixed window": of_ours(_InOneWindow, rule=ClosedForm(), optimizer=None),
     "closed forms, continuation": of_ours(rule=CONTINUATION, optimizer=None),
     "closed forms, 50 starts": of_ours(optimizer=None, n_init=50),
-    "pretrained": of_ours(),
-    "pretrained, 5 starts": of_ours(n_init=5),
+    "pretrained": of_ours(optimizer="pretrained"),
+    "pretrained, 5 starts": of_ours(optimizer="pretrained", n_init=5),
     TURNS: by_turns,
     WIENER: wiener,
 }

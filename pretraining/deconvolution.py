@@ -15,7 +15,7 @@ import time
 import numpy as np
 import torch
 
-from pretraining import minutes_since, versions
+from pretraining import minutes_since, versions, write
 from sklearn_gso import LearnedOptimizer
 from sklearn_gso.problems import BlindDeconvolution
 from sklearn_gso.rules import Clock, LSTMControl
@@ -181,8 +181,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     optimizer = pretrain(arguments.steps, arguments.seed, hidden_size=arguments.hidden_size)
-    optimizer.save(arguments.output)
-    print(optimizer.description)
+    write(optimizer, arguments.output)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ TRANSFORMERS = {
     "non-negative sources, untrained": GSOSourceSeparation(
         2, sources="nonnegative", nonnegative_mixing=False, optimizer=None, max_iter=4
     ),
-    "deconvolution": GSOBlindDeconvolution(max_iter=4),
+    "deconvolution": GSOBlindDeconvolution(optimizer="pretrained", max_iter=4),
     "deconvolution, untrained": GSOBlindDeconvolution(1, boundary="valid", **DIFFERENCES),
     "mixture": MixtureImputer(EMGaussianMixture(2, max_iter=10)),
     "imputer": GSOImputer(parts=["pooled"], weights="equal"),
