@@ -83,6 +83,7 @@ MIXTURES = {
 }
 SLOW = ("untrained", "ridge", "step", "classical", "continued", "batches")
 SLOW += ("sparse sources, untrained", "non-negative sources, untrained")
+SLOW += ("dictionary, untrained", "deconvolution, untrained")
 SLOW += ("one component", "several starts", "tied", "tempered", "random moves")
 DEFAULTS = [
     GSOMatrixCompleter(),
