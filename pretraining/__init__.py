@@ -1,6 +1,7 @@
 """The recipes of the weights that ship.
 
-Of a given number of steps they also run in several processes, to the same weights up to rounding::
+Those of completers, dictionaries and sources also run in several processes, given a number of
+steps, to the same weights up to rounding::
 
     torchrun --nproc-per-node 2 -m pretraining.completer --steps 700
 """

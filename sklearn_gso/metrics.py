@@ -83,13 +83,20 @@ def amari_distance(mixing, other) -> float:
     k = mixing.shape[1]
     if k == 1:
         return 0.0
-    mixing, other = (m / np.maximum(np.linalg.norm(m, axis=0), 1e-300) for m in (mixing, other))
-    product = np.abs(np.linalg.pinv(other) @ mixing)
+    product = np.abs(np.linalg.pinv(_of_norm_one(other)) @ _of_norm_one(mixing))
     total = 0.0
     for axis in (0, 1):
-        largest = product.max(axis, initial=np.finfo(float).tiny)
-        total += np.sum(product.sum(axis) / largest - 1)
+        largest, whole = product.max(axis), product.sum(axis)
+        # A source that is not there at all is as bad as one in equal parts of all.
+        total += np.sum(np.divide(whole, largest, out=np.full(k, float(k)), where=largest > 0) - 1)
     return float(total / (2 * k * (k - 1)))
+
+
+def _of_norm_one(columns) -> np.ndarray:
+    """Columns of norm 1, whatever their units; of zeros where they are."""
+    largest = np.abs(columns).max(axis=0, keepdims=True)
+    columns = columns / np.where(largest > 0, largest, 1.0)
+    return columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
 
 
 def signal_to_distortion(sources, estimates) -> float:
@@ -118,8 +125,7 @@ def signal_to_distortion(sources, estimates) -> float:
     estimates = check_array(estimates, dtype=np.float64)
     if sources.shape != estimates.shape:
         raise ValueError(f"sources have shape {sources.shape}, estimates {estimates.shape}.")
-    norms = [np.maximum(np.linalg.norm(x, axis=0), 1e-300) for x in (sources, estimates)]
-    share = np.square((sources / norms[0]).T @ (estimates / norms[1]))
+    share = np.square(_of_norm_one(sources).T @ _of_norm_one(estimates))
     ratio = 10 * np.log10(np.clip(share, 1e-15, 1) / np.clip(1 - share, 1e-15, 1))
     return float(ratio[linear_sum_assignment(ratio, maximize=True)].mean())
 

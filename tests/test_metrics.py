@@ -110,3 +110,16 @@ def test_the_ratio_of_pictures_is_that_of_the_best_shift():
     assert shifted_psnr(truth, truth) == np.inf
     with pytest.raises(ValueError, match=r"truth has shape \(5, 6\), estimate has \(6, 5\)"):
         shifted_psnr(truth, truth.T)
+
+
+def test_units_and_dead_sources(rng):
+    first, second = rng.rand(10, 2), rng.rand(10, 2)
+    for unit in (1e-200, 1e200):
+        ratio = signal_to_distortion(unit * first, second)
+        assert ratio == pytest.approx(signal_to_distortion(first, second))
+        distance = amari_distance(unit * first, second)
+        assert distance == pytest.approx(amari_distance(first, second))
+    axes = np.eye(3)[:, :2]
+    dead = np.column_stack([axes[:, 0], np.zeros(3)])
+    assert 0 < amari_distance(axes, dead) <= 1 and 0 < amari_distance(dead, axes) <= 1
+    assert amari_distance(np.zeros((3, 2)), axes) == 1

@@ -72,7 +72,11 @@ class Answering(TransformerMixin):
         """
         check_is_fitted(self)
         if self._fitted.rows is not None or as_tasks(X) is None:
-            raise ValueError("transform_into takes a collection, after a fit on a collection.")
+            raise ValueError(
+                "transform_into takes a collection of a task or more, after a fit on a collection."
+            )
+        if out is None:
+            raise ValueError("out must take out[i] = result; transform returns a list.")
         return self._transformed(X, out)
 
     def _transformed(self, X, out=None):
@@ -154,11 +158,7 @@ class Answering(TransformerMixin):
                 pairs = zip(arrays, wanted, strict=True)
                 return [then(a, fitted.rows.read(read, a, own)) for a, own in pairs]
 
-            def item(array, own):
-                array = self._solved_as(array)
-                return Item(array, self._options(array, fitted.shared), own)
-
-            items = mapped(item, arrays, wanted)
+            items = self._items(mapped(self._solved_as, arrays), wanted, fitted.shared)
             chunks = batches(items, kind_of, self._cost)
             seeds = np.random.RandomState(fitted.seed).randint(2**31 - 1, size=len(chunks))
             solve = _Reading(self._plan(fitted.optimizer), read)

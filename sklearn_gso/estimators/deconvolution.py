@@ -15,6 +15,7 @@ from ..problems.blind_deconvolution import SOURCES
 from .base import AlternatingEstimator
 from .fitting import about_run, fitted_on_one
 from .parameters import NONE, POSITIVE, Accepts, choice, integer, keep
+from .reporting import warn
 from .tasks import check_observed
 
 # Of a signal's sides, where nobody says how large the kernel is.
@@ -182,6 +183,11 @@ class GSOBlindDeconvolution(AlternatingEstimator):
         return array
 
     def _about(self, answer):
+        if not answer.best.variables["sources"].any():
+            warn(
+                f"alpha={self.alpha!r} is so large for these data that every source is 0, and "
+                "nothing is known of the kernel: lower alpha."
+            )
         about, number = about_run(answer), int(answer.weights[:, 0].argmax())
         errors = torch.stack(answer.runs[number].trace.objective)[: about["n_iter_"] + 1, 0]
         kernel = answer.best.variables["kernel"][0, 0].numpy().reshape(answer.problem.grid.size)

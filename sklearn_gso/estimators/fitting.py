@@ -11,9 +11,11 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from ..learned_optimizers import LearnedOptimizer, resolve_optimizer
+from ..problems import has_role
 from ..rules import Recipe, UpdateRule, recipe
 from ..solvers import Fixed, Multistart
 from ..training import History
+from ..training.processes import the_same
 from .lazy import mapped
 from .learning import Learner, open_checkpoint, warn_about
 from .parallel import largest_of, share_of_threads
@@ -39,6 +41,11 @@ class Fitted:
     optimizer: LearnedOptimizer | None = None
     rows: Any = None  # FittedRows, what new rows need; None after a fit on a collection
     shared: dict = field(default_factory=dict)  # options of all problems, decided from the data
+
+
+def fit_seed(random_state) -> int:
+    """The seed of a fit, in processes that train together the same."""
+    return the_same(draw_seed(random_state))
 
 
 def fitted_on_one(estimator) -> bool:
@@ -80,6 +87,11 @@ class Fitting(CallbackSupportMixin):
                     f"got {value!r}."
                 )
         training = self._training().check(self._max_iter())
+        if training.loss == "heldout" and not has_role(self.problem_class, "split"):
+            raise ValueError(
+                f"loss='heldout' needs data that can be split, which {self.problem_class.__name__} "
+                "has none of: 'global' is its loss."
+            )
         if training.checkpoint is not None and self.random_state is None:
             raise ValueError("checkpoint needs a random_state, or no fit could go on from it.")
 
@@ -150,7 +162,7 @@ class Fitting(CallbackSupportMixin):
     def _fit_one(self, X, y, progress):
         """What a fit on one data set leaves behind, and public attributes."""
         array = self._checked_matrix(X)
-        seed, shared = draw_seed(self.random_state), self._shared_options([array])
+        seed, shared = fit_seed(self.random_state), self._shared_options([array])
         learned, options = (
             self._prepare(array, shared, seed, progress),
             self._options(array, shared),
@@ -169,7 +181,7 @@ class Fitting(CallbackSupportMixin):
         """What a fit on a collection leaves behind, and public attributes."""
         arrays = self._checked_tasks(tasks)
         truths = self._unseen_truths(arrays, y)
-        seed = draw_seed(self.random_state)
+        seed = fit_seed(self.random_state)
         shared = self._shared_options(arrays)
         learned = self._learn(arrays, truths, shared, seed, progress, self.n_epochs)
         fitted = Fitted(seed, learned.get("learned_optimizer_"), shared=shared)
@@ -210,10 +222,22 @@ class Fitting(CallbackSupportMixin):
         )
         data = chain(arrays, truths or ())
         checkpoint = self._open_checkpoint(data, seed, start, y=truths is not None)
-        items = mapped(lambda array: Item(array, self._options(array, shared)), arrays)
+        items = self._items(arrays, [None] * len(arrays), shared)
         optimizer, history = learner.learn(items, truths, seed, start, checkpoint, progress)
         warn_about(history)
         return {"learned_optimizer_": optimizer, "history_": history}
+
+    def _items(self, arrays, wanted, shared):
+        """What is solved of each data set; of several an error names the one it is about."""
+
+        def item(i, array, own):
+            try:
+                return Item(array, self._options(array, shared), own)
+            except ValueError as error:
+                where = f"Task {i} of the collection: " if len(arrays) > 1 else ""
+                raise ValueError(f"{where}{error}") from error
+
+        return mapped(item, range(len(arrays)), arrays, wanted)
 
     def _open_checkpoint(self, data, seed, start, **more):
         """Where a training with these parameters, on these arrays, goes on."""

@@ -30,6 +30,15 @@ class Lazy(Sequence):
             raise IndexError(f"{i} of a collection of {len(self)}")
         return self.make(*(source[i] for source in self.sources))
 
+    def __iter__(self):
+        # A member that raises an IndexError would otherwise end the collection.
+        for i in range(len(self)):
+            try:
+                member = self[i]
+            except IndexError as error:
+                raise RuntimeError(f"Member {i} of the collection cannot be read.") from error
+            yield member
+
 
 def mapped(make, *sources):
     """What a function makes of the members of sequences: a list, if none of them is lazy."""

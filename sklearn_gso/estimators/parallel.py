@@ -1,5 +1,6 @@
 """Work in this process or in several, each with its share of the cores."""
 
+import math
 from contextlib import contextmanager, nullcontext
 from threading import current_thread, main_thread
 
@@ -47,7 +48,7 @@ def largest_of(tasks) -> int:
     Of those that are read when they are asked for, of the first.
     """
     tasks = tasks if isinstance(tasks, list) else tasks[:1]
-    return max((int(getattr(task, "size", _LARGE)) for task in tasks), default=0)
+    return max((math.prod(getattr(task, "shape", (_LARGE,))) for task in tasks), default=0)
 
 
 @contextmanager

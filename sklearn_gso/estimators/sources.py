@@ -18,6 +18,7 @@ _PRETRAINED = {"sparse": "sparse_sources", "nonnegative": "nonnegative_sources"}
 
 # Of what is squared and summed.
 _LARGEST = 1e140
+_SMALLEST = 1 / _LARGEST
 
 
 def _sources(problem, variables):
@@ -176,8 +177,11 @@ class GSOSourceSeparation(AlternatingEstimator):
             raise ValueError(f"n_components={k} {self.sources} sources are more than {limit}.")
         if sparse:
             return {"n_components": k}
-        if np.nanmax(np.abs(array), initial=0.0) > _LARGEST:
+        largest = np.nanmax(np.abs(array), initial=0.0)
+        if largest > _LARGEST:
             raise ValueError("The squares of X overflow: its entries are too large; scale them.")
+        if 0 < largest < _SMALLEST:
+            raise ValueError("The squares of X vanish: its entries are too small; scale them.")
         alpha = None if self.alpha is None else float(self.alpha)
         positive = bool(self.nonnegative_mixing)
         return {"n_components": k, "alpha": alpha, "nonnegative_atoms": positive}
@@ -200,7 +204,11 @@ class GSOSourceSeparation(AlternatingEstimator):
         return self._checked_sign(array)
 
     def _checked_rows(self, X):
-        return self._checked_sign(super()._checked_rows(X))
+        array = self._checked_sign(super()._checked_rows(X))
+        known = max(1.0, np.abs(self.mixing_).max())
+        if np.nanmax(np.abs(array), initial=0.0) / known > _LARGEST:
+            raise ValueError("The squares of X overflow: entries are too large beside the fit's.")
+        return array
 
     def _checked_tasks(self, tasks):
         def checked(i, array):

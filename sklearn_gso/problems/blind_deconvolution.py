@@ -242,11 +242,17 @@ class BlindDeconvolution(Problem):
         return descend(self._aligned(kernel, sources), step, passes)
 
     def settled(self, variables):
-        """With a kernel of norm 1, its largest entry positive, and its exact, aligned sources."""
+        """With a kernel of norm 1, its largest entry positive, and its exact, aligned sources.
+
+        Where all sources are 0 nothing is known of the kernel: it does nothing.
+        """
         kernel = variables["kernel"]
         largest = kernel.gather(2, kernel.abs().argmax(2, keepdim=True))
         size = torch.where(largest == 0, 1.0, norm(kernel) * largest.sign())
         kernel, sources = kernel / size, variables["sources"] * size
+        idle = torch.zeros_like(kernel[:1, :1])
+        idle[..., self.grid.from_middle().abs().amax(1).argmin()] = 1.0
+        kernel = torch.where(largest == 0, idle, kernel)
         return {"kernel": kernel, "sources": self._best_sources(kernel, sources, _AT_THE_END)}
 
     def restored(self, variables) -> Tensor:

@@ -1,34 +1,43 @@
 """Training in several processes of torch.distributed: shares of the work, sums of the gradients.
 
-Every process runs the same programme with the same seeds. Where a process group is there, as
-``torchrun`` and `in_processes` make one, each solves its share of the episodes of a step; their
-gradients are added up, so that the weights are the same everywhere, and those of one process.
+Every process runs the same programme. Within `in_processes` each solves its share of the episodes
+of a step; their gradients are added up, so that the weights are the same everywhere, and those of
+one process. Elsewhere nothing waits for other processes, whatever group there is.
 """
 
 import os
 from collections.abc import Iterable
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+_INSIDE: ContextVar[bool] = ContextVar("inside", default=False)
+
 
 @contextmanager
 def in_processes():
-    """Within it the processes that ``torchrun`` has begun train together; one by itself, alone."""
-    begun = "WORLD_SIZE" in os.environ and not _together()
+    """Within it the processes that ``torchrun`` has begun train together; one by itself, alone.
+
+    All of them have to fit the same estimators in the same order.
+    """
+    there = dist.is_available() and dist.is_initialized()
+    begun = "WORLD_SIZE" in os.environ and not there
     if begun:
         dist.init_process_group("gloo")
+    token = _INSIDE.set(begun or there)
     try:
         yield
     finally:
+        _INSIDE.reset(token)
         if begun:
             dist.destroy_process_group()
 
 
 def _together() -> bool:
-    return dist.is_available() and dist.is_initialized()
+    return _INSIDE.get()
 
 
 def n_processes() -> int:
@@ -38,6 +47,15 @@ def n_processes() -> int:
 def rank() -> int:
     """Number of this process; 0 writes files and shows bars."""
     return dist.get_rank() if _together() else 0
+
+
+def the_same(seed: int) -> int:
+    """The first process's seed, in every process."""
+    if n_processes() > 1:
+        shared = torch.tensor([seed])
+        dist.broadcast(shared, 0)
+        seed = int(shared)
+    return seed
 
 
 def own(items: list) -> list:

@@ -210,3 +210,12 @@ def test_the_shipped_rule_ends_lower_than_as_many_closed_steps():
         own = model(kernel_size=14, optimizer=optimizer, max_iter=40, n_epochs=0).fit(tasks)
         reached.append(-own.score(tasks))
     assert reached[0] < 0.98 * reached[1]
+
+
+@pytest.mark.parametrize("source", ["spikes", "smooth"])
+def test_where_every_source_is_zero_the_kernel_does_nothing(source, rng):
+    X = 3 * (source == "smooth") + 0.02 * rng.standard_normal((4, 40))
+    with pytest.warns(UserWarning, match="every source is 0"):
+        one = model(kernel_size=5, source=source, alpha=0.5).fit(X)
+    np.testing.assert_array_equal(one.kernel_, [0, 0, 1, 0, 0])
+    assert np.abs(one.transform(X)).max() <= np.abs(X).max() + 1e-6

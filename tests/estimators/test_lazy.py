@@ -9,7 +9,13 @@ import pytest
 import torch
 from scipy import sparse
 
-from sklearn_gso import ALSMatrixCompleter, GSODictionaryLearning, GSOImputer, GSOMatrixCompleter
+from sklearn_gso import (
+    ALSMatrixCompleter,
+    GSODictionaryLearning,
+    GSOImputer,
+    GSOMatrixCompleter,
+    MetaTraining,
+)
 from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.estimators import tasks as estimator_tasks
 
@@ -101,6 +107,50 @@ def test_errors_name_the_task_and_leave_nothing_behind(matrices):
         completer.transform_into(X[0], {})
     with pytest.raises(ValueError, match="after a fit on a collection"):
         ALSMatrixCompleter(**SETTINGS).fit(X[0]).transform_into(X, {})
+
+
+class Broken(Reader):
+    """One of whose files is no file."""
+
+    def __getitem__(self, i):
+        if i == 3:
+            raise IndexError("a broken file")
+        return super().__getitem__(i)
+
+
+def test_a_member_that_cannot_be_read_does_not_end_the_collection(matrices):
+    X = list(matrices[0])
+    completer = ALSMatrixCompleter(**SETTINGS).fit(X)
+    for use in (completer.fit, completer.transform, completer.score):
+        with pytest.raises(RuntimeError, match="Member 3 of the collection"):
+            use(Broken(X))
+
+
+def test_tensors_of_a_torch_dataset(matrices):
+    class Tensors(Reader):
+        def __getitem__(self, i):
+            return torch.from_numpy(super().__getitem__(i))
+
+    X = list(matrices[0])
+    completer = GSOMatrixCompleter(n_epochs=1, **SETTINGS)
+    wanted, found = completer.fit(X).transform(X), completer.fit(Tensors(X)).transform(Tensors(X))
+    np.testing.assert_array_equal(np.stack(found), np.stack(wanted))
+
+
+def test_options_that_do_not_fit_name_the_task(matrices):
+    tall, flat = np.ones((9, 3)) * np.arange(1, 10)[:, None], np.ones((2, 3))
+    with pytest.raises(ValueError, match="Task 1 of the collection: n_components=3 atoms"):
+        GSODictionaryLearning(3, n_epochs=1).fit([tall, flat])
+    with pytest.raises(ValueError, match="loss='heldout' needs data that can be split"):
+        GSODictionaryLearning(2, training=MetaTraining("heldout")).fit([tall, tall])
+
+
+def test_out_must_be_there(matrices):
+    completer = ALSMatrixCompleter(**SETTINGS).fit(list(matrices[0]))
+    with pytest.raises(ValueError, match="out must take"):
+        completer.transform_into(list(matrices[0]), None)
+    with pytest.raises(ValueError, match="a task or more"):
+        completer.transform_into(Reader([]), {})
 
 
 def test_sequences_of_other_things_are_no_collections():

@@ -173,6 +173,11 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
 
     def _fit_table(self, X):
         """What a fit on one table leaves behind, and public attributes."""
+        if self.training and self.training.checkpoint and self.training.instance_epochs:
+            raise ValueError(
+                "checkpoint is for a fit on a collection: on one table the factor model is fitted "
+                "several times, and instance_epochs would train as often."
+            )
         table, read = self._checked(X)
         columns = describe(read, self.categorical_features, self.integer_features)
         array, first = to_numbers(columns, read), starts(columns)
@@ -236,7 +241,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
             tasks = as_tasks(X)
             if tasks is None:
                 raise ValueError("Fitted on a collection: transform takes a list of tables, too.")
-            own = {"optimizer": self.learned_optimizer_, "n_epochs": 0}
+            own = {"optimizer": self.learned_optimizer_, "n_epochs": 0, "training": None}
             return [clone(self).set_params(**own).fit_transform(task) for task in tasks]
         table, read, array = self._numbers(X)
         return self._completed(table, read, self._fitted.blend.told(array).estimates)

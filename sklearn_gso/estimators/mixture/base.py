@@ -13,7 +13,7 @@ from ...problems.mixture_likelihood import PARAMETERS
 from ...rules import ClosedForm
 from ...rules.accepts import FLAG
 from ..base import AlternatingEstimator
-from ..fitting import Fitted, become, column_names
+from ..fitting import Fitted, become, column_names, fit_seed
 from ..parallel import in_chunks
 from ..parameters import NONE, NOT_NEGATIVE, Accepts, choice, integer
 from ..reporting import with_callbacks
@@ -209,7 +209,7 @@ class BaseMixture(
         if self.warm_start and hasattr(self, "means_"):
             held = {name: task.given[name] for name in task.held}
             start = task._replace(given={**task.given, **self._last(task), **held})
-        seed = draw_seed(self.random_state)
+        seed = fit_seed(self.random_state)
         learned = self._prepare(start, {}, seed, progress)
         optimizer = learned.get("learned_optimizer_")
         plan = self._mixture_plan(optimizer, self._n_most(known))
@@ -253,7 +253,7 @@ class BaseMixture(
         arrays = check_collection(tasks, self, **CHECKS)
         known = self.covariances if covariances is None else covariances
         tasks = self._new_tasks(arrays, known, sample_weight, noise_covariance)
-        seed = draw_seed(self.random_state)
+        seed = fit_seed(self.random_state)
         learned = self._learn_from(tasks, seed, progress, self.n_epochs)
         shared = all(one is covariances for one in self._per_task(covariances, len(arrays)))
         kept = deepcopy(covariances) if shared else None

@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from sklearn_gso import GSOImputer, LearnedOptimizer
+from sklearn_gso import GSOImputer, LearnedOptimizer, MetaTraining
 from sklearn_gso.estimators.imputation.blend import MODELS, PARTS
 from sklearn_gso.estimators.imputation.weighing import heldout_weights
 
@@ -468,3 +468,14 @@ def test_a_constant_column_and_a_single_one_have_finite_deviations(rows):
     imputer = GSOImputer(random_state=0).fit(alone)
     assert np.isfinite(imputer.sample_missing(alone, 2)).all()
     assert 0 < imputer.transform_std(alone)[-1, 0] < 4 * np.nanstd(alone)
+
+
+def test_tables_of_a_collection_are_filled_without_more_training(monkeypatch):
+    tables = [holed(correlated(seed=seed)) for seed in range(2)]
+    settings = {"parts": ["factors"], "weights": "equal", "random_state": 0, "n_epochs": 1}
+    imputer = GSOImputer(training=MetaTraining(instance_epochs=1), **settings).fit(tables)
+    monkeypatch.setattr("sklearn_gso.estimators.fitting.Learner", None)
+    assert np.isfinite(imputer.transform(tables)[1]).all()
+    training = MetaTraining(instance_epochs=1, checkpoint="training")
+    with pytest.raises(ValueError, match="checkpoint is for a fit on a collection"):
+        GSOImputer(training=training, **settings).fit(tables[0])
