@@ -140,6 +140,12 @@ class Grid(NamedTuple):
         size = torch.tensor(self.size)
         return (2 * self._places() + 1 - size) / (size + 1.0)
 
+    def impulse(self, kernel: Tensor) -> Tensor:
+        """The kernel that does nothing, like another one."""
+        impulse = torch.zeros_like(kernel)
+        impulse[..., self.from_middle().abs().amax(1).argmin()] = 1.0
+        return impulse
+
     # Differences ----------------------------------------------------------------------
 
     def differences(self, rows: Tensor) -> Tensor:

@@ -52,3 +52,7 @@ def restored(grid: Grid, signals: Tensor, kernel: Tensor, weight: Tensor, delta:
         seen = (~unseen).sum(2, keepdim=True).clamp(min=1)
         start = torch.where(unseen, values.sum(2, keepdim=True) / seen, values)
     return descend(start, step, _PASSES)
+
+
+def of_sum_one(kernel: Tensor) -> Tensor:
+    return kernel / kernel.sum(2, keepdim=True).clamp(min=1e-300)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ._convolution import BOUNDARIES, Grid
 from ._proximal import descend, first_of_largest, norm, soft
-from ._restoration import restored, told
+from ._restoration import of_sum_one, restored, told
 from .base import Problem
 
 SOURCES = ("spikes", "smooth")
@@ -249,10 +249,8 @@ class BlindDeconvolution(Problem):
         kernel = variables["kernel"]
         largest = kernel.gather(2, kernel.abs().argmax(2, keepdim=True))
         size = torch.where(largest == 0, 1.0, norm(kernel) * largest.sign())
-        kernel, sources = kernel / size, variables["sources"] * size
-        idle = torch.zeros_like(kernel[:1, :1])
-        idle[..., self.grid.from_middle().abs().amax(1).argmin()] = 1.0
-        kernel = torch.where(largest == 0, idle, kernel)
+        kernel = torch.where(largest == 0, self.grid.impulse(kernel), kernel / size)
+        sources = variables["sources"] * size
         return {"kernel": kernel, "sources": self._best_sources(kernel, sources, _AT_THE_END)}
 
     def restored(self, variables) -> Tensor:
@@ -263,7 +261,7 @@ class BlindDeconvolution(Problem):
         """
         if self.source == "spikes":
             return self._aligned(variables["kernel"], variables["sources"])
-        kernel = _of_sum_one(variables["kernel"])
+        kernel = of_sum_one(variables["kernel"])
         weight = self.alpha / 2 * norm(kernel)
         return restored(self.grid, self.signals, kernel, weight, self.alpha / 2)
 
@@ -287,7 +285,7 @@ class BlindDeconvolution(Problem):
     def reconstruct(self, variables) -> Tensor:
         """The signals as the model says, ``k * X``, (T, n_channels, n)."""
         kernel = variables["kernel"]
-        kernel = kernel if self.source == "spikes" else _of_sum_one(kernel)
+        kernel = kernel if self.source == "spikes" else of_sum_one(kernel)
         return self.grid.extracted(self._model(kernel, self.restored(variables)))
 
     def row_features(self, variables, name):
@@ -320,7 +318,3 @@ class BlindDeconvolution(Problem):
 def _peaked(rows: Tensor, length: Tensor) -> Tensor:
     """Among how many entries the squares are spread, (T,)."""
     return 1 / ((rows / length[:, None, None]).pow(4).sum((1, 2)) + 1e-12)
-
-
-def _of_sum_one(kernel: Tensor) -> Tensor:
-    return kernel / kernel.sum(2, keepdim=True).clamp(min=_TINY)

@@ -471,7 +471,7 @@ def test_a_constant_column_and_a_single_one_have_finite_deviations(rows):
 
 
 def test_tables_of_a_collection_are_filled_without_more_training(monkeypatch):
-    tables = [holed(correlated(seed=seed)) for seed in range(2)]
+    tables = [holed(correlated(seed=seed))[0] for seed in range(2)]
     settings = {"parts": ["factors"], "weights": "equal", "random_state": 0, "n_epochs": 1}
     imputer = GSOImputer(training=MetaTraining(instance_epochs=1), **settings).fit(tables)
     monkeypatch.setattr("sklearn_gso.estimators.fitting.Learner", None)
