@@ -72,9 +72,9 @@ def page(rows) -> str:
     lines = [f"| {what} | {p} | {f} | {s} |" for what, p, f, s in rows]
     return f"""# Reliability
 
-Written by `make reliability` ({about}): tests that passed, failed and were skipped, the long ones
-included. Each line names what is promised; the tests behind it stand in
-`benchmarks/reliability.py`.
+Written by `make reliability` ({about}): tests that
+passed, failed and were skipped, the long ones included. Each line names what is promised; the tests
+behind it stand in `benchmarks/reliability.py`.
 
 | what | passed | failed | skipped |
 |---|--:|--:|--:|

@@ -11,6 +11,8 @@ from .mixture_likelihood import MixtureLikelihood
 
 # As in scikit-learn: empty components divide by it.
 _MIN_COUNT = 10 * torch.finfo(torch.float64).eps
+# Features beyond which halves of a component are looked at.
+_MANY = 60
 
 
 class MixtureFreeEnergy(MixtureLikelihood):
@@ -173,7 +175,18 @@ class MixtureFreeEnergy(MixtureLikelihood):
 
     @property
     def n_moves(self):
-        return len(self.moves.first) if "means" not in self.fixed else 0
+        return 0 if "means" in self.fixed or self._halves_fit_noise() else len(self.moves.first)
+
+    def _halves_fit_noise(self) -> bool:
+        """Whether moves, which cut a component in two, would leave halves of too few samples.
+
+        In many features full covariances of less samples than features fit any halves: the
+        objective falls, and plain clusters are lost.
+        """
+        if "covariances" in self.fixed or self.covariance_type != "full":
+            return False
+        n_each = self.points.shape[1] / (2 * self.n_components)
+        return self.n_features > _MANY and n_each < self.n_features
 
     def n_collapsed(self, variables):
         """Components of less distinct samples than their covariance needs: it has no bound."""
