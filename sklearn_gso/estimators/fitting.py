@@ -87,7 +87,9 @@ class Fitting(CallbackSupportMixin):
                     f"got {value!r}."
                 )
         training = self._training().check(self._max_iter())
-        if training.loss == "heldout" and not has_role(self.problem_class, "split"):
+        # Judges of moves have losses of their own, and say so themselves.
+        splits = has_role(self.problem_class, "split") or has_role(self.problem_class, "n_moves")
+        if training.loss == "heldout" and not splits:
             raise ValueError(
                 f"loss='heldout' needs data that can be split, which {self.problem_class.__name__} "
                 "has none of: 'global' is its loss."
