@@ -88,7 +88,7 @@ class Fitting(CallbackSupportMixin):
                 )
         training = self._training().check(self._max_iter())
         # Judges of moves have losses of their own, and say so themselves.
-        splits = has_role(self.problem_class, "split") or has_role(self.problem_class, "n_moves")
+        splits = has_role(self.problem_class, "split") or has_role(self.problem_class, "moved")
         if training.loss == "heldout" and not splits:
             raise ValueError(
                 f"loss='heldout' needs data that can be split, which {self.problem_class.__name__} "
