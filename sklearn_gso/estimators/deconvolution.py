@@ -2,10 +2,7 @@
 
 import math
 
-import numpy as np
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
-from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,10 +10,10 @@ from ..problems import BlindDeconvolution
 from ..problems._convolution import BOUNDARIES, Grid
 from ..problems.blind_deconvolution import SOURCES
 from .base import AlternatingEstimator
-from .fitting import about_run, fitted_on_one
+from .fitting import about_run, fitted_on_one, objectives_of
 from .parameters import NONE, POSITIVE, Accepts, choice, integer, keep
 from .reporting import warn
-from .tasks import check_observed
+from .tasks import check_columns
 
 # Of a signal's sides, where nobody says how large the kernel is.
 _SHARE = 5
@@ -177,22 +174,16 @@ class GSOBlindDeconvolution(AlternatingEstimator):
             "alpha": float(self.alpha),
         }
 
-    def _checked_matrix(self, X):
-        array = super()._checked_matrix(X)
-        check_observed(array)
-        return array
-
     def _about(self, answer):
         if not answer.best.variables["sources"].any():
             warn(
                 f"alpha={self.alpha!r} is so large for these data that every source is 0, and "
                 "nothing is known of the kernel: lower alpha."
             )
-        about, number = about_run(answer), int(answer.weights[:, 0].argmax())
-        errors = torch.stack(answer.runs[number].trace.objective)[: about["n_iter_"] + 1, 0]
         kernel = answer.best.variables["kernel"][0, 0].numpy().reshape(answer.problem.grid.size)
         total = kernel.sum() if self.source == "smooth" else 1.0
-        return {**about, "kernel_": kernel / (total or 1.0), "error_": errors.numpy()}
+        told = {"kernel_": kernel / (total or 1.0), "error_": objectives_of(answer)}
+        return {**about_run(answer), **told}
 
     def _grid(self) -> Grid:
         options = self._fitted.rows.options
@@ -212,30 +203,9 @@ class GSOBlindDeconvolution(AlternatingEstimator):
         X_original : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        sources, grid = check_array(X, dtype=np.float64), self._grid()
-        if sources.shape[1] != math.prod(grid.full):
-            raise ValueError(
-                f"Sources have {math.prod(grid.full)} entries; got {sources.shape[1]} columns."
-            )
+        grid = self._grid()
+        n = math.prod(grid.full)
+        sources = check_columns(X, n, f"Sources have {n} entries")
         kernel = torch.from_numpy(self.kernel_.reshape(1, 1, -1))
         spectrum = grid.spectrum(torch.from_numpy(sources)[None])
         return grid.extracted(grid.rows(grid.kernel_spectrum(kernel) * spectrum))[0].numpy()
-
-    @available_if(fitted_on_one)
-    def get_feature_names_out(self, input_features=None):
-        """Names of the sources' entries.
-
-        Parameters
-        ----------
-        input_features : Ignored
-
-        Returns
-        -------
-        feature_names_out : ndarray of str objects
-        """
-        return ClassNamePrefixFeaturesOutMixin.get_feature_names_out(self, input_features)
-
-    @property
-    def _n_features_out(self):
-        check_is_fitted(self)
-        return math.prod(self._grid().full)

@@ -1,9 +1,7 @@
 """Dictionary learning with scikit-learn's face."""
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.decomposition import sparse_encode
-from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,9 +11,13 @@ from .base import AlternatingEstimator
 from .fitting import about_run, fitted_on_one, objectives_of
 from .parameters import NONE, POSITIVE, choice, integer, keep
 from .solving import Mean
-from .tasks import check_observed
+from .tasks import check_columns
 
 ALGORITHMS = ("lasso_lars", "lasso_cd", "lars", "omp", "threshold")
+
+
+def _codes(problem, variables):
+    return variables["codes"]
 
 
 class GSODictionaryLearning(AlternatingEstimator):
@@ -94,6 +96,7 @@ class GSODictionaryLearning(AlternatingEstimator):
     """
 
     problem_class = DictionaryLearning
+    read = staticmethod(_codes)
     pretrained = "dictionary"
     fit_trace = "objective"
     allow_nan = True
@@ -142,11 +145,6 @@ class GSODictionaryLearning(AlternatingEstimator):
                 f"transform_n_nonzero_coefs={n_nonzero} is more than n_components={n_components}."
             )
         return {"n_components": int(n_components), "alpha": float(self.alpha)}
-
-    def _checked_matrix(self, X):
-        array = super()._checked_matrix(X)
-        check_observed(array)
-        return array
 
     def _about(self, answer):
         atoms = answer.best.variables["atoms"][0].numpy().copy()
@@ -205,24 +203,9 @@ class GSODictionaryLearning(AlternatingEstimator):
         X_original : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        codes, n_atoms = check_array(X), len(self.components_)
-        if codes.shape[1] != n_atoms:
-            raise ValueError(f"Codes have {n_atoms} columns, one an atom; got {codes.shape[1]}.")
+        n_atoms = len(self.components_)
+        codes = check_columns(X, n_atoms, f"Codes have {n_atoms} columns, one an atom")
         return codes @ self.components_
-
-    @available_if(fitted_on_one)
-    def get_feature_names_out(self, input_features=None):
-        """Names of the codes.
-
-        Parameters
-        ----------
-        input_features : Ignored
-
-        Returns
-        -------
-        feature_names_out : ndarray of str objects
-        """
-        return ClassNamePrefixFeaturesOutMixin.get_feature_names_out(self, input_features)
 
     @property
     def _n_features_out(self):

@@ -11,7 +11,6 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from ..learned_optimizers import LearnedOptimizer, resolve_optimizer
-from ..problems import has_role
 from ..rules import Recipe, UpdateRule, recipe
 from ..solvers import Fixed, Multistart
 from ..training import History
@@ -22,7 +21,7 @@ from .parallel import largest_of, share_of_threads
 from .parameters import MetaTraining, check_rule, check_table
 from .reporting import CallbackSupportMixin, FitProgress
 from .solving import FittedRows, Item, Plan
-from .tasks import as_tasks, check_collection, draw_seed
+from .tasks import as_tasks, check_collection, check_observed, draw_seed
 
 _CLASSICAL_MAX_ITER = 100
 # Parameters that training does not depend on, or only by the data, which a checkpoint knows.
@@ -87,13 +86,6 @@ class Fitting(CallbackSupportMixin):
                     f"got {value!r}."
                 )
         training = self._training().check(self._max_iter())
-        # Judges of moves have losses of their own, and say so themselves.
-        splits = has_role(self.problem_class, "split") or has_role(self.problem_class, "moved")
-        if training.loss == "heldout" and not splits:
-            raise ValueError(
-                f"loss='heldout' needs data that can be split, which {self.problem_class.__name__} "
-                "has none of: 'global' is its loss."
-            )
         if training.checkpoint is not None and self.random_state is None:
             raise ValueError("checkpoint needs a random_state, or no fit could go on from it.")
 
@@ -135,7 +127,10 @@ class Fitting(CallbackSupportMixin):
 
     def _checked_matrix(self, X):
         """One data set, checked on its own."""
-        return check_array(X, estimator=self, input_name="X", **self._checks())
+        array = check_array(X, estimator=self, input_name="X", **self._checks())
+        if self.allow_nan:
+            check_observed(array)
+        return array
 
     def _checked_rows(self, X):
         """Rows for a fit on one data set, whose columns they must have."""

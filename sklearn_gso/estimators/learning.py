@@ -78,7 +78,7 @@ class Learner:
             self.max_iter,
             self.t_l or self.recipe.network.t_l,
             self.t_u or self.recipe.t_u or self.max_iter,
-            self.training.loss or self._default_loss(),
+            self._loss(),
             self.training.batch_size,
             self.training.validation_fraction,
         )
@@ -96,9 +96,15 @@ class Learner:
             seed,
         )
 
-    def _default_loss(self) -> str:
-        """The recipe's; a problem whose data cannot be split has nothing to hold out."""
-        return self.recipe.loss if has_role(self.problem, "split") else "global"
+    def _loss(self) -> str:
+        """What was asked for, or the recipe's; without data to split there is the global one."""
+        loss, splits = self.training.loss, has_role(self.problem, "split")
+        if loss == "heldout" and not splits:
+            raise ValueError(
+                f"loss='heldout' needs data that can be split, which {self.problem.__name__} has "
+                "none of: 'global' is its loss."
+            )
+        return loss or (self.recipe.loss if splits else "global")
 
     def _train(self, episodes, rules, checkpoint, progress) -> History:
         n_steps = self.n_epochs * episodes.n_batches

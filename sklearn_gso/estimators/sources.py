@@ -1,7 +1,6 @@
 """Blind source separation with scikit-learn's face."""
 
 import numpy as np
-from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -11,7 +10,7 @@ from .base import AlternatingEstimator
 from .fitting import about_run, fitted_on_one, objectives_of
 from .lazy import checked_all
 from .parameters import NONE, NOT_NEGATIVE, choice, integer, keep
-from .tasks import check_observed
+from .tasks import check_columns
 
 _KINDS = {"sparse": NoisyICA, "nonnegative": NonnegativeFactorization}
 _PRETRAINED = {"sparse": "sparse_sources", "nonnegative": "nonnegative_sources"}
@@ -199,9 +198,7 @@ class GSOSourceSeparation(AlternatingEstimator):
         return array
 
     def _checked_matrix(self, X):
-        array = super()._checked_matrix(X)
-        check_observed(array)
-        return self._checked_sign(array)
+        return self._checked_sign(super()._checked_matrix(X))
 
     def _checked_rows(self, X):
         array = self._checked_sign(super()._checked_rows(X))
@@ -244,9 +241,8 @@ class GSOSourceSeparation(AlternatingEstimator):
         X_original : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        sources, k = check_array(X), self.mixing_.shape[1]
-        if sources.shape[1] != k:
-            raise ValueError(f"There are {k} sources, one a column; got {sources.shape[1]}.")
+        k = self.mixing_.shape[1]
+        sources = check_columns(X, k, f"There are {k} sources, one a column")
         return sources @ self.mixing_.T + self.mean_
 
     def __sklearn_tags__(self):

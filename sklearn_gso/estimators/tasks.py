@@ -82,6 +82,14 @@ def check_observed(X, name: str = "X") -> None:
         raise ValueError(f"{name} has no observed entry: all {size} entries are missing.")
 
 
+def check_columns(X, n_columns: int, what: str) -> np.ndarray:
+    """What belongs to rows, checked; a ValueError says what, where columns are too many or few."""
+    array = check_array(X, dtype=np.float64)
+    if array.shape[1] != n_columns:
+        raise ValueError(f"{what}; got {array.shape[1]} columns.")
+    return array
+
+
 def check_collection(tasks, estimator, prepare=stored, read=unmask, **check_params):
     """Validate every task as scikit-learn validates one X; errors name the index.
 
