@@ -9,13 +9,13 @@ objective on its way: trained by these gradients the rule stays at the closed fo
 imitate a continuation whose beginning fits the data, and is judged by the objective at the end.
 """
 
-import argparse
 import time
 
 import numpy as np
 import torch
 
-from pretraining import minutes_since, versions, write
+from pretraining import write
+from pretraining.steering import described, options
 from sklearn_gso import LearnedOptimizer
 from sklearn_gso.problems import BlindDeconvolution
 from sklearn_gso.rules import Clock, LSTMControl
@@ -153,35 +153,24 @@ def pretrain(n_steps=45, seed=_SEED, **arguments) -> LearnedOptimizer:
     problem, clock = draw_spikes(rng, 2), time.time()
     rule = LSTMControl.for_problem(problem, generator=generator, **arguments)
     n_skipped = imitate(rule, rng, generator, n_steps)
-    return LearnedOptimizer.from_rules(
+    return described(
         {"kernel": rule},
         problem,
-        general=True,
-        trained_on="spikes of 60 to 160 entries with random kernels of 4 to 16, and pictures of "
+        "spikes of 60 to 160 entries with random kernels of 4 to 16, and pictures of "
         f"rectangles of 24 to 35 pixels a side with kernels of 3 to 7, for {SWEEPS} sweeps",
+        seed,
+        clock,
+        "objective over that of the closed forms after as many sweeps, geometric mean over other "
+        "tasks; 1 is untrained",
+        round(validated(rule), 4),
         n_steps=n_steps,
         n_skipped=n_skipped,
-        seed=seed,
-        minutes=minutes_since(clock),
-        versions=versions(),
-        validation={
-            "what": "objective over that of the closed forms after as many sweeps, geometric mean "
-            "over other tasks; 1 is untrained",
-            "loss": round(validated(rule), 4),
-        },
     )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=45)
-    parser.add_argument("--seed", type=int, default=_SEED)
-    parser.add_argument("--hidden-size", type=int, default=12)
-    parser.add_argument("--output", default="deconvolution.safetensors")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    optimizer = pretrain(arguments.steps, arguments.seed, hidden_size=arguments.hidden_size)
-    write(optimizer, arguments.output)
+    own = options(__doc__, 45, _SEED, 12, "deconvolution").parse_args()
+    write(pretrain(own.steps, own.seed, hidden_size=own.hidden_size), own.output)
 
 
 if __name__ == "__main__":

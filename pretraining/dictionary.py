@@ -6,22 +6,17 @@ Random dictionaries, incoherent and smooth ones, of many sizes, sparsities, nois
 ground truth is used: the loss is the objective over that of the closed forms after as many sweeps.
 """
 
-import argparse
-import time
-
 import numpy as np
 import torch
 
-from pretraining import minutes_since, versions, write
+from pretraining import write
+from pretraining.steering import options, steer
 from sklearn_gso import LearnedOptimizer
 from sklearn_gso.problems import DictionaryLearning
-from sklearn_gso.rules import LSTMControl
-from sklearn_gso.solvers import rules_for
-from sklearn_gso.training import in_processes, make_episode, meta_train, validate
+from sklearn_gso.training import in_processes
 
 SWEEPS = 40
-_SEED, _VALIDATION_SEED = 20261126, 997
-_TRAINING = {"anneal": True, "averaging": 0.9, "validate_every": 30, "learning_rate": 1e-2}
+_SEED = 20261126
 
 
 def draw_values(rng, n_tasks: int, n_rows: int, n_atoms: int, n_columns: int) -> np.ndarray:
@@ -50,13 +45,6 @@ def draw_problem(rng, n_tasks: int = 8) -> DictionaryLearning:
     return DictionaryLearning(torch.from_numpy(values), max(2, n_atoms), alpha)
 
 
-def draw_episode(rules, rng, generator):
-    """A run whose objectives are compared with those of the closed forms."""
-    problem = draw_problem(rng)
-    own = rules_for(problem, rules)
-    return make_episode(problem, own, generator, SWEEPS, judge=problem)
-
-
 def pretrain(n_steps=300, seed=_SEED, verbose=True, **arguments) -> LearnedOptimizer:
     """Train a new rule.
 
@@ -72,51 +60,24 @@ def pretrain(n_steps=300, seed=_SEED, verbose=True, **arguments) -> LearnedOptim
     -------
     optimizer : LearnedOptimizer
     """
-    rng, generator = np.random.RandomState(seed), torch.Generator().manual_seed(seed)
-    problem = draw_problem(rng, 2)
-    rule = LSTMControl.for_problem(problem, generator=generator, **arguments)
-    rules = {"atoms": rule}
-    other, others = np.random.RandomState(_VALIDATION_SEED), torch.Generator().manual_seed(1)
-    validation = [draw_episode(rules, other, others) for _ in range(8)]
-    clock = time.time()
-    history = meta_train(
-        lambda step: [draw_episode(rules, rng, generator)],
-        rules_for(problem, rules),
+    return steer(
+        lambda rng: draw_problem(rng, 2),
+        lambda rng: (draw_problem(rng), SWEEPS),
         n_steps,
-        validation=validation,
-        verbose=verbose,
-        **_TRAINING,
-    )
-    return LearnedOptimizer.from_rules(
-        rules,
-        problem,
-        general=True,
-        trained_on="random dictionaries, incoherent and smooth, of 6 to 16 columns, 60 to 160 rows "
+        seed,
+        "random dictionaries, incoherent and smooth, of 6 to 16 columns, 60 to 160 rows "
         f"and 2 to 35 atoms, for {SWEEPS} sweeps",
-        n_steps=history.n_steps,
-        n_skipped=history.n_skipped,
-        seed=seed,
-        minutes=minutes_since(clock),
-        versions=versions(),
-        validation={
-            "what": "fourth root of the objective over that of the closed forms after as many "
-            "sweeps, mean over other tasks; 1 is untrained",
-            "loss": round(validate(validation, rules_for(problem, rules)), 4),
-        },
+        "fourth root of the objective over that of the closed forms after as many sweeps, mean "
+        "over other tasks; 1 is untrained",
+        verbose,
+        **arguments,
     )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=_SEED)
-    parser.add_argument("--hidden-size", type=int, default=24)
-    parser.add_argument("--output", default="dictionary.safetensors")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    own = options(__doc__, 300, _SEED, 24, "dictionary").parse_args()
     with in_processes():
-        optimizer = pretrain(arguments.steps, arguments.seed, hidden_size=arguments.hidden_size)
-        write(optimizer, arguments.output)
+        write(pretrain(own.steps, own.seed, hidden_size=own.hidden_size), own.output)
 
 
 if __name__ == "__main__":
