@@ -10,9 +10,7 @@ exact codes. Results are kept in ``benchmarks/results/bilinear.csv``; ``--fresh`
 The peer ``spams`` (PyPI: spams-bin) is left out where it is not installed.
 """
 
-import argparse
 import time
-import warnings
 from functools import lru_cache
 from importlib.util import find_spec
 
@@ -25,7 +23,8 @@ from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn_gso import GSODictionaryLearning
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 
-from .measuring import one_thread
+from .asking import paired
+from .measuring import quietly
 from .showing import show
 from .store import RESULTS, Store
 
@@ -206,20 +205,11 @@ def results(store, cells, ways, seeds) -> pd.DataFrame:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--cells", nargs="*", default=list(CELLS), choices=list(CELLS))
-    parser.add_argument("--ways", nargs="*", default=available(), choices=list(WAYS))
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--fresh", action="store_true")
-    options = parser.parse_args()
-    cells = QUICK if options.quick else options.cells
-    seeds = 3 if options.quick else options.seeds
-    store = Store(RESULTS / "bilinear.csv", fresh=options.fresh)
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        run(store, cells, options.ways, seeds)
-    table = results(store, cells, options.ways, seeds)
+    asked = paired(__doc__, list(CELLS), QUICK, ways=available())
+    store = Store(RESULTS / "bilinear.csv", fresh=asked.fresh)
+    with quietly():
+        run(store, asked.cells, asked.ways, asked.seeds)
+    table = results(store, asked.cells, asked.ways, asked.seeds)
     show("dictionary learning, beside scikit-learn", table.round(3))
 
 

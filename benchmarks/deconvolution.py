@@ -11,9 +11,7 @@ below Wiener's filter, which knows the true kernel and its best weight. Results 
 ``benchmarks/results/deconvolution.csv``; ``--fresh`` runs them again.
 """
 
-import argparse
 import time
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -27,7 +25,8 @@ from sklearn_gso.metrics import shifted_cosine, shifted_psnr
 from sklearn_gso.problems import BlindDeconvolution
 from sklearn_gso.rules import ClosedForm, GeometricContinuation
 
-from .measuring import one_thread
+from .asking import paired
+from .measuring import quietly
 from .showing import show
 from .store import RESULTS, Store
 
@@ -225,20 +224,11 @@ def results(store, cells, seeds) -> pd.DataFrame:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    every = [*SPIKES, *PICTURES]
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--cells", nargs="*", default=every, choices=every)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--fresh", action="store_true")
-    options = parser.parse_args()
-    cells = QUICK if options.quick else options.cells
-    seeds = 5 if options.quick else options.seeds
-    store = Store(RESULTS / "deconvolution.csv", fresh=options.fresh)
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        run(store, cells, seeds)
-    table = results(store, cells, seeds)
+    asked = paired(__doc__, [*SPIKES, *PICTURES], QUICK, n_quick=5)
+    store = Store(RESULTS / "deconvolution.csv", fresh=asked.fresh)
+    with quietly():
+        run(store, asked.cells, asked.seeds)
+    table = results(store, asked.cells, asked.seeds)
     show("blind deconvolution", table.round(3))
 
 

@@ -24,6 +24,14 @@ def one_thread():
         yield
 
 
+@contextmanager
+def quietly():
+    """One thread, and no warnings at all, of peers either."""
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def errors(truths, estimates) -> np.ndarray:
     """Relative error of each estimate, over all entries; infinity where it is not finite."""
     return np.array(

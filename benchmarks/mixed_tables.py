@@ -8,7 +8,6 @@ are kept in ``benchmarks/results/mixed_tables.csv``; ``--fresh`` runs them again
 
 import argparse
 import time
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from sklearn.impute import KNNImputer
 
 from sklearn_gso import GSOImputer
 
-from .measuring import one_thread
+from .measuring import quietly
 from .peers.missforest import missforest
 from .showing import show
 from .store import RESULTS, Store
@@ -130,8 +129,7 @@ def main():
     parser.add_argument("--fresh", action="store_true")
     options = parser.parse_args()
     store = Store(RESULTS / "mixed_tables.csv", fresh=options.fresh)
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         run(store, options.methods, options.seeds)
     table = results(store, options.methods, options.seeds)
     show(f"{len(NAMES)} tables, 30 % hidden", table.round(3))

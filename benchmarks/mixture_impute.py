@@ -9,7 +9,6 @@ one. Processor seconds of one thread stand below. ``--no-forest`` leaves out the
 
 import argparse
 import time
-import warnings
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
@@ -18,7 +17,7 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture
 
-from .measuring import one_thread
+from .measuring import quietly
 from .raw_tables import error, hide, load, standardised
 
 # Ten of those of `raw_tables`: small and large, few columns and many, skewed ones among them.
@@ -78,8 +77,7 @@ def main():
     methods = [m for m in options.methods if not (options.no_forest and m in FORESTS)]
     print(f"{'table':26s}" + "".join(f"{m:>10s}" for m in methods))
     rows = []
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         for name in options.tables:
             rows.append(measure(name, options.seeds, methods))
             print(f"{name:26s}" + "".join(f"{e:10.3f}" for e in rows[-1][0]), flush=True)

@@ -15,14 +15,13 @@ same with a fifth of the entries missing.
 import argparse
 import logging
 import os
-import warnings
 from importlib.util import find_spec
 
 import numpy as np
 
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture
 
-from .measuring import one_thread
+from .measuring import quietly
 
 _N_NEW = 20_000
 
@@ -142,8 +141,7 @@ def main():
     for name in absent:
         print(f"{name} is not installed and left out.")
     print(f"{'example':14s}{'method':16s}{'noisy':>10s}{'without':>10s}{'seconds':>10s}")
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         for example in options.examples:
             make, n_components = EXAMPLES[example]
             data = [make(np.random.RandomState(seed)) for seed in range(options.seeds)]

@@ -9,13 +9,12 @@ users: half of each one's ratings is given to the fitted method, and the others 
 
 import argparse
 import time
-import warnings
 
 import numpy as np
 
 from sklearn_gso import GSOMatrixCompleter
 
-from .measuring import one_thread
+from .measuring import quietly
 from .rating_data import SETS, Ratings, without_a_tenth, without_users
 from .rating_peers import Fitted, fit_biases, fit_cmfrec, fit_myfm
 
@@ -110,8 +109,7 @@ def main():
     parser.add_argument("--data", choices=[*SETS, "all"], default="all")
     parser.add_argument("--splits", type=int, default=10)
     given = parser.parse_args()
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         for data in SETS if given.data == "all" else [given.data]:
             compare(data, given.splits)
 

@@ -9,7 +9,6 @@ they are drawn for pretraining: thresholds of ``scaling="auto"`` were set with t
 
 import argparse
 import time
-import warnings
 
 import numpy as np
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
@@ -18,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_gso import GSOMatrixCompleter
 
-from .measuring import one_thread
+from .measuring import quietly
 
 TABLES = {
     "datasets": "airquality swiss mtcars attitude USArrests quakes longley",
@@ -115,8 +114,7 @@ def main():
     if options.keel:
         options.tables = [f"keel/{i}" for i in range(options.keel)]
     print(f"{'table':28s}" + "".join(f"{m:>10s}" for m in METHODS) + "    s raw  s iter.")
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         ratios = []
         for name in options.tables:
             errors, seconds = measure(name, options.seeds)

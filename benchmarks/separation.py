@@ -10,9 +10,7 @@ Sources that are not negative have mixtures that are not, either: noise is cut o
 ``picard`` (PyPI: python-picard) is left out where it is not installed.
 """
 
-import argparse
 import time
-import warnings
 from importlib.util import find_spec
 
 import numpy as np
@@ -24,7 +22,8 @@ from sklearn_gso import GSOSourceSeparation
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.metrics import amari_distance, signal_to_distortion
 
-from .measuring import one_thread
+from .asking import paired
+from .measuring import quietly
 from .showing import show
 from .store import RESULTS, Store
 
@@ -192,20 +191,11 @@ def results(store, cells, ways, seeds) -> pd.DataFrame:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--cells", nargs="*", default=list(CELLS), choices=list(CELLS))
-    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--fresh", action="store_true")
-    options = parser.parse_args()
-    cells = QUICK if options.quick else options.cells
-    seeds = 3 if options.quick else options.seeds
-    store = Store(RESULTS / "separation.csv", fresh=options.fresh)
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        run(store, cells, options.ways, seeds)
-    table = results(store, cells, options.ways, seeds)
+    asked = paired(__doc__, list(CELLS), QUICK, ways=list(WAYS))
+    store = Store(RESULTS / "separation.csv", fresh=asked.fresh)
+    with quietly():
+        run(store, asked.cells, asked.ways, asked.seeds)
+    table = results(store, asked.cells, asked.ways, asked.seeds)
     show("source separation, beside the best peer", table.round(4))
 
 

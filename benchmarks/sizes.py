@@ -9,14 +9,13 @@ import pickle
 import subprocess
 import sys
 import time
-import warnings
 
 import numpy as np
 
 from sklearn_gso import GSOMatrixCompleter
 from sklearn_gso.datasets import make_low_rank_tasks
 
-from .measuring import PeakMemory, one_thread
+from .measuring import PeakMemory, quietly
 
 
 def table(n_rows, n_columns, seed=0):
@@ -53,8 +52,7 @@ def measured(function, X):
 def show(name):
     """One line, for one size, in this process."""
     completer = GSOMatrixCompleter(random_state=0)
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         completer.fit_transform(low_rank(60, 0.5)[0])  # what is loaded on first use
         X, truth, unit = SIZES[name]()
         _, seconds, memory = measured(completer.fit, X)

@@ -18,7 +18,6 @@ before them has.
 import argparse
 import hashlib
 import time
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
 from sklearn_gso import GSOImputer, GSOMatrixCompleter
 
-from .measuring import one_thread
+from .measuring import one_thread, quietly
 from .methods import pretrained
 from .peers.packages import knn_imputer
 from .peers.soft_impute import soft_impute_validated
@@ -280,16 +279,14 @@ def main():
         with one_thread():
             return large()
     if options.coverage:
-        with one_thread(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly():
             return coverage(options.tables)
     wanted = options.tables, options.masks, options.methods, options.seeds
     if options.quick:
         fast = [m for m in METHODS if m not in _SLOW and "trees" not in m and "Soft" not in m]
         wanted = options.tables[:10], options.masks, fast, 1
     store = Store(RESULTS / "tables.csv", fresh=options.fresh)
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         run(store, *wanted)
     report(store, *wanted)
 

@@ -9,7 +9,6 @@ the objective with exact codes.
 
 import argparse
 import time
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from sklearn_gso import GSODictionaryLearning, GSOMatrixCompleter, MetaTraining
 from sklearn_gso.datasets import make_low_rank_tasks
 
 from . import bilinear
-from .measuring import hidden_errors, one_thread
+from .measuring import hidden_errors, quietly
 from .showing import show
 
 PASSES = 10
@@ -84,8 +83,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     rows = []
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         for cell, solve in CELLS.items():
             for seed in range(options.seeds):
                 for way, (optimizer, passes) in WAYS.items():
