@@ -9,11 +9,11 @@ WEIGHTS = sklearn_gso/learned_optimizers/weights
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
 
-test: $(READY) lint
+test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 # What takes long: killed processes, thousands of fits, all settings of scikit-learn's checks.
-test-all: test
+test-all: lint test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 coverage: $(READY)

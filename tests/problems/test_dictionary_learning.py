@@ -23,8 +23,10 @@ def started(problem):
     return problem.init(torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("n_components", [3, 9])
-@pytest.mark.parametrize("holes", [0.0, 0.2])
+@pytest.mark.parametrize(
+    "holes, n_components",
+    [(0.0, 3), (0.0, 9), (0.2, 3), pytest.param(0.2, 9, marks=pytest.mark.slow)],
+)
 def test_the_problem_keeps_its_promises(holes, n_components):
     check_problem(DictionaryLearning(draw(holes=holes), n_components, 0.5, n_passes=None))
 

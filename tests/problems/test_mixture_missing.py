@@ -96,7 +96,7 @@ def test_the_objective_never_rises(kind, prior):
 )
 def test_where_em_ends_the_gradient_vanishes(kind):
     problem = with_holes(kind, prior=True)
-    variables = run(problem, 300).variables
+    variables = run(problem, 200).variables
     for name in ("weights", "means", "covariances"):
         assert problem.gradient(variables, name).abs().max() < 1e-6
 

@@ -195,7 +195,7 @@ def test_default_fits_warn_of_nothing(rng):
 @pytest.mark.filterwarnings("ignore:.*have no observed entry")
 def test_where_nothing_is_known_fills_are_the_mean(rng):
     """Fewer entries than rows and columns, around 3.5."""
-    shape, n = (3000, 60), 500
+    shape, n = (600, 60), 100
     cells = rng.choice(shape[0] * shape[1], n, replace=False)
     values = 3.5 + 0.5 * rng.randn(n)
     X = sparse.csr_array((values, (cells // shape[1], cells % shape[1])), shape=shape)
