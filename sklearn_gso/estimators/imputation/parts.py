@@ -8,6 +8,7 @@ missing, and the standard deviations of that, where the parts before have ``told
 from typing import NamedTuple
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.tree import ExtraTreeRegressor
 
@@ -167,9 +168,10 @@ def _mean_of(told: dict[str, Told]) -> np.ndarray:
 
 
 def _tree(inputs, target, random):
-    """Without the checks of a forest, which would take most of the time."""
+    """Without the checks of a forest and of parameters, which would take most of the time."""
     tree = ExtraTreeRegressor(max_features=0.5, random_state=random.randint(2**31 - 1))
-    return tree.fit(inputs, target, check_input=False).tree_
+    with config_context(skip_parameter_validation=True):
+        return tree.fit(inputs, target, check_input=False).tree_
 
 
 def tree_rows(array) -> int:
