@@ -219,7 +219,11 @@ class _Runs:
         made, unexplained = torch.stack(self.made), self._unexplained()
         own = [i for i in range(len(self.runs)) if i != self.companion]
         weights, least = by_unexplained(
-            [self.runs[i] for i in own], unexplained[own], made[own], self.settings.max_iter
+            [self.runs[i] for i in own],
+            unexplained[own],
+            made[own],
+            self.agree(),
+            self.settings.max_iter,
         )
         if self.companion is None:
             return weights

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from .run import Run
 
-_WEIGHT_POWER = 4
+# How fast a run loses weight by what it leaves unexplained; where no two agree this tells less
+# of hidden entries: explained best is what was fitted most closely (benchmarks/LOG.md).
+_WEIGHT_POWER, _DISAGREEING_POWER = 4, 1
 # Of a run's outer steps: one that the safeguard held back more often explains the entries it
 # saw better than it should (uniform noise and ranks beyond counting look recovered then).
 _MAX_GUARDED = 0.25
@@ -37,20 +39,22 @@ def lowest_objective(runs: list[Run]) -> Tensor:
     return nn.functional.one_hot(objective.argmin(0), len(runs)).T.to(objective.dtype)
 
 
-def by_unexplained(runs, unexplained, made, max_iter) -> tuple[Tensor, Tensor]:
-    """Weights by the fourth power of the unexplained variance (n_runs, T), and its minimum.
+def by_unexplained(runs, unexplained, made, agree, max_iter) -> tuple[Tensor, Tensor]:
+    """Weights by a power of the unexplained variance (n_runs, T), and its minimum.
 
-    Runs that recover the truth leave nothing unexplained and take all; runs that explain a
-    table equally well, in different ways, are averaged, which is better than the best of them
-    (benchmarks/LOG.md). Those that the safeguard held back at more than a quarter of their
-    outer steps weigh nothing, unless all are such.
+    The fourth of tasks on which two runs ``agree`` (T,), else the first. Runs that recover the
+    truth leave nothing unexplained and take all; runs that explain a table equally well, in
+    different ways, are averaged, which is better than the best of them (benchmarks/LOG.md).
+    Those that the safeguard held back at more than a quarter of their outer steps weigh
+    nothing, unless all are such.
     """
     usable = made & unexplained.isfinite() & torch.stack([run.objective.isfinite() for run in runs])
     free = usable & torch.stack([run.n_guarded <= _MAX_GUARDED * max_iter for run in runs])
     usable = torch.where(free.any(0), free, usable)
     unexplained = torch.where(usable, unexplained, torch.inf)
     least = unexplained.amin(0)
-    weights = torch.where(usable, (least / unexplained) ** _WEIGHT_POWER, 0.0)
+    power = torch.where(agree, _WEIGHT_POWER, _DISAGREEING_POWER)
+    weights = torch.where(usable, (least / unexplained) ** power, 0.0)
     weights[0, ~usable.any(0)] = 1.0
     return weights / weights.sum(0), least
 

@@ -6,6 +6,8 @@ import torch
 from sklearn_gso.solvers import Run, Status, weighted_average
 from sklearn_gso.solvers.weighting import by_unexplained, companion_weight, lowest_objective
 
+AGREE = torch.tensor([True])
+
 
 def run_of(objective, n_guarded=0):
     """A run of 40 sweeps, one objective a task."""
@@ -22,18 +24,20 @@ def test_runs_that_were_held_back_often_do_not_count(n_guarded, first_counts):
     runs = [run_of([0.0] * 3, n) for n in n_guarded]
     unexplained = torch.tensor([[1e-4], [1.0]]).expand(2, 3)
     made = torch.ones(2, 3, dtype=torch.bool)
-    weights, least = by_unexplained(runs, unexplained, made, 40)
+    weights, least = by_unexplained(runs, unexplained, made, AGREE, 40)
     assert ((weights[0] > 0.99) == first_counts).all()
     torch.testing.assert_close(weights.sum(0), torch.ones(3))
     assert (least == (1e-4 if first_counts else 1.0)).all()
 
 
-def test_weights_fall_with_the_fourth_power_of_what_is_unexplained():
+@pytest.mark.parametrize("agree, power", [(True, 4), (False, 1)])
+def test_weights_fall_with_a_power_of_what_is_unexplained(agree, power):
+    """Where runs disagree, what they explain says less of what they do not see."""
     unexplained = torch.tensor([[1.0, 2.0], [2.0, torch.nan], [4.0, 3.0]]).double()
     made = torch.tensor([[True, True], [True, True], [True, False]])
     runs = [run_of([0.0, 0.0]) for _ in range(3)]
-    weights, least = by_unexplained(runs, unexplained, made, 40)
-    first = torch.tensor([1.0, 1 / 16, 1 / 256]).double()
+    weights, least = by_unexplained(runs, unexplained, made, torch.tensor([agree] * 2), 40)
+    first = torch.tensor([1.0, 2.0**-power, 4.0**-power]).double()
     torch.testing.assert_close(weights[:, 0], first / first.sum())
     # Neither what is not finite nor what was not made counts.
     assert weights[:, 1].tolist() == [1.0, 0.0, 0.0] and least.tolist() == [1.0, 2.0]
@@ -42,7 +46,7 @@ def test_weights_fall_with_the_fourth_power_of_what_is_unexplained():
 def test_where_no_run_is_finite_the_first_stands():
     runs = [run_of([torch.nan]), run_of([torch.inf])]
     made = torch.ones(2, 1, dtype=torch.bool)
-    weights, _ = by_unexplained(runs, torch.ones(2, 1), made, 40)
+    weights, _ = by_unexplained(runs, torch.ones(2, 1), made, AGREE, 40)
     assert weights[:, 0].tolist() == [1.0, 0.0]
 
 
