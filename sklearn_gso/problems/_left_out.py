@@ -109,8 +109,9 @@ class LeftOut:
         some = self.observed.some(_ENOUGH)
         error, share = self.left_out(variables, some)
         ones = torch.ones_like(self.row_counts["U"])[..., None]
-        means = some.residual(ones, mean[..., None])
-        own, means = (some.squares(e * share.sqrt())["V"] for e in (error, means))
+        root = share.sqrt()
+        own = some.squares(error.mul_(root))["V"]
+        means = some.squares(some.residual(ones, mean[..., None]).mul_(root))["V"]
         # Each mean without the entry that it is to tell.
         means = means * (count / (count - 1).clamp(min=1)).square()
         weight = torch.where((variance > 0) & (count > 1), 1 / variance, 0.0)

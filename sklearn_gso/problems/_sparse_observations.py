@@ -117,7 +117,8 @@ class SparseObservations(Observations):
         return _Meet.apply(u.flatten(0, 1), v.flatten(0, 1), self.pattern)
 
     def squares(self, residual):
-        squares, one = residual.square(), residual.new_ones(1)
+        squares = residual.square() if residual.requires_grad else residual.square_()
+        one = residual.new_ones(1)
         return {
             name: self._multiply(name, squares, one.expand(self.pattern.shape[axis], 1)).reshape(
                 self.shape[0], -1
