@@ -1,43 +1,25 @@
 """The steps of factors with posteriors in NumPy: on tables calls cost more than work.
 
-Matrices of rows are packed as in `_linalg`, but rows first, (T, rows, k (k + 1) / 2), which
-products with the mask and LAPACK read as they are; what a problem holds is the transpose.
+Matrices of rows are packed rows first (`_packed_rows`); what a problem holds is the transpose.
 """
 
 import math
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ._left_out import MIN_NOISE
-from ._linalg import pairs_of
 from ._observations import OTHER
+from ._packed_rows import empty, inner, inverted, outer, parts, places, quadratic
 from ._posteriors import Posterior, Prior
 
-# Doubles of the matrices that are inverted at once: they stay in cache.
-_PART = 1 << 16
+# Doubles of moments that are summed at once; more would take too much memory.
+_MOMENTS = 1 << 16
 NOISE_PASSES = 8
 # Of the squares of a row's entries: smaller residuals are told from the entries themselves.
 _TOLD = 1e-9
-
-
-class _Places(NamedTuple):
-    """As `_linalg.Pairs`, and where packed entries stand in flat matrices."""
-
-    first: np.ndarray
-    second: np.ndarray
-    number: np.ndarray
-    times: np.ndarray
-    flat: np.ndarray
-
-
-@lru_cache(maxsize=256)
-def _places(k: int) -> _Places:
-    first, second, number, times = (part.numpy() for part in pairs_of(k))
-    return _Places(first, second, number.ravel(), times[:, 0], first * k + second)
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -68,32 +50,36 @@ class ArraySteps:
         return not torch.is_grad_enabled()
 
     def _array_gram(self, name, variables, weight=None) -> np.ndarray:
-        if name == "V":  # whose parts the noise asks for, too
-            return self._square_sums(name, variables) + self._spread_sums(name, variables)
         mean, covariance = variables[OTHER[name]]
-        moments = _outer(_array(mean))
-        moments += _array(covariance.mT)
-        if weight is not None:
-            moments *= weight
-        return self.observed.sums_of_rows(name, moments)
+        if name == "U":
+            return self._moment_sums(name, mean, covariance, weight)
+        return self.remember(  # the noise asks for it, too
+            "array gram V", (mean, covariance), lambda: self._moment_sums("V", mean, covariance)
+        )
 
     def _square_sums(self, name, variables) -> np.ndarray:
         """``Σ v vᵀ`` of the other factor's rows v over each row's entries, packed."""
         mean = variables[OTHER[name]].mean
-        return self.remember(
-            "square sums " + name,
-            (mean,),
-            lambda: self.observed.sums_of_rows(name, _outer(_array(mean))),
-        )
+        return self.remember("square sums " + name, (mean,), lambda: self._moment_sums(name, mean))
 
-    def _spread_sums(self, name, variables) -> np.ndarray:
-        """The same of the other factor's covariances."""
-        covariance = variables[OTHER[name]].covariance
-        return self.remember(
-            "spread sums " + name,
-            (covariance,),
-            lambda: self.observed.sums_of_rows(name, _array(covariance.mT)),
-        )
+    def _moment_sums(self, name, mean, covariance=None, weight=None) -> np.ndarray:
+        """Of the other factor's rows: ``Σ w (v vᵀ + cov)`` over each row's entries, packed."""
+
+        def moments(pairs=slice(None)):
+            found = outer(_array(mean), pairs)
+            if covariance is not None:
+                found += _array(covariance.mT)[..., pairs]
+            if weight is not None:
+                found *= weight
+            return found
+
+        n_pairs, n_rows = len(places(self.n_components).first), mean[..., 0].numel()
+        if n_pairs * n_rows <= _MOMENTS:
+            return self.observed.sums_of_rows(name, moments())
+        sums = empty(*self.row_counts[name].shape, n_pairs)
+        for pairs in (slice(n_pairs // 2), slice(n_pairs // 2, None)):
+            sums[..., pairs] = self.observed.sums_of_rows(name, moments(pairs))
+        return sums
 
     def _products(self, name, variables) -> np.ndarray:
         """``Σ x v``, (T, rows, k)."""
@@ -105,18 +91,22 @@ class ArraySteps:
         )
 
     def _misfit(self, name, variables) -> np.ndarray:
-        """Squared residuals summed over each row of a factor, (T, rows).
-
-        ``Σ x² - 2 uᵀ Σ x v + uᵀ (Σ v vᵀ) u``, whose sums the step of the row needs anyway, where
-        a pass over the entries costs more and the difference keeps its digits.
-        """
+        """Squared residuals summed over each row of a factor, (T, rows)."""
         if self.observed.has_costly_residuals:
-            mean, total = _array(variables[name].mean), self._total_squares()[name].numpy()
-            misfit = total - 2 * (mean * self._products(name, variables)).sum(2)
-            misfit += _inner(_outer(mean), self._square_sums(name, variables))
-            if (misfit >= _TOLD * total).all():
+            mean = _array(variables[name].mean)
+            square = quadratic(mean, self._square_sums(name, variables))
+            if (misfit := self._from_sums(name, variables, square)) is not None:
                 return misfit
         return self.misfits(variables)[name].numpy()
+
+    def _from_sums(self, name, variables, square) -> np.ndarray | None:
+        """``Σ x² - 2 uᵀ Σ x v + square`` of each row: None where the difference loses its digits.
+
+        The step of the row needs these sums anyway; a pass over the entries may cost more.
+        """
+        mean, total = _array(variables[name].mean), self._total_squares()[name].numpy()
+        misfit = total - 2 * (mean * self._products(name, variables)).sum(2) + square
+        return misfit if (misfit >= _TOLD * total).all() else None
 
     def _total_squares(self) -> dict[str, Tensor]:
         return self.remember("squares", (), lambda: self.observed.squares(self.observed.entries()))
@@ -149,13 +139,17 @@ class ArraySteps:
         trust = unit
         if "prior" in controls:
             trust = unit * np.exp(_control(controls["prior"]))[..., None]
-        precision, place = _array(prior.precision), _places(self.n_components)
+        precision, place = _array(prior.precision), places(self.n_components)
         right = right + trust * (_array(prior.mean) @ precision)
-        matrix = self._array_gram(name, variables, weight)
-        matrix += trust * precision[:, None, place.first, place.second]
+        gram = self._array_gram(name, variables, weight)
+        matrix = gram if name == "U" else empty(*gram.shape)
+        precision = precision[:, None, place.first, place.second]
+        for part in parts(gram):
+            np.add(gram[:, part], trust[:, part] * precision, out=matrix[:, part])
+        self.forget("square sums " + name)
         if name == "U":
-            self.forget("square sums U", "products U")
-        solved = _inverted(matrix, right)
+            self.forget("products U")
+        solved = inverted(matrix, right)
         if solved is None:
             return None
         inverse, solution, log_det = solved
@@ -181,7 +175,7 @@ class ArraySteps:
     def _array_scatter(self, name, posterior, centre) -> np.ndarray:
         def compute():
             k = self.n_components
-            spread = _array(posterior.covariance).sum(2).take(_places(k).number, axis=1)
+            spread = _array(posterior.covariance).sum(2).take(places(k).number, axis=1)
             deviation = _array(posterior.mean) - _array(centre)
             return spread.reshape(-1, k, k) + deviation.swapaxes(1, 2) @ deviation
 
@@ -202,12 +196,17 @@ class ArraySteps:
 
     @np.errstate(all="ignore")
     def _array_misfit(self, variables) -> Tensor:
-        mean, covariance = variables["V"]
-        own = _inner(_outer(_array(mean)), self._spread_sums("V", variables))
-        own += _inner(_array(covariance.mT), self._array_gram("V", variables))
-        own += self._misfit("V", variables)
-        self.forget("square sums V", "spread sums V", "products V")
-        return torch.from_numpy(own)
+        (mean, covariance), gram = variables["V"], self._array_gram("V", variables)
+        mean, own = _array(mean), inner(_array(covariance.mT), gram)
+        found = None
+        if self.observed.has_costly_residuals:
+            found = self._from_sums("V", variables, own + quadratic(mean, gram))
+        if found is None:
+            spread = _array(variables["U"].covariance.mT)
+            own += quadratic(mean, self.observed.sums_of_rows("V", spread))
+            found = own + self._misfit("V", variables)
+        self.forget("array gram V", "square sums V", "products V")
+        return torch.from_numpy(found)
 
     @np.errstate(all="ignore")
     def _array_objective(self, variables) -> Tensor:
@@ -236,7 +235,7 @@ class ArraySteps:
     @np.errstate(all="ignore")
     def _array_features(self, variables, name) -> Tensor:
         posterior, prior = variables[name], variables["prior_" + name]
-        k, place = self.n_components, _places(self.n_components)
+        k, place = self.n_components, places(self.n_components)
         count, precision = self.row_counts[name].numpy(), _array(prior.precision)
         square = self._misfit(name, variables) / np.maximum(count, 1)
         noise, _ = self._array_row_noise(name, variables)
@@ -261,47 +260,3 @@ def _control(value) -> np.ndarray:
     if isinstance(value, Tensor) and value.ndim:
         return _array(value)[..., 0]
     return np.full((1, 1), float(value))
-
-
-def _outer(rows) -> np.ndarray:
-    """Outer products of the rows of (T, n, k), packed, (T, n, pairs)."""
-    place = _places(rows.shape[2])
-    products = rows.take(place.first, axis=2)
-    products *= rows.take(place.second, axis=2)
-    return products
-
-
-def _inner(left, right) -> np.ndarray:
-    """Inner products of packed matrices, (T, n)."""
-    order = int((2 * left.shape[2]) ** 0.5)
-    return (left * right) @ _places(order).times
-
-
-def _inverted(packed, right):
-    """Inverses (packed), solutions and log determinants; None if any matrix is not definite.
-
-    ``packed`` is (T, n, k (k + 1) / 2), and becomes the inverses; ``right`` is (T, n, k).
-    """
-    shape, k = right.shape[:2], right.shape[2]
-    place, n = _places(k), shape[0] * shape[1]
-    packed, right = packed.reshape(n, -1), right.reshape(n, k)
-    solution, log_det = np.empty_like(right), np.empty(n)
-    step = min(n, max(1, _PART // k**2))
-    # Fresh memory would cost as much as the arithmetic.
-    whole, factor, root = (torch.empty(step, k, k, dtype=torch.float64) for _ in range(3))
-    failed, identity = torch.empty(step, dtype=torch.int32), torch.eye(k, dtype=torch.float64)
-    for part in (slice(i, min(i + step, n)) for i in range(0, n, step)):
-        size = part.stop - part.start
-        own, lower, upper = whole[:size], factor[:size], root[:size]
-        flat = own.view(size, -1).numpy()
-        packed[part].take(place.number, axis=1, out=flat, mode="clip")
-        torch.linalg.cholesky_ex(own, out=(lower, failed[:size]))
-        if failed[:size].any():
-            return None
-        torch.linalg.solve_triangular(lower, identity.expand_as(own), upper=False, out=upper)
-        torch.bmm(upper.mT, upper, out=own)
-        flat.take(place.flat, axis=1, out=packed[part], mode="clip")
-        solved = torch.cholesky_solve(torch.from_numpy(right[part])[..., None], lower)
-        solution[part] = solved[..., 0].numpy()
-        log_det[part] = 2 * np.log(np.diagonal(lower.numpy(), axis1=1, axis2=2)).sum(1)
-    return packed.reshape(*shape, -1), solution.reshape(*shape, k), log_det.reshape(shape)

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._linalg import counted, outer, pack
+from ._linalg import counted, outer, pack, pairs_of
+from .trees import point
 
 # Share of an entry that its own fit leaves to the others, at least.
 _MIN_UNEXPLAINED = 0.1
@@ -13,6 +14,8 @@ _MIN_UNEXPLAINED = 0.1
 _ENOUGH = 200_000
 # Entries of a common variance that each column's counts beside its own.
 _DRAWN = 5
+# Doubles of one factor's moments, and of its pairs of components, at once: memory.
+_MOMENTS, _LEAST_PAIRS = 1 << 16, 8
 # Of the squares of a column's entries: what varies less is constant up to rounding.
 _CONSTANT = 1e-20
 # Of a noise variance, in units of the data's mean square. The bias that it leaves in the
@@ -48,14 +51,22 @@ class LeftOut:
         rows, and 1 - h; both in the form of a residual of ``observed``, by default all entries.
         """
         observed = self.observed if observed is None else observed
+        share = (1 - self._leverage(variables, observed)).clamp(min=_MIN_UNEXPLAINED)
+        return observed.residual(point(variables["U"]), point(variables["V"])) / share, share
+
+    def _leverage(self, variables, observed):
+        """``τ (vᵀ cov(u) v + uᵀ cov(v) u)`` at each entry, some pairs of components at a time."""
         (u, cov_u), (v, cov_v) = variables["U"], variables["V"]
-        noise = variables["noise"]
-        leverage = observed.products(
-            torch.cat([counted(cov_u), counted(outer(u))], 1).mT,
-            torch.cat([noise * outer(v), noise * cov_v], 1).mT,
-        )
-        share = (1 - leverage).clamp(min=_MIN_UNEXPLAINED)
-        return observed.residual(u, v) / share, share
+        noise, (first, second, _, times) = variables["noise"], pairs_of(self.n_components)
+        n_each = max(_LEAST_PAIRS, _MOMENTS // max(u[..., 0].numel(), v[..., 0].numel()))
+        total = 0
+        for pairs in torch.arange(len(first)).split(n_each):
+            square_u, square_v = (x.mT[:, first[pairs]] * x.mT[:, second[pairs]] for x in (u, v))
+            own = times[pairs] * cov_u[:, pairs], times[pairs] * square_u
+            other = noise * square_v, noise * cov_v[:, pairs]
+            for left, right in zip(own, other, strict=True):
+                total = total + observed.products(left.mT, right.mT)
+        return total
 
     def surprise(self, variables) -> Tensor:
         """How far left-out entries lie from their predictions, (T,): 1 if variances are right.
@@ -98,8 +109,9 @@ class LeftOut:
         some = self.observed.some(_ENOUGH)
         error, share = self.left_out(variables, some)
         ones = torch.ones_like(self.row_counts["U"])[..., None]
-        means = some.residual(ones, mean[..., None])
-        own, means = (some.squares(e * share.sqrt())["V"] for e in (error, means))
+        root = share.sqrt()
+        own = some.squares(error.mul_(root))["V"]
+        means = some.squares(some.residual(ones, mean[..., None]).mul_(root))["V"]
         # Each mean without the entry that it is to tell.
         means = means * (count / (count - 1).clamp(min=1)).square()
         weight = torch.where((variance > 0) & (count > 1), 1 / variance, 0.0)

@@ -6,7 +6,7 @@ import torch
 from scipy import sparse
 
 from sklearn_gso.datasets import make_low_rank_tasks
-from sklearn_gso.problems import EmpiricalBayesCompletion, _array_steps
+from sklearn_gso.problems import EmpiricalBayesCompletion, _array_steps, _packed_rows
 from sklearn_gso.problems._linalg import log_determinant
 
 NOISES = {
@@ -77,8 +77,12 @@ def test_log_determinants_that_steps_leave_behind(problem, variables):
 def test_parts_of_the_rows(problem, variables, monkeypatch):
     with torch.no_grad():
         whole = problem.copied().minimize_blocks(variables)
-        monkeypatch.setattr(_array_steps, "_PART", 7 * problem.n_components**2)
+        features = problem.copied().row_features(variables, "V")
+        monkeypatch.setattr(_packed_rows, "_PART", 7 * problem.n_components**2)
+        for module, bound in ((_packed_rows, "_LARGE"), (_array_steps, "_MOMENTS")):
+            monkeypatch.setattr(module, bound, 50)
         assert_same(problem.copied().minimize_blocks(variables), whole)
+        assert_same(problem.copied().row_features(variables, "V"), features)
 
 
 def test_matrices_that_rounding_makes_indefinite_are_eliminated(problem, variables):
@@ -111,3 +115,7 @@ def test_residuals_of_sparse_matrices_from_sums(problem, variables):
         expected = torch.full((3, 30), 12e-18, dtype=torch.float64)
         misfit = torch.from_numpy(told._misfit("U", exact))
         torch.testing.assert_close(misfit, expected, rtol=1e-5, atol=0)
+        sure = {n: exact[n]._replace(covariance=1e-20 * exact[n].covariance) for n in ("U", "V")}
+        whole = EmpiricalBayesCompletion(values + 1e-9, 4, scale=None, noise=noise)
+        found, expected = (p._expected_misfit({**exact, **sure}) for p in (told, whole))
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
