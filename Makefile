@@ -4,7 +4,10 @@ BIN = .venv/bin
 READY = .venv/.ready
 WEIGHTS = sklearn_gso/learned_optimizers/weights
 
-.PHONY: demo test test-all coverage test-oldest wheel reliability lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
+.PHONY: install demo test test-all coverage test-oldest test-newest check-oldest wheel reliability lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
+
+# The environment alone, for a table of your own.
+install: $(READY)
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
@@ -19,14 +22,21 @@ test-all: lint test
 coverage: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov
 
-# The same tests with the oldest scikit-learn that is supported.
-test-oldest: .venv-oldest/.ready
-	.venv-oldest/bin/python -m pytest -n 2 --dist worksteal -m "not slow"
+# The same tests with the oldest scikit-learn that is supported, and with the newest of everything;
+# PYTHON=python3.13 says with which Python.
+test-oldest test-newest: test-%: .venv-%/.ready
+	.venv-$*/bin/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-.venv-oldest/.ready: pyproject.toml constraints-oldest.txt
-	$(PYTHON) -m venv .venv-oldest
-	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e ".[dev,plot]"
-	touch .venv-oldest/.ready
+# The part of them that depends most on scikit-learn and pandas; CI runs it.
+check-oldest: .venv-oldest/.ready
+	.venv-oldest/bin/python -m pytest -n 2 --dist worksteal -m "not slow" \
+		tests/estimators/test_common.py tests/estimators/test_frames.py \
+		tests/estimators/test_wrappers.py tests/estimators/test_model_selection.py
+
+.venv-%/.ready: pyproject.toml constraints-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet -c constraints-$*.txt -e ".[dev,plot]"
+	touch .venv-$*/.ready
 
 # The wheel in an environment of its own: README's code prints there what README says.
 wheel: $(READY)
@@ -37,7 +47,7 @@ wheel: $(READY)
 	cd dist && ../.venv-wheel/bin/python -P ../tests/pages.py ../README.md
 
 # doc/reliability.md: the tests behind twelve promises, long ones included.
-reliability: $(READY)
+reliability: $(READY) .venv-oldest/.ready .venv-newest/.ready
 	$(BIN)/python -m benchmarks.reliability
 
 lint: $(READY)
@@ -81,6 +91,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,plot]"
 	touch $(READY)
+	@du -sh .venv
 
 # What the peers and the real data of benchmarks/ need; cmfrec is compiled on the spot.
 bench-ready: .venv/.bench-ready
@@ -91,4 +102,4 @@ bench-ready: .venv/.bench-ready
 	touch .venv/.bench-ready
 
 clean:
-	rm -rf .venv .venv-oldest .venv-wheel build dist *.egg-info doc/_build doc/auto_examples doc/generated
+	rm -rf .venv .venv-oldest .venv-newest .venv-wheel build dist *.egg-info doc/_build doc/auto_examples doc/generated

@@ -1,8 +1,8 @@
 """Twelve figures of reliability: ``python -m benchmarks.reliability`` (``make reliability``).
 
 Runs the tests behind each figure, long ones included, and writes ``doc/reliability.md``: how many
-passed, failed and were skipped. It takes some fifteen minutes on two cores. The twelfth figure, the
-checks on the oldest scikit-learn, needs ``.venv-oldest`` (``make test-oldest``).
+passed, failed and were skipped. It takes some twenty minutes on two cores. The twelfth figure is
+the checks again, on the oldest scikit-learn and the newest, in ``.venv-oldest``, ``.venv-newest``.
 """
 
 import argparse
@@ -15,11 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "doc" / "reliability.md"
-OLDEST = ROOT / ".venv-oldest" / "bin" / "python"
+OTHERS = {name: ROOT / f".venv-{name}" / "bin" / "python" for name in ("oldest", "newest")}
+CHECKS = "scikit-learn's checks of every estimator"
 
 # What is promised, and the tests that hold it: files, or functions of files.
 FIGURES = {
-    "scikit-learn's checks of every estimator": ["tests/estimators/test_common.py"],
+    CHECKS: ["tests/estimators/test_common.py"],
     "random matrices and mixtures (hypothesis): a finite answer or a documented error": [
         "tests/estimators/test_random_matrices.py"
     ],
@@ -66,6 +67,18 @@ def run(python, tests) -> tuple[int, int, int]:
     return n_tests - n_failed - n_skipped, n_failed, n_skipped
 
 
+def on_other_versions() -> tuple[str, tuple]:
+    """The last figure: what it is called, and how many passed, failed and were skipped."""
+    code = "import sklearn; print(sklearn.__version__)"
+    versions, counts = [], []
+    for python in OTHERS.values():
+        told = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+        versions.append(told.stdout.strip())
+        counts.append(run(str(python), FIGURES[CHECKS]))
+    what = f"the checks again, oldest and newest scikit-learn ({' and '.join(versions)})"
+    return what, tuple(map(sum, zip(*counts, strict=True)))
+
+
 def page(rows) -> str:
     about = f"scikit-learn {version('scikit-learn')}, torch {version('torch')}, "
     about += f"Python {sys.version.split()[0]}"
@@ -88,10 +101,9 @@ def main():
     for what, tests in FIGURES.items():
         rows.append((what, *run(sys.executable, tests)))
         print(*rows[-1], flush=True)
-    if OLDEST.exists():
-        what = "the checks again, oldest scikit-learn"
-        rows.append((what, *run(str(OLDEST), FIGURES["scikit-learn's checks of every estimator"])))
-        print(*rows[-1], flush=True)
+    what, counts = on_other_versions()
+    rows.append((what, *counts))
+    print(*rows[-1], flush=True)
     PAGE.write_text(page(rows))
     print(f"{sum(not failed for _, _, failed, _ in rows)} of {len(rows)} figures hold; see {PAGE}")
     sys.exit(any(failed for _, _, failed, _ in rows))

@@ -3,16 +3,20 @@ One matrix full of holes
 ========================
 
 Breast cancer data of scikit-learn, standardised, half of the entries hidden: complete
-it, and compare what was filled in with what had been there.
+it, and compare what was filled in with what had been there, and with other imputers at
+their best: neighbours and λ of alternating least squares (ALS) are those with the lowest
+error on the hidden entries, ours are used as they come.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
-from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter
+from sklearn_gso import ALSMatrixCompleter, GSOImputer, GSOMatrixCompleter
 from sklearn_gso.datasets import hide_entries
 from sklearn_gso.metrics import relative_error
 
@@ -21,19 +25,30 @@ X = hide_entries(truth, 0.5, random_state=0)
 hidden = np.isnan(X)
 
 completers = {
-    "column means": SimpleImputer(),
-    "KNNImputer": KNNImputer(),
-    "ALS, k = 10": ALSMatrixCompleter(random_state=0),
-    "GSO, as it comes": GSOMatrixCompleter(random_state=0),
+    "column means": [SimpleImputer()],
+    "KNNImputer": [KNNImputer(n_neighbors=k, weights="distance") for k in (5, 10, 20, 40)],
+    "IterativeImputer": [IterativeImputer(random_state=0)],
+    "the same, trees": [
+        IterativeImputer(ExtraTreesRegressor(30, random_state=0), max_iter=3, random_state=0)
+    ],
+    "ALS, falling λ": [
+        ALSMatrixCompleter(10, alpha=alpha, alpha_start=100.0, max_iter=60, random_state=0)
+        for alpha in (1, 2, 3, 4, 6)
+    ],
+    "GSOMatrixCompleter": [GSOMatrixCompleter(random_state=0)],
+    "GSOImputer": [GSOImputer(random_state=0)],
 }
 errors = {}
-for name, completer in completers.items():
-    completed = completer.fit_transform(X)
-    errors[name] = relative_error(truth, completed, where=hidden)
+for name, several in completers.items():
+    tried = [completer.fit_transform(X) for completer in several]
+    found = [relative_error(truth, one, where=hidden) for one in tried]
+    errors[name], completed = min(found), tried[int(np.argmin(found))]
     print(f"{name:18} error on the hidden entries {errors[name]:.3f}")
+assert errors["GSOImputer"] < errors["GSOMatrixCompleter"] < 0.98 * errors["ALS, falling λ"]
 
 # %%
-# The last one is ours. Left: 60 rows with holes, completed, and true.
+# The last two are ours; `GSOImputer` is made of several models, trees among them, and takes ten
+# times as long. Left: 60 rows with holes, completed by it, and true.
 
 figure, axes = plt.subplots(1, 4, figsize=(12, 4.5), width_ratios=[1, 1, 1, 1.3])
 pictures = {"50 % hidden": X, "completed": completed, "truth": truth}
@@ -45,7 +60,7 @@ axes[3].axline((0, 0), slope=1, color="k", lw=0.8)
 axes[3].set(
     xlabel="truth",
     ylabel="filled in",
-    title=f"relative error {errors['GSO, as it comes']:.2f}",
+    title=f"relative error {errors['GSOImputer']:.2f}",
     xlim=(-4, 6),
     ylim=(-4, 6),
 )

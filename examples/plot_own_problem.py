@@ -121,7 +121,7 @@ print("codes", coder.transform(one[:3]).shape, "objective", round(coder.objectiv
 
 # %%
 # A collection trains a rule that steers the closed forms; it then solves data sets that nobody
-# has seen, in twenty sweeps.
+# has seen, in twenty sweeps. Ten times as many of the closed forms end a little lower.
 
 SWEEPS = 20
 trained = SparseCoder(max_iter=SWEEPS, n_epochs=12, random_state=0).fit(draw_tasks(48, 2))
@@ -132,6 +132,7 @@ scores = {"trained, 20 sweeps": trained, "closed forms, 20": plain, "closed form
 scores = {name: -coder.score(test) for name, coder in scores.items()}
 print({name: round(score, 2) for name, score in scores.items()})
 assert scores["trained, 20 sweeps"] < 0.95 * scores["closed forms, 20"]
+assert scores["trained, 20 sweeps"] < 1.02 * scores["closed forms, 200"]
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 TrainingHistoryDisplay.from_estimator(trained, ax=left)

@@ -28,8 +28,9 @@ X = hide_entries(X, 0.3, random_state=0)
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
 
 # %%
-# Beside scikit-learn's imputers as they come (`IterativeImputer` says that it does not
-# converge in its ten rounds); the folds are the same.
+# Beside scikit-learn's imputers (`IterativeImputer` says that it does not converge in its ten
+# rounds); the folds are the same. What fills the holes best need not classify best: `KNNImputer` is
+# as accurate as ours here, in a fraction of the time, and the folds differ by more than the two do.
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 
@@ -44,7 +45,11 @@ for name, imputer in imputers.items():
     begun = time.perf_counter()
     accuracy[name] = cross_validate(pipeline, X, y, cv=folds)["test_score"]
     seconds = time.perf_counter() - begun
-    print(f"{name:20} accuracy {accuracy[name].mean():.3f}, {seconds:.1f} s")
+    spread = accuracy[name].std(ddof=1)
+    print(f"{name:20} accuracy {accuracy[name].mean():.3f}, folds {spread:.3f}, {seconds:.1f} s")
+own = accuracy["GSOMatrixCompleter"].mean()
+assert own > accuracy["IterativeImputer"].mean()
+assert own > accuracy["KNNImputer"].mean() - accuracy["KNNImputer"].std(ddof=1)
 
 # %%
 # Its parameters are searched with those of the classifier.

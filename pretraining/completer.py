@@ -208,15 +208,15 @@ def pretrain(
     rules = rules_for(problem, rule)
     validation = _validation(rules)
     clock = time.time()
-    source = _source(rules, rng, generator)
+    episodes = source(rules, rng, generator)
     if checkpoint:
         settings = {"n_steps": n_steps, "seed": seed, "start": start and start.digest(), "new": new}
         parts = {"numpy": Draws(rng), "torch": Draws(generator)}
         checkpoint = Checkpoint(checkpoint, settings, parts)
     history = meta_train(
-        source,
+        episodes,
         rules,
-        n_steps or _steps_within(minutes, source, rules),
+        n_steps or _steps_within(minutes, episodes, rules),
         validation=[episode for episodes in validation.values() for episode in episodes],
         learning_rate=learning_rate or (1.5e-3 if start else 3e-3),
         verbose=verbose,
@@ -231,14 +231,14 @@ def pretrain(
     return _described(rule, problem, started_from=started_from, **about, **judged)
 
 
-def _source(rules, rng, generator):
+def source(rules, rng, generator):
     """What a step learns from: some kinds, and real tables in every one."""
 
-    def source(step):
+    def episodes(step):
         kinds = [*rng.choice(list(KINDS), _KINDS_A_STEP, replace=False), "real columns"]
         return [draw_episode(kind, rules, rng, generator) for kind in kinds]
 
-    return source
+    return episodes
 
 
 def _described(rule, problem, **about) -> LearnedOptimizer:

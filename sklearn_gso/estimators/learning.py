@@ -80,6 +80,7 @@ class Learner:
             self.t_u or self.recipe.t_u or self.max_iter,
             self._loss(),
             self.training.batch_size,
+            self.training.batches_per_step,
             self.training.validation_fraction,
         )
 
@@ -107,7 +108,7 @@ class Learner:
         return loss or (self.recipe.loss if splits else "global")
 
     def _train(self, episodes, rules, checkpoint, progress) -> History:
-        n_steps = self.n_epochs * episodes.n_batches
+        n_steps = self.n_epochs * episodes.n_steps
         weights = self.training.loss_weights
         with progress.phase("meta-training", n_steps, "step", bar=False) as step:
             return meta_train(
@@ -115,7 +116,7 @@ class Learner:
                 rules,
                 n_steps,
                 validation=episodes.validation,
-                validate_every=max(1, episodes.n_batches // 4),
+                validate_every=max(1, episodes.n_steps // 4),
                 t_l=self.t_l,
                 t_u=self.t_u or self.recipe.t_u,
                 weights=None if weights is None else list(weights),

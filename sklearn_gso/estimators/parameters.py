@@ -74,6 +74,9 @@ class MetaTraining(BaseEstimator):
         otherwise.
     batch_size : int, default=8
         Tasks of one kind in a training batch.
+    batches_per_step : int, default=1
+        Batches whose gradients a step adds up. As many as there are processes, or more, let these
+        work at the same time (`training.in_processes`).
     learning_rate : float, default=None
         Of Adam, equation (10). By default what the recipe says: 1e-2 falling to zero along a
         cosine for "control", the paper's constant 1e-3 for "step", 3e-3 for "moves".
@@ -102,6 +105,7 @@ class MetaTraining(BaseEstimator):
         *,
         loss_weights=None,
         batch_size=8,
+        batches_per_step=1,
         learning_rate=None,
         validation_fraction=0.1,
         instance_epochs=0,
@@ -126,6 +130,7 @@ class MetaTraining(BaseEstimator):
 _TRAINING = {
     "loss": NONE | choice(*LOSSES),
     "batch_size": integer(),
+    "batches_per_step": integer(),
     "learning_rate": NONE | POSITIVE,
     "validation_fraction": real("a number in [0, 1)", lambda v: 0 <= v < 1),
     "instance_epochs": integer(0),

@@ -186,7 +186,7 @@ class NoisyICA(Problem):
         )
 
     def error(self, variables):
-        """Variance of a Gaussian entry whose entropy is that of these entries, exp(2 F / |Ω|)."""
+        """Variance of a Gaussian entry of the entropy that these have, ``exp(2 F / |Ω|)``."""
         return torch.exp(2 * self.objective(variables) / self.n_seen)
 
     # Minimisers ---------------------------------------------------------------------

@@ -33,6 +33,8 @@ class EpisodeSettings:
         "heldout" hides a fresh tenth of the data in every episode and judges on it.
     batch_size : int
         Tasks of one kind in an episode, if their graph fits into memory.
+    batches_per_step : int
+        Episodes of a step; the last of a pass may have less.
     validation_fraction : float
         Share of the tasks that is set aside to choose the best checkpoint.
     """
@@ -42,6 +44,7 @@ class EpisodeSettings:
     t_u: int
     loss: str = "heldout"
     batch_size: int = 8
+    batches_per_step: int = 1
     validation_fraction: float = 0.1
 
 
@@ -84,13 +87,14 @@ class TaskEpisodes:
         else:
             self.training, held = order[n_validation:], order[:n_validation]
         self.validation = [self.episode(batch) for batch in self._batches(held)]
-        self.n_batches = len(self._batches(self.training))
+        self.n_steps = -(-len(self._batches(self.training)) // self.settings.batches_per_step)
         self.queue: list = []
 
     def __call__(self, step: int) -> list[Episode]:
         if not self.queue:
             self.queue = self._batches(self.training)
-        return [self.episode(self.queue.pop())]
+        n = min(self.settings.batches_per_step, len(self.queue))
+        return [self.episode(self.queue.pop()) for _ in range(n)]
 
     def episode(self, numbers) -> Episode:
         """A run on some tasks of one kind, from a random start."""

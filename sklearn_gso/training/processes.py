@@ -6,7 +6,7 @@ one process. Elsewhere nothing waits for other processes, whatever group there i
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -58,9 +58,18 @@ def the_same(seed: int) -> int:
     return seed
 
 
-def own(items: list) -> list:
-    """Those of some items that are this process's."""
-    return items[rank() :: n_processes()]
+def own(items: list, work: Sequence[float]) -> list:
+    """Those of some items that are this process's, in their order.
+
+    The heaviest first, each goes to who has the least work so far: of one step or of many, no
+    process then waits long for the others.
+    """
+    loads, mine = [0.0] * n_processes(), []
+    for i in sorted(range(len(items)), key=lambda i: -work[i]):
+        least = loads.index(min(loads))
+        loads[least] += work[i]
+        mine += [i] if least == rank() else []
+    return [items[i] for i in sorted(mine)]
 
 
 def add_up(tensors: Iterable[Tensor]) -> None:

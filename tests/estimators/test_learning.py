@@ -41,7 +41,7 @@ def record_training(monkeypatch, easy_tasks, **parameters):
     seen = {}
 
     def record(source, rules, n_steps, **options):
-        one_pass = [source(0)[0] for _ in range(source.n_batches)]
+        one_pass = [source(0)[0] for _ in range(source.n_steps)]
         seen.update(options, rules=rules, n_steps=n_steps, episodes=one_pass)
         return History()
 

@@ -59,6 +59,7 @@ BAD_TRAINING = [
     ({"validation_fraction": 1.0}, "validation_fraction of MetaTraining must be"),
     ({"validation_fraction": None}, "validation_fraction of MetaTraining must be"),
     ({"batch_size": 0}, "batch_size of MetaTraining must be an integer >= 1"),
+    ({"batches_per_step": 0.5}, "batches_per_step of MetaTraining must be an integer >= 1"),
     ({"checkpoint": 3}, "checkpoint of MetaTraining must be None or a path"),
     ({"loss_weights": 1.0}, WEIGHTS),
     ({"loss_weights": "abc"}, WEIGHTS),
@@ -223,7 +224,9 @@ def test_the_text_says_so():
     assert 'rules that use gradients, as "step", minimise equation (11) with 1e-3' in text
 
 
-@pytest.mark.parametrize("setting", [{"loss": "heldout"}, {"loss_weights": [1.0]}])
+@pytest.mark.parametrize(
+    "setting", [{"loss": "heldout"}, {"loss_weights": [1.0]}, {"batches_per_step": 2}]
+)
 def test_what_a_judge_does_not_learn_from_is_refused(setting):
     """Of a loss of whole runs it knows nothing."""
     mixture = GSOGaussianMixture(2, max_iter=1, training=MetaTraining(**setting))

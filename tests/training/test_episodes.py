@@ -50,7 +50,7 @@ def tasks_of(episode) -> list[int]:
 
 def one_pass(train):
     """The tasks of each episode of a pass."""
-    return [tasks_of(train(step)[0]) for step in range(train.n_batches)]
+    return [tasks_of(train(step)[0]) for step in range(train.n_steps)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
@@ -64,6 +64,19 @@ def test_every_task_is_drawn_once_in_each_pass(batch_size):
             assert len(batch) <= batch_size and len({i % 2 for i in batch}) == 1
     assert len(held) == len(set(held)) == 2
     assert passes[0] != passes[1] != passes[2]
+
+
+@pytest.mark.parametrize("batches_per_step", [2, 3])
+def test_a_step_may_be_of_several_batches(batches_per_step):
+    """The same passes, cut into longer steps; the last of a pass has what is left."""
+    settings = {"batch_size": 3, "validation_fraction": 0.15}
+    single = source(data(13), **settings)
+    several = source(data(13), batches_per_step=batches_per_step, **settings)
+    for _ in range(2):
+        steps = [several(step) for step in range(several.n_steps)]
+        assert [len(step) for step in steps[:-1]] == [batches_per_step] * (several.n_steps - 1)
+        batches = [tasks_of(episode) for step in steps for episode in step]
+        assert batches == one_pass(single)
 
 
 @pytest.mark.parametrize(("n_tasks", "n_held", "overlaps"), [(3, 3, True), (4, 1, False)])
@@ -86,7 +99,7 @@ def test_held_out_entries_are_a_fresh_tenth_of_each_task():
     train = source(data(4), loss="heldout", validation_fraction=0.0)
     whole = source(data(4), validation_fraction=0.0)
     n_hidden, masks = 0, []
-    for _ in range(2 * train.n_batches):
+    for _ in range(2 * train.n_steps):
         (episode,), (undivided,) = train(0), whole(0)
         seen, judged = (p.observed.mask.bool() for p in (episode.problem, episode.judge))
         assert not (seen & judged).any()
@@ -123,7 +136,7 @@ def test_a_source_goes_on_where_its_state_says():
     train, other = source(data(9), batch_size=2), source(data(9), batch_size=2)
     train(0)
     other.load_state_dict(train.state_dict())
-    for _ in range(2 * train.n_batches):
+    for _ in range(2 * train.n_steps):
         (one,), (same,) = train(0), other(0)
         assert tasks_of(one) == tasks_of(same)
         torch.testing.assert_close(one.variables, same.variables, rtol=0, atol=0)

@@ -11,7 +11,7 @@ import torch
 from sklearn_gso.problems import EmpiricalBayesCompletion
 from sklearn_gso.rules import LSTMControl
 from sklearn_gso.solvers import rules_for
-from sklearn_gso.training import make_episode, validate
+from sklearn_gso.training import make_episode, processes, validate
 from sklearn_gso.training import rules as training_rules
 from sklearn_gso.training.rules import meta_step
 from sklearn_gso.training.trainer import Trainer
@@ -31,6 +31,33 @@ def episodes_of(n_episodes, n_tasks):
         kept, judge = problem.split(0.2, generator)
         episodes.append(make_episode(kept, rules, generator, 3, judge=judge))
     return episodes, rules, rule
+
+
+def be_process(monkeypatch, rank, n=2):
+    """Take the share of one of several processes."""
+    for module in (processes, training_rules):
+        monkeypatch.setattr(module, "n_processes", lambda: n)
+        monkeypatch.setattr(module, "rank", lambda: rank)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_work_is_shared_evenly(n, monkeypatch):
+    """Every item once and in order; no process has more than its share and one item."""
+    work = np.random.RandomState(0).exponential(size=20)
+    shares = []
+    for rank in range(n):
+        be_process(monkeypatch, rank, n)
+        shares.append(processes.own(list(range(20)), work))
+    assert sorted(sum(shares, [])) == list(range(20))
+    for share in shares:
+        assert share == sorted(share)
+        assert work[share].sum() <= work.sum() / n + work.max()
+
+
+def test_longer_runs_and_larger_problems_are_more_work():
+    (small, *_), _, _ = episodes_of(1, 2)
+    (large, *_), _, _ = episodes_of(1, 4)
+    assert small.work < large.work < 2 * small.work == small._replace(max_iter=6).work
 
 
 class Noted(Trainer):
@@ -64,9 +91,7 @@ def test_gradients_of_two_processes_add_up_to_those_of_one(n_episodes, n_tasks, 
     losses, gradients = step()
     parts = []
     for rank in range(2):
-        for name, value in (("n_processes", 2), ("rank", rank)):
-            monkeypatch.setattr(training_rules, name, lambda value=value: value)
-        monkeypatch.setattr(training_rules, "own", lambda items, rank=rank: items[rank::2])
+        be_process(monkeypatch, rank)
         parts.append(step())
     assert len(gradients) == len(parts[0][1]) == len(parts[1][1]) == (2 if t_u else 1)
     np.testing.assert_allclose(np.add(parts[0][0], parts[1][0]), losses, rtol=1e-6)
@@ -156,7 +181,8 @@ def test_torchrun_trains_the_weights_of_one_process(tmp_path):
 def test_validation_is_shared_too(monkeypatch):
     episodes, rules, _ = episodes_of(3, 2)
     whole, parts = validate(episodes, rules), []
+    monkeypatch.setattr(training_rules, "add_up", lambda tensors: None)
     for rank in range(2):
-        monkeypatch.setattr(training_rules, "own", lambda items, rank=rank: items[rank::2])
+        be_process(monkeypatch, rank)
         parts.append(validate(episodes, rules))
     assert sum(parts) == pytest.approx(whole, rel=1e-6)

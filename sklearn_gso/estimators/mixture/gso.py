@@ -1,5 +1,7 @@
 """A Gaussian mixture by EM and a learned judge of moves, or by the paper's own rule."""
 
+import numpy as np
+
 from ...problems import MixtureFreeEnergy, MixtureLikelihood
 from ...rules import RECIPES, Judge, LSTMStep, UpdateRule
 from ...training import History
@@ -182,9 +184,9 @@ class GSOGaussianMixture(BaseMixture):
         for name in ("t_l", "t_u"):
             if getattr(self, name) is not None:
                 raise ValueError(f"{name} is for rule='step'.")
-        training = self._training()
-        for name in ("loss", "loss_weights"):
-            if getattr(training, name) is not None:
+        training, plain = self._training(), MetaTraining()
+        for name in ("loss", "loss_weights", "batches_per_step"):
+            if np.any(getattr(training, name) != getattr(plain, name)):
                 raise ValueError(
                     f"{name} of MetaTraining is for rules that move blocks; a judge learns from "
                     "what moves bring."
