@@ -15,8 +15,6 @@ from ._observations import OTHER
 from ._packed_rows import empty, inner, inverted, outer, parts, places, quadratic
 from ._posteriors import Posterior, Prior
 
-# Doubles of moments that are summed at once; more would take too much memory.
-_MOMENTS = 1 << 16
 NOISE_PASSES = 8
 # Of the squares of a row's entries: smaller residuals are told from the entries themselves.
 _TOLD = 1e-9
@@ -64,22 +62,12 @@ class ArraySteps:
 
     def _moment_sums(self, name, mean, covariance=None, weight=None) -> np.ndarray:
         """Of the other factor's rows: ``Σ w (v vᵀ + cov)`` over each row's entries, packed."""
-
-        def moments(pairs=slice(None)):
-            found = outer(_array(mean), pairs)
-            if covariance is not None:
-                found += _array(covariance.mT)[..., pairs]
-            if weight is not None:
-                found *= weight
-            return found
-
-        n_pairs, n_rows = len(places(self.n_components).first), mean[..., 0].numel()
-        if n_pairs * n_rows <= _MOMENTS:
-            return self.observed.sums_of_rows(name, moments())
-        sums = empty(*self.row_counts[name].shape, n_pairs)
-        for pairs in (slice(n_pairs // 2), slice(n_pairs // 2, None)):
-            sums[..., pairs] = self.observed.sums_of_rows(name, moments(pairs))
-        return sums
+        moments = outer(_array(mean))
+        if covariance is not None:
+            moments += _array(covariance.mT)
+        if weight is not None:
+            moments *= weight
+        return self.observed.sums_of_rows(name, moments)
 
     def _products(self, name, variables) -> np.ndarray:
         """``Σ x v``, (T, rows, k)."""

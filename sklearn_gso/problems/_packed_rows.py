@@ -49,14 +49,13 @@ def empty(*shape) -> np.ndarray:
     return np.frombuffer(mmap.mmap(-1, 8 * size, **_PRIVATE)).reshape(shape)
 
 
-def outer(rows, pairs=slice(None)) -> np.ndarray:
-    """Outer products of the rows of (T, n, k), packed, (T, n, pairs); some pairs if asked."""
+def outer(rows) -> np.ndarray:
+    """Outer products of the rows of (T, n, k), packed, (T, n, pairs)."""
     place = places(rows.shape[2])
-    first, second = place.first[pairs], place.second[pairs]
-    products = empty(*rows.shape[:2], len(first))
+    products = empty(*rows.shape[:2], len(place.first))
     for part in parts(products):
-        own = rows[:, part].take(first, axis=2)
-        np.multiply(own, rows[:, part].take(second, axis=2), out=products[:, part])
+        own = rows[:, part].take(place.first, axis=2)
+        np.multiply(own, rows[:, part].take(place.second, axis=2), out=products[:, part])
     return products
 
 

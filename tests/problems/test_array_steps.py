@@ -6,7 +6,7 @@ import torch
 from scipy import sparse
 
 from sklearn_gso.datasets import make_low_rank_tasks
-from sklearn_gso.problems import EmpiricalBayesCompletion, _array_steps, _packed_rows
+from sklearn_gso.problems import EmpiricalBayesCompletion, _packed_rows
 from sklearn_gso.problems._linalg import log_determinant
 
 NOISES = {
@@ -79,8 +79,7 @@ def test_parts_of_the_rows(problem, variables, monkeypatch):
         whole = problem.copied().minimize_blocks(variables)
         features = problem.copied().row_features(variables, "V")
         monkeypatch.setattr(_packed_rows, "_PART", 7 * problem.n_components**2)
-        for module, bound in ((_packed_rows, "_LARGE"), (_array_steps, "_MOMENTS")):
-            monkeypatch.setattr(module, bound, 50)
+        monkeypatch.setattr(_packed_rows, "_LARGE", 50)
         assert_same(problem.copied().minimize_blocks(variables), whole)
         assert_same(problem.copied().row_features(variables, "V"), features)
 
