@@ -11,7 +11,7 @@ from ._gaussians import is_shared
 from .trees import Variables
 
 # Responsibilities; of more torch is as fast.
-_MAX_SIZE = 100_000
+MAX_SIZE = 100_000
 
 
 class Reached(NamedTuple):
@@ -36,8 +36,18 @@ class Reached(NamedTuple):
 
 def pays(problem) -> bool:
     """Whether a `MixtureFreeEnergy` whose prior keeps all digits is small enough."""
-    is_small = problem.n_tasks * problem.n_components * problem.n_samples <= _MAX_SIZE
+    is_small = problem.n_tasks * problem.n_components * problem.n_samples <= MAX_SIZE
     return is_small and problem._monomials.values is not None and not torch.is_grad_enabled()
+
+
+def posterior(joint) -> tuple[np.ndarray, np.ndarray]:
+    """Responsibilities and log-likelihoods (T, 1, G) from log joint densities (T, K, G)."""
+    peak = joint.max(1, keepdims=True)
+    values = joint - peak
+    torch.from_numpy(values).exp_()  # a third of the time of NumPy's
+    total = values.sum(1, keepdims=True)
+    values /= total
+    return values, peak + np.log(total)
 
 
 class EMStep:
@@ -52,12 +62,13 @@ class EMStep:
         self.n_pairs, self.products = basis.n_pairs, basis.products
         values = basis.values[:1] if is_shared(basis.values) else basis.values
         self.values = values.numpy()
+        self.points = self.values[:, self.n_pairs : -1]
         self.number, self.place = basis.number.numpy(), basis.place.numpy()
         self.factor, self.total = basis.factor.numpy(), problem.total.numpy()
         self.weight = None if problem._weighs_equally else problem.sample_weight.numpy()
         if self.kind == "tied":  # all components together have all samples, whatever their shares
             pairs = self.values.swapaxes(1, 2)[..., : self.n_pairs]
-            self.raw = self._times(problem.sample_weight.numpy(), pairs)
+            self.raw = self.times(problem.sample_weight.numpy(), pairs)
         self.scale, self.log_det = prior.scale.numpy(), prior.log_det.numpy()
         self.mass = prior.weight
 
@@ -67,17 +78,12 @@ class EMStep:
         with np.errstate(all="ignore"):
             for _ in range(n_times):
                 shares = expected if self.weight is None else self.weight * expected
-                counts, centres, covariances = self._fitted(shares, centres)
-                precision, log_det = self._inverses(covariances)
+                counts, centres, covariances = self.fitted(shares, centres)
+                precision, log_det = self.inverses(covariances)
                 weights = np.log(counts)
-                offset = weights - np.log(counts.sum(1, keepdims=True))
-                offset = offset - 0.5 * (self.d * math.log(2 * math.pi) + log_det)
-                joint = self._log_joint(offset, centres, precision)
-                peak = joint.max(1, keepdims=True)
-                expected = np.exp(joint - peak)
-                total = expected.sum(1, keepdims=True)
-                expected /= total
-            log_likelihood = peak + np.log(total)
+                log_weights = weights - np.log(counts.sum(1, keepdims=True))
+                joint = self.joint(log_weights, centres, precision, log_det)
+                expected, log_likelihood = posterior(joint)
             terms = log_likelihood if self.weight is None else self.weight * log_likelihood
             objective = (self._penalty(precision, log_det) - terms.sum((1, 2))) / self.total
         blocks = (weights[..., None], centres, covariances, joint)
@@ -87,19 +93,19 @@ class EMStep:
         likelihood = torch.from_numpy(expected), torch.from_numpy(log_likelihood)
         return Reached(variables, *likelihood, inverses, torch.from_numpy(objective))
 
-    def _times(self, left, right):
+    def times(self, left, right):
         """Products with each task's own values, or with those that all share in one."""
         if len(right) > 1:
             return left @ right
         return (left.reshape(-1, left.shape[2]) @ right[0]).reshape(*left.shape[:2], -1)
 
-    def _fitted(self, shares, means):
+    def fitted(self, shares, means):
         """Counts, means and covariances that responsibilities make most likely."""
         values, n_pairs = self.values.swapaxes(1, 2), self.n_pairs
         if self.kind == "tied":
-            sums, raw = self._times(shares, values[..., n_pairs:]), self.raw
+            sums, raw = self.times(shares, values[..., n_pairs:]), self.raw
         else:
-            sums = self._times(shares, values)
+            sums = self.times(shares, values)
             raw, sums = sums[..., :n_pairs], sums[..., n_pairs:]
         counts, sums = sums[..., -1] + self.min_count, sums[..., :-1]
         means = (sums + self.min_count * means) / counts[..., None]
@@ -118,33 +124,43 @@ class EMStep:
             covariances = covariances.mean(2, keepdims=True)
         return counts, means, covariances
 
-    def _inverses(self, covariances):
+    def inverses(self, covariances):
         """As `_gaussians.whiteners` and `precisions`; NaN where they are not definite."""
         if not self.products:
             log_det = np.log(covariances).sum(2)
             return 1 / covariances, self.d * log_det if self.kind == "spherical" else log_det
         factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(covariances))
         log_det = 2 * np.log(np.diagonal(factor.numpy(), axis1=2, axis2=3)).sum(2)
-        if failed.any():
-            indefinite = failed.numpy() > 0
-            log_det[indefinite] = covariances[indefinite] = np.nan
-        return np.linalg.inv(covariances), log_det
+        if failed.numpy().any():
+            factor[failed > 0] = log_det[failed.numpy() > 0] = np.nan
+        return torch.cholesky_inverse(factor).numpy(), log_det
 
-    def _log_joint(self, offset, means, precision):
+    def joint(self, log_weights, means, precision, log_det):
         """``log π_k N(x_g | μ_k, Σ_k)``, as `Monomials.log_density`."""
+        offset = log_weights + self._log_normaliser(log_det)
+        pulled = self.pulled(precision, means)
         if self.products:
-            pulled = (precision @ means[..., None])[..., 0]
             flat = precision.reshape(*precision.shape[:2], -1)
             quadratic = self.factor * flat.take(self.place, axis=2)
         else:
-            pulled = precision * means
             quadratic = np.broadcast_to(-0.5 * precision, means.shape)
         offset = offset - 0.5 * (pulled * means).sum(2)
         linear = np.concatenate([pulled, offset[..., None]], axis=2)
         if self.kind == "tied":
-            whole = self._times(quadratic, self.values[:, : self.n_pairs])
-            return self._times(linear, self.values[:, self.n_pairs :]) + whole
-        return self._times(np.concatenate([quadratic, linear], axis=2), self.values)
+            whole = self.times(quadratic, self.values[:, : self.n_pairs])
+            return self.times(linear, self.values[:, self.n_pairs :]) + whole
+        return self.times(np.concatenate([quadratic, linear], axis=2), self.values)
+
+    def log_peak(self, covariances):
+        """Logarithm of each density at its centre."""
+        return self._log_normaliser(self.inverses(covariances)[1])
+
+    def _log_normaliser(self, log_det):
+        return -0.5 * (self.d * math.log(2 * math.pi) + log_det)
+
+    def pulled(self, precision, vectors):
+        """Products of precisions with vectors (T, K, D)."""
+        return (precision @ vectors[..., None])[..., 0] if self.products else precision * vectors
 
     def _penalty(self, precision, log_det):
         """What the prior adds to F, times all samples' weight, (T,)."""

@@ -6,7 +6,7 @@ from torch import Tensor
 from ._gaussians import precisions, times, whiteners
 
 # Sweeps of k-means, of two clusters, after the first cut.
-_SWEEPS = 2
+SWEEPS = 2
 
 
 def cut(problem, variables, component: Tensor, samples: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def cut(problem, variables, component: Tensor, samples: Tensor) -> Tensor:
 
     centre = problem.parameters(variables)[1][task, component]
     shares = parted(centre, samples - centre)
-    for _ in range(_SWEEPS):
+    for _ in range(SWEEPS):
         means = times(shares, points.mT) / (shares.sum(2, keepdim=True) + 1e-9)
         shares = parted(means.mean(1), means[:, 0] - means[:, 1])
     return shares

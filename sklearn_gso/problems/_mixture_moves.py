@@ -1,4 +1,4 @@
-"""Non-local moves of a mixture's components, and what tells whether they are worth a try.
+"""Non-local moves of a mixture's components.
 
 Two kinds: "component j goes to component k", for every ordered pair: to a sample of it, or, where
 covariances are estimated, j and k become halves of it; and "j and k change places", for every pair
@@ -16,10 +16,8 @@ from torch import Tensor
 from ._gaussians import (
     as_matrices,
     log_normaliser,
-    multiply,
     precisions,
     scatters,
-    squared_distances,
     whiteners,
 )
 from ._mixture_cuts import cut
@@ -110,99 +108,6 @@ def _distances(problem, variables) -> Tensor:
     peak = log_normaliser(problem.metric(variables)[1], problem.n_features)[..., None]
     peak = torch.log_softmax(weights, dim=1) + peak
     return (2 * (peak - variables["responsibilities"])).clamp(min=0)
-
-
-def move_features(problem, variables) -> Tensor:
-    """Scale-free numbers of order 1 about every move, (T, moves, f), after an E-step."""
-    first, second, exchange = problem.moves
-    single, pairs = component_features(problem, variables), pair_features(problem, variables)
-    sizes = [math.log(n) / 2 for n in (problem.n_components, problem.n_features)]
-    constants = single.new_tensor([*sizes, "covariances" in problem.fixed])
-    kind = exchange.to(single.dtype)[:, None]
-    about = torch.cat([constants.expand(len(first), 3), kind], dim=1)
-    return torch.cat(
-        [
-            single[:, first],
-            single[:, second],
-            pairs[:, first, second],
-            pairs[:, second, first],
-            about.expand(problem.n_tasks, -1, -1),
-        ],
-        dim=2,
-    )
-
-
-def component_features(problem, variables) -> Tensor:
-    """Eight numbers about each component, (T, K, 8)."""
-    d = problem.n_features
-    shares = problem.sample_weight * problem.responsibilities(variables)
-    counts = shares.sum(2) + 1e-9
-    mean = shares / counts[..., None]
-    squares = _distances(problem, variables)
-    values = problem.responsibilities(variables).clamp(min=1e-300)
-    entropy = -(values * values.log()).sum(1, keepdim=True)
-    loglik = problem.log_likelihood(variables)
-    centred = loglik - loglik.mean(2, keepdim=True)
-    standard = centred / (centred.square().mean(2, keepdim=True).sqrt() + 1e-9)
-    # What the objective would lose if the component went and nothing else changed.
-    deletion = -(problem.sample_weight * torch.log1p(-values.clamp(max=1 - 1e-12))).sum(2)
-    deletion = deletion / problem.total[:, None]
-    spread = (mean * squares).sum(2) / d
-    fourth = (mean * squares.square()).sum(2) / (d * (d + 2))
-    misplaced = (mean * (squares > d + 2 * math.sqrt(2 * d))).sum(2)
-    return torch.stack(
-        [
-            (counts / problem.total[:, None] * problem.n_components).log() / 2,
-            (mean * entropy).sum(2),
-            (mean * standard).sum(2),
-            (spread + 1e-3).log(),
-            (fourth + 1e-3).log() / 2,
-            misplaced,
-            (deletion + 1e-6).log() / 4,
-            _elongation(problem, variables),
-        ],
-        dim=2,
-    )
-
-
-def _scatter(problem, variables) -> Tensor:
-    """The mean outer product of each component's samples about its centre, (T, K, D, D)."""
-    _, means, _ = problem.parameters(variables)
-
-    def compute():
-        shares = problem.sample_weight * problem.responsibilities(variables)
-        return scatters(problem.points, means, shares / (shares.sum(2, keepdim=True) + 1e-9))
-
-    return problem.remember("scatter", (means, variables["responsibilities"]), compute)
-
-
-def _elongation(problem, variables) -> Tensor:
-    """Logarithm of the largest eigenvalue of each local scatter in its own metric."""
-    whitener, _ = problem.metric(variables)
-    half = multiply(whitener, _scatter(problem, variables))
-    local = multiply(whitener, half.mT)
-    identity = 1e-9 * torch.eye(problem.n_features, dtype=local.dtype)
-    return (torch.linalg.eigvalsh(local + identity)[..., -1] + 1e-3).log()
-
-
-def pair_features(problem, variables) -> Tensor:
-    """Three numbers about each ordered pair of components, (T, K, K, 3)."""
-    d, k = problem.n_features, problem.n_components
-    values = problem.responsibilities(variables)
-    shares = problem.sample_weight * values
-    counts = shares.sum(2) + 1e-9
-    overlap = (shares @ values.mT) / counts[..., None]
-    _, means, _ = problem.parameters(variables)
-    whitener, log_det = problem.metric(variables)
-    scatter = _scatter(problem, variables)
-    precision = as_matrices(precisions(whitener), d).expand(-1, k, -1, -1).flatten(2)
-    # [j, k]: how badly j's covariance describes k's scatter, beside k's own.
-    code = precision @ scatter.flatten(2).mT + log_det.expand(-1, k)[..., None]
-    misfit = (code - code.diagonal(dim1=1, dim2=2)[:, None]) / d
-    distance = squared_distances(means.mT, means, whitener) / d
-    return torch.stack(
-        [torch.asinh(misfit), (distance + 1e-3).log() / 2, (overlap + 1e-6).log() / 4], dim=3
-    )
 
 
 def rearrange_components(problem, variables) -> tuple[dict, Tensor]:

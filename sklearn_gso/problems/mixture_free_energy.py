@@ -4,8 +4,10 @@ import torch
 from torch import Tensor
 
 from . import _mixture_moves
+from ._array_moves import halved
 from ._em_step import EMStep, pays
 from ._gaussians import fit_covariances, times
+from ._mixture_features import component_features, move_features
 from .base import Problem
 from .mixture_likelihood import MixtureLikelihood
 
@@ -94,11 +96,9 @@ class MixtureFreeEnergy(MixtureLikelihood):
         return self.penalty(variables) + (self.sample_weight * terms).sum((1, 2)) / self.total
 
     def minimize_blocks(self, variables, n_times=1):
-        if not n_times or not self.has_short_steps or not pays(self):
+        if not n_times or not self._steps_in_arrays:
             return super().minimize_blocks(variables, n_times)
-        if self._step is None:
-            self._step = EMStep(self, _MIN_COUNT)
-        step = self._step(variables["means"], self.responsibilities(variables), n_times)
+        step = self._array_step(variables["means"], self.responsibilities(variables), n_times)
         parameters, joint = self.parameters(step.variables), step.variables["responsibilities"]
         self.forget("moments")
         self.remember("inverse_covariances", parameters[2:], lambda: step.inverses)
@@ -106,6 +106,16 @@ class MixtureFreeEnergy(MixtureLikelihood):
         self.remember("expect", parameters, lambda: (joint, step.log_likelihood))
         self.remember("objective", (*parameters, joint), lambda: step.objective)
         return step.variables
+
+    @property
+    def _steps_in_arrays(self):
+        return self.has_short_steps and pays(self)
+
+    @property
+    def _array_step(self) -> EMStep:
+        if self._step is None:
+            self._step = EMStep(self, _MIN_COUNT)
+        return self._step
 
     def minimize_block(self, variables, name, controls=None):
         if name == "responsibilities":
@@ -161,11 +171,19 @@ class MixtureFreeEnergy(MixtureLikelihood):
         return shares.sum(2), times(shares, self.points.mT), None
 
     def row_features(self, variables, name):
-        return _mixture_moves.component_features(self, variables)
+        return component_features(self, variables)
 
-    move_features = _mixture_moves.move_features
-    moved = _mixture_moves.move_components
+    move_features = move_features
     rearranged = _mixture_moves.rearrange_components
+
+    def moved(self, variables, move, generator):
+        if not self._steps_in_arrays:
+            return _mixture_moves.move_components(self, variables, move, generator)
+        pair = torch.stack([self.moves.first[move], self.moves.second[move]], dim=1)
+        moved = halved(self._array_step, variables, pair, generator)
+        joint = moved.variables["responsibilities"]
+        self.remember("values", (joint,), lambda: moved.values)
+        return moved.variables
 
     @property
     def moves(self):

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from ._em_step import MAX_SIZE
 from ._gaussians import (
     COVARIANCE_TYPES,
     fit_covariances,
@@ -21,9 +22,10 @@ PARAMETERS = ("weights", "means", "covariances")
 # Squared distances are expanded into one matrix product while rounding, of this size
 # times 1e-16, does not matter.
 _MAX_EXPANDED = 1e8
-# With more features their products take more time than they save; where components share a
-# covariance they are used for all components at once.
+# With more features their products take more time than they save, but where calls do; where
+# components share a covariance they are used for all components at once.
 _MAX_FEATURES_OF_MONOMIALS = {"full": 20, "tied": 60}
+_MAX_FEATURES_OF_FEW = 60
 
 
 class MixtureLikelihood(Problem):
@@ -94,10 +96,15 @@ class MixtureLikelihood(Problem):
             self._metric = whiteners(self.fixed["covariances"], self.n_features)
             self._expansion = self._expand(*self._metric) if self._is_complete else None
         elif self._is_complete:
-            most = _MAX_FEATURES_OF_MONOMIALS.get(self.covariance_type)
-            if most is None or self.n_features <= most:
-                self._monomials = Monomials(self.points, products=most is not None)
+            products = self.covariance_type in _MAX_FEATURES_OF_MONOMIALS
+            if not products or self.n_features <= self._max_features_of_monomials():
+                self._monomials = Monomials(self.points, products)
         self._check_digits()
+
+    def _max_features_of_monomials(self):
+        if self.n_components * self.n_samples <= MAX_SIZE:
+            return _MAX_FEATURES_OF_FEW
+        return _MAX_FEATURES_OF_MONOMIALS[self.covariance_type]
 
     def _check_digits(self):
         """Note what the prior makes up for: digits that differences of large sums lose."""

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from sklearn_gso.datasets import make_mixture_tasks
-from sklearn_gso.problems import MixtureFreeEnergy, _em_step
+from sklearn_gso.problems import MixtureFreeEnergy, _em_step, new_generator
 from sklearn_gso.problems._gaussians import COVARIANCE_TYPES, CovariancePrior
+from sklearn_gso.problems._mixture_moves import move_components
 
 
 @pytest.fixture
@@ -70,17 +71,46 @@ def test_several_at_once_are_one_after_another(samples, generator, kind):
     assert problem.minimize_blocks(start, 0) is start
 
 
-def test_many_features_that_share_a_covariance_keep_to_the_blocks(generator):
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_many_features_keep_to_the_blocks(generator, kind):
     X, _ = make_mixture_tasks(2, n_samples=150, n_features=30, random_state=0)
-    problem = problem_of(torch.from_numpy(X - X.mean(1, keepdims=True)), "tied")
-    assert problem.has_short_steps and not problem_of(problem.points.mT, "full").has_short_steps
+    problem = problem_of(torch.from_numpy(X - X.mean(1, keepdims=True)), kind)
+    assert problem.has_short_steps
     with torch.no_grad():
         variables = problem.init(generator)
         reached = problem.minimize_blocks(variables)
-        plain = MixtureFreeEnergy(problem.points.mT, 3, covariance_type="tied")
+        plain = MixtureFreeEnergy(problem.points.mT, 3, covariance_type=kind)
         expected = one_by_one(plain.with_prior(problem.prior), variables)
     for name in ("means", "covariances", "responsibilities"):
         torch.testing.assert_close(reached[name], expected[name], rtol=1e-8, atol=1e-8)
+
+
+def test_many_samples_of_many_features_have_no_products():
+    X, _ = make_mixture_tasks(1, n_samples=150, n_features=30, random_state=0)
+    assert not problem_of(torch.from_numpy(X), "full", k=1000).has_short_steps
+
+
+@pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_cut_is_that_of_the_blocks(samples, generator, kind, weighted):
+    """Of the same sample, drawn by the same number: moves in NumPy and in torch."""
+    weight = None
+    if weighted:
+        weight = torch.rand(samples.shape[:2], generator=generator, dtype=torch.float64)
+    problem = problem_of(samples, kind, sample_weight=weight)
+    with torch.no_grad():
+        start = problem.minimize_blocks(problem.init(generator), 3)
+        for move in range(problem.n_moves):
+            moves = torch.full((3,), move)
+            found = problem.moved(start, moves, new_generator(move))
+            expected = move_components(problem, start, moves, new_generator(move))
+            expected["weights"] = expected["weights"].log_softmax(1)
+            expected["responsibilities"] = problem.log_joint(expected)
+            found["weights"] = found["weights"].log_softmax(1)
+            for name in expected:
+                torch.testing.assert_close(found[name], expected[name], rtol=1e-8, atol=1e-8)
+            values = problem.copied().responsibilities(found)
+            torch.testing.assert_close(problem.responsibilities(found), values)
 
 
 def test_a_prior_too_weak_for_the_digits_is_not_trusted(samples):
