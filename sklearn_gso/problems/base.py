@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .linearised import Linearised, OfResiduals
 from .trees import Block, Variables, map_tensors, point, with_point
 
 
@@ -53,11 +54,13 @@ class Problem(ABC):
     ================= ======================================================================
     closed forms      `minimize_block`, `minimize_blocks`, `control_names`
     steering          `row_features`, `feature_version`
+    joint steps       `residuals`, or `linearised` itself
     held-out data     `split`, `error`; `with_values` for a truth that is known
     several starts    `take`, ``one_start_at_a_time``, ``is_table``
     new rows          ``local_blocks``, ``units``; `reconstruct`
     feasible sets     `project`
     non-local moves   `n_moves`, `move_features`, `moved`, `rearranged`, `n_collapsed`
+    exact fits        `determined`, `least_squares`, `with_exact`
     weighing of runs  ``weighs_runs``, `unexplained`, `difference`; `beside_baseline`, `baseline`
     end of a run      `stands_still`
     ================= ======================================================================
@@ -159,6 +162,17 @@ class Problem(ABC):
                 variables = {**variables, name: self.minimize_block(variables, name)}
         return variables
 
+    @optional("rules that move all blocks together (GaussNewton)")
+    def residuals(self, variables: Variables) -> Tensor:
+        """The numbers half of whose squares F sums, (T, n)."""
+
+    def linearised(self, variables: Variables, names: tuple[str, ...]) -> Linearised:
+        """F about the variables, the `residuals` to first order in moves of the named blocks.
+
+        By default from automatic differentiation.
+        """
+        return OfResiduals(self, variables, names)
+
     @optional("rules that steer closed forms (LSTMControl)")
     def row_features(self, variables: Variables, name: str) -> Tensor:
         """Scale-free numbers of order 1 about each row of a block, (T, rows, f)."""
@@ -200,6 +214,18 @@ class Problem(ABC):
     @optional("averages of runs")
     def difference(self, variables: Variables, other: Variables) -> Tensor:
         """Relative distance of what two results predict, (T,): whether two runs agree."""
+
+    @optional("exact fits")
+    def determined(self, rank: int) -> Tensor:
+        """Whether more data than so many components can fit by themselves are there, (T,)."""
+
+    @optional("exact fits")
+    def least_squares(self, variables: Variables, rank: int) -> tuple["Problem", Variables]:
+        """The data's plain squares, so many components, and where variables begin there."""
+
+    @optional("exact fits")
+    def with_exact(self, variables: Variables, found: Variables) -> Variables:
+        """The variables whose point estimates are what `least_squares` was solved by."""
 
     def beside_baseline(self, variables: Variables) -> Tensor:
         """Squared error of data that are left out, over that of the `baseline`, (T,).

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ._array_steps import NOISE_PASSES, ArraySteps
+from ._exact import ExactFits
 from ._left_out import MIN_NOISE, LeftOut
 from ._linalg import counted, inner, log_determinant, outer, pack, solve_and_invert, unpack
 from ._observations import OTHER
@@ -15,7 +16,7 @@ from .matrix_completion import MatrixCompletion, _lines, _row_control
 from .trees import Variables, point
 
 
-class EmpiricalBayesCompletion(LeftOut, ArraySteps, MatrixCompletion):
+class EmpiricalBayesCompletion(LeftOut, ExactFits, ArraySteps, MatrixCompletion):
     r"""Variational matrix factorisation with re-estimated hyper-parameters.
 
     With :math:`R_{ij} \sim N(u_i^T v_j, 1/\tau)` on the observed entries,
@@ -61,12 +62,13 @@ class EmpiricalBayesCompletion(LeftOut, ArraySteps, MatrixCompletion):
     Lim and Teh, Variational Bayesian approach to movie rating prediction, 2007.
     """
 
-    block_names = ("U", "prior_U", "V", "prior_V", "noise")
+    block_names: tuple[str, ...] = ("U", "prior_U", "V", "prior_V", "noise")
     control_names = ("data", "prior")
     weighs_runs = True
     prior_weight = 1.0
     noise_weight = 5.0
-    gradient = Problem.gradient  # of the free energy, not of equation (11)
+    # Of the free energy, not of equation (11), and that is no sum of squares.
+    gradient, linearised = Problem.gradient, Problem.linearised
 
     def __init__(
         self, values, n_components, scale="rms", init_scale=0.1, noise="matrix", centre=None

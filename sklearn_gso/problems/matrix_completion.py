@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from ._joint_factors import JointFactors
 from ._linalg import outer, pack, solve_and_invert
 from ._observations import OTHER, Observations
 from ._sparse_observations import meet, observe
@@ -54,7 +55,7 @@ class MatrixCompletion(Problem):
 
     block_names: tuple[str, ...] = ("U", "V")
     control_names: tuple[str, ...] = ("ridge", "pull")
-    local_blocks = ("U",)
+    local_blocks: tuple[str, ...] = ("U",)
 
     def __init__(self, values, n_components, alpha=1e-3, scale=None, init_scale=1.0, centre=None):
         observed = observe(values)
@@ -122,6 +123,9 @@ class MatrixCompletion(Problem):
         residual = self.observed.residual(variables["U"], variables["V"])
         pull = self.observed.times(name, residual, variables[OTHER[name]])
         return self.alpha * variables[name] - pull
+
+    def linearised(self, variables, names):
+        return JointFactors(self, variables, names)
 
     def minimize_block(self, variables, name, controls=None):
         controls = controls or {}

@@ -2,6 +2,7 @@
 
 from .base import Clock, UpdateRule, bent_minimiser, damped, register_rule, registered_rule
 from .classical import ClosedForm, GeometricContinuation, GradientDescent
+from .joint import GaussNewton
 from .judges import AllMoves, Judge, LSTMJudge, RandomJudge
 from .learned import LSTMControl, LSTMStep, Network
 from .recipes import RECIPES, Recipe, recipe, register_recipe
@@ -11,6 +12,7 @@ __all__ = [
     "AllMoves",
     "Clock",
     "ClosedForm",
+    "GaussNewton",
     "GeometricContinuation",
     "GradientDescent",
     "Judge",

@@ -43,11 +43,15 @@ class UpdateRule:
     ----------
     t_l : int, default=1
         Inner steps within an outer step, where the caller does not say.
+    moves_together : bool, default=False
+        Whether one step moves all blocks that the rule is given for, by `step_together`, at the
+        turn of the first of them.
     generator : torch.Generator or None
         Of rules that draw at random while they run.
     """
 
     t_l = 1
+    moves_together = False
     generator: torch.Generator | None = None
 
     def init_state(self, block: Block) -> tuple:
@@ -59,6 +63,19 @@ class UpdateRule:
     ) -> tuple[Block, tuple]:
         """One inner step: the new block, which must be feasible, and the new state."""
         raise NotImplementedError(f"{type(self).__name__} has no step.")
+
+    def step_together(
+        self,
+        problem: Problem,
+        variables: Variables,
+        names: tuple[str, ...],
+        state: tuple,
+        clock: Clock,
+    ) -> tuple[Variables, tuple]:
+        """One inner step of the named blocks, by default of one: all variables, the new state."""
+        (name,) = names
+        block, state = self.step(problem, variables, name, state, clock)
+        return {**variables, name: block}, state
 
     def fallback(self) -> "UpdateRule":
         """The rule without learning that a safeguard falls back on; itself if classical."""

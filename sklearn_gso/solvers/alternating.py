@@ -38,6 +38,19 @@ def _is_exact(rule: UpdateRule) -> bool:
     return type(rule) is ClosedForm and rule.schedule is None
 
 
+def _groups(problem: Problem, rules: Rules) -> list[tuple[UpdateRule, tuple[str, ...]]]:
+    """The rules in the order of the blocks, each with those that it moves in one step."""
+    groups: list[tuple[UpdateRule, list[str]]] = []
+    for name in problem.block_names:
+        rule = rules[name]
+        known = [names for other, names in groups if other is rule and rule.moves_together]
+        if known:
+            known[0].append(name)
+        else:
+            groups.append((rule, [name]))
+    return [(rule, tuple(names)) for rule, names in groups]
+
+
 def alternate(
     problem: Problem,
     rules: Rules,
@@ -92,13 +105,14 @@ def alternate(
     moved = problem.moved_names
     if on_sweep is None and t_l in (None, 1) and all(map(_is_exact, rules.values())):
         return problem.minimize_blocks(variables, max_iter), states
+    groups = _groups(problem, rules)
     for sweep in range(start, start + max_iter):
-        for name in problem.block_names:
-            rule = rules[name]
+        for rule, names in groups:
+            name = names[0]
             for inner in range((t_l or rule.t_l) if name in moved else 1):
                 clock = Clock(sweep, n_total, inner, record)
-                variables[name], states[name] = rule.step(
-                    problem, variables, name, states[name], clock
+                variables, states[name] = rule.step_together(
+                    problem, variables, names, states[name], clock
                 )
         if on_sweep is not None and on_sweep(variables):
             break

@@ -10,6 +10,7 @@ from ..problems.base import Problem
 from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules
 from .answers import Answer, untraced, with_baseline
+from .exact import can_be_exact, finished
 from .policies import Fixed, Policy, UntilAgree
 from .run import Monitor, Run, in_batches, minimize
 from .safeguard import fallbacks
@@ -24,6 +25,8 @@ _MINOR = 0.5
 # Variance in units of the data, just above the least one that models estimate: such a run
 # has recovered its task, and other starts could only find the same.
 _EXPLAINED = 2e-10
+# Runs of a task from whose end an exact fit is tried.
+_MAX_TRIED = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Multistart:
         Whether the classical rules run, too, beside learned ones from several starts: from a
         start of their own or, of tables, from where the first run ended. Only where runs are
         averaged, and with ``safeguard="step"``.
+    exact : bool, default=True
+        Whether a run that has come near goes on, by joint steps, to an exact fit if there is one.
     """
 
     policy: Policy = field(default_factory=Fixed)
@@ -47,6 +52,7 @@ class Multistart:
     tol: float | None = None
     safeguard: str = "step"
     companion: bool = False
+    exact: bool = True
 
     def solve(
         self,
@@ -58,9 +64,9 @@ class Multistart:
     ) -> Answer:
         """Runs from random starts, and what each weighs.
 
-        A task whose first run explains it up to rounding needs no other. The others run in
-        batches, or one by one where the problem says so. Where the monitor ends a run no other
-        begins.
+        A task whose first run explains it up to rounding needs no other: by itself, or where
+        joint steps from its end do (`exact.fit_exactly`). The others run in batches, or one by
+        one where the problem says so. Where the monitor ends a run no other begins.
 
         Parameters
         ----------
@@ -136,6 +142,9 @@ class _Runs:
         self.runs: list[Run] = []
         self.made: list[Tensor] = []  # whether a run is one of a task, (T,)
         self.companion: int | None = None  # which run is the classical one
+        # Which run is an exact fit of a task, and how many have been tried, (T,).
+        self.exact = torch.full((problem.n_tasks,), -1)
+        self.n_tried = torch.zeros(problem.n_tasks, dtype=torch.long)
 
     @property
     def n_own(self) -> int:
@@ -154,6 +163,17 @@ class _Runs:
             self.runs.append(run if whole else _placed(run, tasks, self.runs[0]))
             self.made.append(mask)
             self.companion = len(self.runs) - 1 if companion else self.companion
+            if self.settings.exact and not companion:
+                self._finish(len(self.runs) - 1)
+
+    def _finish(self, number):
+        """Go on from the end of a run to an exact fit of those tasks that have one."""
+        wanted = self.made[number] & (self.exact < 0) & (self.n_tried < _MAX_TRIED)
+        wanted = wanted & can_be_exact(self.problem, self.runs[number].variables)
+        if wanted.any() and not self.stopped:
+            self.n_tried += wanted
+            self.runs[number], found = finished(self.problem, self.runs[number], wanted)
+            self.exact[found] = number
 
     def _batch(self, rules, starts, tasks) -> list[Run]:
         problem = self.problem
@@ -191,7 +211,8 @@ class _Runs:
         """Numbers of the tasks that the first run does not explain up to rounding."""
         if not self.problem.weighs_runs:
             return torch.arange(self.problem.n_tasks)
-        return (~(self._unexplained()[0] <= _EXPLAINED)).nonzero()[:, 0]
+        explained = (self._unexplained()[0] <= _EXPLAINED) | (self.exact >= 0)
+        return (~explained).nonzero()[:, 0]
 
     def _unexplained(self) -> Tensor:
         return torch.stack([self.problem.unexplained(run.variables) for run in self.runs])
@@ -210,12 +231,18 @@ class _Runs:
         near = (_MINOR * least.sqrt()).clamp(min=_SAME)
         # The best run agrees with itself.
         confirmed = ((torch.stack(distances) < near) & made).sum(0) > 1
+        confirmed = confirmed | (self.exact >= 0)
         return confirmed | (best == (-1 if self.companion is None else self.companion))
 
     def weights(self) -> Tensor:
-        """What each run weighs, (n_runs, T)."""
+        """What each run weighs, (n_runs, T): an exact fit all."""
         if not self.problem.weighs_runs:
             return lowest_objective(self.runs)
+        weights = self._weights()
+        alone = torch.arange(len(self.runs))[:, None] == self.exact
+        return torch.where(self.exact >= 0, alone.to(weights.dtype), weights)
+
+    def _weights(self) -> Tensor:
         made, unexplained = torch.stack(self.made), self._unexplained()
         own = [i for i in range(len(self.runs)) if i != self.companion]
         weights, least = by_unexplained(

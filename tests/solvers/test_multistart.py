@@ -139,13 +139,13 @@ def n_agreeing(problem, runs):
 
 def test_starts_are_added_until_two_agree(lucky, pretrained):
     rules = rules_for(lucky, pretrained)
-    answer = solve(lucky, rules, UntilAgree())
+    answer = solve(lucky, rules, UntilAgree(), exact=False)
     runs, weights = answer.runs, answer.weights
     assert 2 < len(runs) <= 20 and len(runs) % 4 == 2
     made = (weights > 0).sum(0)
     assert ((n_agreeing(lucky, runs) >= 2) | (made > 16)).all()
     # A task that is done is left out of later rounds, and what stands in weighs nothing.
-    two = solve(lucky, rules, Fixed(2))
+    two = solve(lucky, rules, Fixed(2), exact=False)
     done = (weights[2:] == 0).all(0)
     assert done.any() and not done.all()
     torch.testing.assert_close(weights[:2, done], two.weights[:, done])

@@ -1,0 +1,124 @@
+"""Recovery near the counting limit: ours is not told the rank, the peers are.
+
+``python -m benchmarks.limit`` (``--quick``: three matrices of two cells) draws matrices of 100 x
+100 and rank 5 from random orthogonal factors, with singular values that fall geometrically by a
+factor κ; ``ρ r (2 n - r)`` entries are seen, masks being drawn until every row and column has r
+(the protocol of MatrixIRLS, at a tenth of its size). It prints for each way the share of matrices
+that are recovered, the median error, and seconds of one thread: recovered is a relative error
+below 1e-4, where κ is 1e5 below 1e-6, a tenth of what the smallest component weighs. Results are
+kept in ``benchmarks/results/limit.csv``; ``--fresh`` runs them again.
+"""
+
+import dataclasses
+import time
+
+import numpy as np
+import pandas as pd
+
+from sklearn_gso import GSOMatrixCompleter
+from sklearn_gso.learned_optimizers import LearnedOptimizer
+
+from .asking import paired
+from .measuring import quietly
+from .peers import PEERS
+from .showing import number, show, texts
+from .store import RESULTS, Store
+
+N, RANK = 100, 5
+OVERSAMPLING = (1.05, 1.1, 1.2, 1.5, 2.0)
+# Condition numbers, and errors of what is recovered.
+RECOVERED = {10: 1e-4, 100_000: 1e-6}
+CELLS = {f"κ={kappa:g}, ρ={rho:g}": (kappa, rho) for kappa in RECOVERED for rho in OVERSAMPLING}
+QUICK = ["κ=10, ρ=1.2", "κ=100000, ρ=1.5"]
+
+
+class Alternating(GSOMatrixCompleter):
+    """Without joint steps from the end of a run."""
+
+    def _plan(self, optimizer):
+        plan = super()._plan(optimizer)
+        settings = dataclasses.replace(plan.settings, exact=False)
+        return dataclasses.replace(plan, settings=settings)
+
+
+def of_ours(kind):
+    return lambda X, seed: kind(random_state=seed).fit(X).reconstruct(X)
+
+
+def of_peer(name):
+    return lambda X, seed: PEERS[name](X, RANK, random_state=seed)
+
+
+OURS, ALTERNATING = "GSOMatrixCompleter", "alternation alone"
+WAYS = {
+    OURS: of_ours(GSOMatrixCompleter),
+    ALTERNATING: of_ours(Alternating),
+    **{name: of_peer(name) for name in ("R2RILS", "MatrixIRLS")},
+}
+
+
+def draw(cell, seed) -> tuple[np.ndarray, np.ndarray]:
+    """A matrix with holes, and the whole one."""
+    kappa, rho = CELLS[cell]
+    rng = np.random.RandomState(seed)
+    left, right = (np.linalg.qr(rng.standard_normal((N, RANK)))[0] for _ in range(2))
+    truth = left * np.geomspace(kappa, 1, RANK) @ right.T
+    n_observed = int(rho * RANK * (2 * N - RANK))
+    while True:
+        seen = np.zeros(N * N, dtype=bool)
+        seen[rng.choice(N * N, n_observed, replace=False)] = True
+        seen = seen.reshape(N, N)
+        if min(seen.sum(0).min(), seen.sum(1).min()) >= RANK:
+            return np.where(seen, truth, np.nan), truth
+
+
+def settings(way) -> str:
+    if way not in (OURS, ALTERNATING):
+        return "told the rank"
+    return "weights " + LearnedOptimizer.load_pretrained("completer").digest()[:8]
+
+
+def run(store, cells, ways, seeds):
+    for seed in range(seeds):
+        for cell in cells:
+            X, truth = draw(cell, seed)
+            for way in ways:
+                if store.has(cell, way, settings(way), seed):
+                    continue
+                start = time.process_time()
+                found = WAYS[way](X, seed)
+                seconds = time.process_time() - start
+                error = np.linalg.norm(found - truth) / np.linalg.norm(truth)
+                store.add(cell, way, settings(way), [(seed, error, seconds)])
+        print(f"seed {seed}: {store.said()}", flush=True)
+
+
+def results(store, cells, ways, seeds) -> pd.DataFrame:
+    """Of each cell and way the share recovered and medians."""
+    frame = store.joined([(cell, way, settings(way)) for cell in cells for way in ways])
+    frame = frame[frame["instance"] < seeds]
+    bounds = frame["cell"].map(lambda cell: RECOVERED[CELLS[cell][0]])
+    frame["recovered"] = frame["error"] < bounds
+    groups = frame.groupby(["method", "cell"], sort=False)
+    table = groups[["error", "seconds"]].median()
+    return table.assign(recovered=groups["recovered"].mean(), matrices=groups.size())
+
+
+def main():
+    asked = paired(__doc__, list(CELLS), QUICK, ways=list(WAYS))
+    store = Store(RESULTS / "limit.csv", fresh=asked.fresh)
+    with quietly():
+        run(store, asked.cells, asked.ways, asked.seeds)
+    table = results(store, asked.cells, asked.ways, asked.seeds)
+    columns = dict(zip(asked.cells, asked.cells, strict=True))
+    for name, form in (
+        ("recovered", "{:.0%}".format),
+        ("error", number),
+        ("seconds", "{:.2f}".format),
+        ("matrices", "{:.0f}".format),
+    ):
+        show(name, texts(table[name], form, columns))
+
+
+if __name__ == "__main__":
+    main()

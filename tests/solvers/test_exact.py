@@ -1,0 +1,139 @@
+"""Exact fits: what alternation comes near is recovered, what has noise stays as it was."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_gso import GSOMatrixCompleter
+from sklearn_gso.problems import EmpiricalBayesCompletion, new_generator, point, take_tasks
+from sklearn_gso.rules import ClosedForm
+from sklearn_gso.solvers import Fixed, Multistart, rules_for
+from sklearn_gso.solvers.exact import fit_exactly
+
+N, RANK = 30, 2
+
+
+def planted(seed=0, noise=0.0, share=0.4, sizes=(1.0, 1.0), n=N):
+    rng = np.random.RandomState(seed)
+    left, right = (np.linalg.qr(rng.randn(n, len(sizes)))[0] for _ in range(2))
+    truth = n * (left * sizes) @ right.T
+    seen = rng.rand(n, n) < share
+    return truth, np.where(seen, truth + noise * rng.randn(n, n), np.nan)
+
+
+def problem_of(*matrices, k=5):
+    return EmpiricalBayesCompletion(torch.from_numpy(np.stack(matrices)), k)
+
+
+def ended(problem, n_sweeps=25):
+    return problem.minimize_blocks(problem.init(new_generator(0)), n_sweeps)
+
+
+def error(found, truth):
+    return np.linalg.norm(found - truth) / np.linalg.norm(truth)
+
+
+def test_what_a_run_comes_near_is_recovered_with_the_least_rank():
+    truth, X = planted()
+    problem = problem_of(X)
+    with torch.no_grad():
+        run = ended(problem)
+        before = error(problem.reconstruct(run)[0].numpy(), truth)
+        found, exact = fit_exactly(problem, run)
+        assert exact.all() and before > 1e-9
+        assert error(problem.reconstruct(found)[0].numpy(), truth) < 1e-11
+    sizes = point(found["V"]).square().mean(1)[0]
+    torch.testing.assert_close(sizes, torch.tensor([1.0, 1, 0, 0, 0]).double())
+
+
+@torch.no_grad()
+def test_data_with_noise_stay_as_they_are_to_the_bit():
+    clean, noisy = planted()[1], planted(noise=1e-3)[1]
+    problem = problem_of(clean, noisy)
+    run = ended(problem)
+    found, exact = fit_exactly(problem, run)
+    assert exact.tolist() == [True, False]
+    torch.testing.assert_close(
+        take_tasks(found, slice(1, 2)), take_tasks(run, slice(1, 2)), rtol=0, atol=0
+    )
+
+
+def test_a_rank_is_determined_by_entries_beyond_those_it_can_fit():
+    """A full matrix determines all ranks less than its sides; scattered or lone entries none."""
+    full, diagonal = np.ones((6, 6)), np.where(np.eye(6, dtype=bool), 1.0, np.nan)
+    cross = np.where(np.arange(6)[:, None] * np.arange(6) == 0, 1.0, np.nan)
+    problem = problem_of(full, diagonal, cross, k=5)
+    told = torch.stack([problem.determined(rank) for rank in range(1, 6)])
+    assert told[:, 0].all() and not told[:, 1:].any()
+    # A row with no more entries than the rank tells nothing of the others.
+    square = np.full((7, 7), np.nan)
+    square[:6, :6] = 1.0
+    square[6, :3] = 1.0
+    for rank in (1, 2, 3, 4, 5):
+        assert problem_of(square).determined(rank).all()
+
+
+@torch.no_grad()
+def test_rows_that_are_not_determined_are_where_their_prior_has_them():
+    truth, X = planted(share=0.6)
+    X[0], X[1], X[:, 2] = np.nan, np.nan, np.nan
+    X[1, 5] = truth[1, 5]
+    problem = problem_of(X)
+    found, exact = fit_exactly(problem, ended(problem))
+    assert exact.all()
+    prior = found["prior_U"].mean[0, 0]
+    torch.testing.assert_close(point(found["U"])[0, 0], prior)
+    rebuilt = problem.reconstruct(found)[0].numpy()
+    seen = ~np.isnan(X)
+    np.testing.assert_allclose(rebuilt[seen], X[seen], atol=1e-7)
+    assert np.linalg.norm(rebuilt[1]) < 3 * np.linalg.norm(truth) / N**0.5
+
+
+def test_small_components_of_ill_conditioned_matrices_are_found():
+    truth, X = planted(sizes=(1.0, 1e-2, 1e-5), share=0.5)
+    completer = GSOMatrixCompleter(random_state=0).fit(X)
+    assert error(completer.reconstruct(X), truth) < 1e-9
+    kept = error(completer.transform(X), truth)
+    assert kept < 1e-9 and completer.transform_std(X).max() < 1e-5
+    assert (np.linalg.svd(completer.components_, compute_uv=False) > 1).sum() == 3
+
+
+def test_an_exact_fit_ends_the_starts_and_takes_all_weight():
+    truth, X = planted(share=0.3)
+    problem = problem_of(X)
+    rules = rules_for(problem, ClosedForm())
+    many = Multistart(Fixed(4), 60).solve(problem, rules, new_generator(0))
+    assert len(many.runs) == 1 and many.weights.tolist() == [[1.0]]
+    torch.testing.assert_close(many.best.objective, problem.objective(many.best.variables))
+    plain = Multistart(Fixed(4), 60, exact=False).solve(problem, rules, new_generator(0))
+    assert len(plain.runs) == 4
+    distance = [
+        error(answer.mean(problem.reconstruct)[0].numpy(), truth) for answer in (many, plain)
+    ]
+    assert distance[0] < 1e-10 < distance[1]
+
+
+def test_new_rows_of_a_recovered_matrix():
+    truth, X = planted(share=0.5)
+    completer = GSOMatrixCompleter(random_state=0).fit(X[:-3])
+    np.testing.assert_allclose(completer.reconstruct(X[-3:]), truth[-3:], atol=1e-6)
+    # A row of one entry is drawn to what rows are like, not to whatever fits.
+    row = np.full((1, N), np.nan)
+    row[0, 0] = truth[-1, 0]
+    assert np.linalg.norm(completer.reconstruct(row)) < 2 * np.linalg.norm(truth[-1])
+
+
+@pytest.mark.slow
+def test_the_counting_limit():
+    """100 square, rank 5, 1.2 times the entries that determine it: nobody tells the rank."""
+    rng = np.random.RandomState(0)
+    left, right = (np.linalg.qr(rng.randn(100, 5))[0] for _ in range(2))
+    truth = left * np.geomspace(10, 1, 5) @ right.T
+    while True:
+        seen = np.zeros(10000, dtype=bool)
+        seen[rng.choice(10000, 1170, replace=False)] = True
+        seen = seen.reshape(100, 100)
+        if min(seen.sum(0).min(), seen.sum(1).min()) >= 5:
+            break
+    X = np.where(seen, truth, np.nan)
+    assert error(GSOMatrixCompleter(random_state=0).fit(X).reconstruct(X), truth) < 1e-6
