@@ -28,7 +28,8 @@ def test_files_and_commands_that_the_guide_names_exist():
     assert len(paths) > 5 and all((ROOT / path).exists() for path in paths)
     targets = re.findall(r"`make ([\w-]+)`", guide)
     assert len(targets) > 5
-    assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+    rules = " ".join(re.findall(r"^([\w -]+):", makefile, re.M)).split()
+    assert set(targets) <= set(rules)
 
 
 def test_torch_is_imported_when_it_is_needed():
