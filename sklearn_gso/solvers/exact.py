@@ -71,14 +71,14 @@ def fit_exactly(problem: Problem, variables: Variables) -> tuple[Variables, Tens
         Where there is one.
     """
     unexplained = problem.unexplained(variables)
-    exact = torch.zeros_like(unexplained, dtype=torch.bool)
+    exact, part = torch.zeros_like(unexplained, dtype=torch.bool), problem.exact_part(variables)
     tasks, last = (unexplained < _NEAR).nonzero()[:, 0], None
     for rank in range(1, problem.n_components + 1):  # type: ignore[attr-defined]
-        going = problem.determined(rank)[tasks]
+        going = part.determined(rank)[tasks]
         tasks, last = tasks[going], take_tasks(last, going) if last else None
         if not len(tasks):
             break
-        last = _of_rank(problem.take(tasks), take_tasks(variables, tasks), rank, last)
+        last = _of_rank(part.take(tasks), take_tasks(variables, tasks), rank, last)
         found = last.error <= _EXACT
         if found.any():
             solved = tasks[found]

@@ -212,7 +212,7 @@ class GSOMatrixCompleter(BaseCompleter):
 
     def _options(self, array, shared):
         k = self._n_components(array)
-        if self.problem_class is EmpiricalBayesCompletion:
+        if issubclass(self.problem_class, EmpiricalBayesCompletion):
             k = identifiable_components(count_observed(array), array.shape, k)
             return {"n_components": k, **shared}
         alpha = _DEFAULT_ALPHA if self.alpha is None else float(self.alpha)
