@@ -1,5 +1,7 @@
 """Matrix completion whose observed entries may be outliers."""
 
+from typing import Any
+
 import numpy as np
 
 from ...problems import StudentCompletion
@@ -63,7 +65,7 @@ n_jobs, verbose, missing_values, min_value, max_value, keep_empty_features, add_
     """
 
     accepts = {"degrees_of_freedom": _POSITIVE}
-    rule_kind = (LSTMControl, ClosedForm)
+    rule_kind: Any = (LSTMControl, ClosedForm)
     alpha = None
 
     def __init__(
@@ -94,10 +96,7 @@ n_jobs, verbose, missing_values, min_value, max_value, keep_empty_features, add_
     ):
         keep(self, locals())
 
-    @property
-    def problem_class(self):
-        """What is minimised."""
-        return StudentCompletion
+    problem_class: Any = StudentCompletion
 
     def _options(self, array, shared):
         options = super()._options(array, shared)
