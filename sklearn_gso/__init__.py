@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         GSOSourceSeparation,
         MetaTraining,
         MixtureImputer,
+        RobustMatrixCompleter,
         SGDMatrixCompleter,
         compare_imputers,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "LearnedOptimizer",
     "MetaTraining",
     "MixtureImputer",
+    "RobustMatrixCompleter",
     "SGDMatrixCompleter",
     "__version__",
     "compare_imputers",

@@ -1,7 +1,12 @@
 """scikit-learn's face: one base for every problem, completers, dictionaries, mixtures."""
 
 from .base import AlternatingEstimator
-from .completion import ALSMatrixCompleter, GSOMatrixCompleter, SGDMatrixCompleter
+from .completion import (
+    ALSMatrixCompleter,
+    GSOMatrixCompleter,
+    RobustMatrixCompleter,
+    SGDMatrixCompleter,
+)
 from .deconvolution import GSOBlindDeconvolution
 from .dictionary import GSODictionaryLearning
 from .imputation import GSOImputer, compare_imputers
@@ -21,6 +26,7 @@ __all__ = [
     "GSOSourceSeparation",
     "MetaTraining",
     "MixtureImputer",
+    "RobustMatrixCompleter",
     "SGDMatrixCompleter",
     "compare_imputers",
 ]

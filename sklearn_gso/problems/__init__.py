@@ -12,6 +12,7 @@ from .mixture_missing import MixtureMissing
 from .mixture_noisy import MixtureNoisy
 from .noisy_ica import NoisyICA
 from .nonnegative_factorization import NonnegativeFactorization
+from .student_completion import StudentCompletion
 from .testing import check_problem
 from .trees import map_tensors, point, take_tasks, where_tasks, with_point
 
@@ -28,6 +29,7 @@ __all__ = [
     "NoisyICA",
     "NonnegativeFactorization",
     "Problem",
+    "StudentCompletion",
     "check_problem",
     "has_role",
     "identifiable_components",

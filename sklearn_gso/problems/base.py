@@ -215,6 +215,10 @@ class Problem(ABC):
     def difference(self, variables: Variables, other: Variables) -> Tensor:
         """Relative distance of what two results predict, (T,): whether two runs agree."""
 
+    def exact_part(self, variables: Variables) -> "Problem":
+        """The problem of the data that an exact fit is to explain, by default all."""
+        return self
+
     @optional("exact fits")
     def determined(self, rank: int) -> Tensor:
         """Whether more data than so many components can fit by themselves are there, (T,)."""

@@ -197,6 +197,10 @@ class MatrixCompletion(Problem):
         other.centre, other.scale = self.centre[index], self.scale[index]
         return other
 
+    def with_rows(self, variables):
+        """The variables with the blocks of new rows, given the others."""
+        return {**variables, "U": self.minimize_block(variables, "U")}
+
     def of_columns(self, variables, columns: Tensor) -> tuple[dict, Variables]:
         """The units and the blocks that rows observed in these columns alone depend on."""
         return _lines(self.units, columns), {**variables, "V": variables["V"][:, columns]}

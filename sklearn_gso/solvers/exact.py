@@ -33,7 +33,10 @@ def can_be_exact(problem: Problem, variables: Variables) -> Tensor:
 
 
 def finished(problem: Problem, run: Run, wanted: Tensor) -> tuple[Run, Tensor]:
-    """A run whose wanted tasks, (T,), end in an exact fit where there is one; and where, (T,)."""
+    """A run whose wanted tasks, (T,), end in an exact fit where there is one; and where, (T,).
+
+    The fit is one more outer step, also of a trace, in which no rule decides.
+    """
     tasks = wanted.nonzero()[:, 0]
     own = problem.take(tasks)
     variables, exact = fit_exactly(own, take_tasks(run.variables, tasks))
@@ -45,9 +48,13 @@ def finished(problem: Problem, run: Run, wanted: Tensor) -> tuple[Run, Tensor]:
         return old.index_copy(0, tasks[exact], new[exact])
 
     objective = placed(own.objective(variables), run.objective)
-    return run._replace(
-        variables=map_tensors(placed, variables, run.variables), objective=objective
-    ), found
+    ended = map_tensors(placed, variables, run.variables)
+    trace = run.trace and run.trace._replace(
+        objective=[*run.trace.objective, objective],
+        variables=[*run.trace.variables, ended] if run.trace.variables else [],
+    )
+    n_iter = run.n_iter + found
+    return Run(ended, objective, n_iter, run.n_guarded, run.status, trace), found
 
 
 def fit_exactly(problem: Problem, variables: Variables) -> tuple[Variables, Tensor]:
@@ -71,14 +78,14 @@ def fit_exactly(problem: Problem, variables: Variables) -> tuple[Variables, Tens
         Where there is one.
     """
     unexplained = problem.unexplained(variables)
-    exact = torch.zeros_like(unexplained, dtype=torch.bool)
+    exact, part = torch.zeros_like(unexplained, dtype=torch.bool), problem.exact_part(variables)
     tasks, last = (unexplained < _NEAR).nonzero()[:, 0], None
     for rank in range(1, problem.n_components + 1):  # type: ignore[attr-defined]
-        going = problem.determined(rank)[tasks]
+        going = part.determined(rank)[tasks]
         tasks, last = tasks[going], take_tasks(last, going) if last else None
         if not len(tasks):
             break
-        last = _of_rank(problem.take(tasks), take_tasks(variables, tasks), rank, last)
+        last = _of_rank(part.take(tasks), take_tasks(variables, tasks), rank, last)
         found = last.error <= _EXACT
         if found.any():
             solved = tasks[found]

@@ -31,7 +31,7 @@ def test_errors_on_both_kinds_of_entries(easy_tasks, plt):
     display = ConvergenceDisplay.from_estimator(gso, X, truth, peers={"ALS": als().fit(X)}, ax=ax)
     assert display.ax_ is ax and display.figure_ is ax.figure
     error, loss = (line.get_ydata() for line in display.lines_[:2])
-    assert len(error) == len(loss) == 9 and len(display.lines_[2].get_ydata()) == 6
+    assert len(error) == len(loss) == gso.n_iter_ + 1 and len(display.lines_[2].get_ydata()) == 6
     estimates = estimates_of(gso.trace(X))
     assert list(error) == [relative_error(truth, e, where=np.isnan(X)) for e in estimates]
     assert list(loss) == [relative_error(X, e) for e in estimates]

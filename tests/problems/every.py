@@ -13,6 +13,7 @@ from sklearn_gso.problems import (
     MixtureLikelihood,
     NoisyICA,
     NonnegativeFactorization,
+    StudentCompletion,
 )
 from tests.problems.stored import stored
 
@@ -51,6 +52,7 @@ def deconvolution(**options):
 PROBLEMS = {
     "ridge": lambda: completion(MatrixCompletion),
     "bayes": lambda: completion(EmpiricalBayesCompletion),
+    "student": lambda: completion(StudentCompletion),
     "dictionary": dictionary,
     "sparse sources": lambda: sources(NoisyICA),
     "non-negative sources": lambda: sources(NonnegativeFactorization),

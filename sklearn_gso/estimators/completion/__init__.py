@@ -2,5 +2,11 @@
 
 from .baselines import ALSMatrixCompleter, SGDMatrixCompleter
 from .completers import GSOMatrixCompleter
+from .robust import RobustMatrixCompleter
 
-__all__ = ["ALSMatrixCompleter", "GSOMatrixCompleter", "SGDMatrixCompleter"]
+__all__ = [
+    "ALSMatrixCompleter",
+    "GSOMatrixCompleter",
+    "RobustMatrixCompleter",
+    "SGDMatrixCompleter",
+]

@@ -124,7 +124,7 @@ class GSOMatrixCompleter(BaseCompleter):
     scaling_ : {"columns", "matrix", "none"}
         Units that were chosen; for all tasks of a collection the same.
     n_iter_ : int
-        Outer steps of that run.
+        Outer steps of that run; a fit up to rounding after them is one more.
     n_guarded_ : int
         Outer steps of that run in which the safeguard acted. Of
         fits on one matrix only: after a fit on a collection the matrices are solved
@@ -213,7 +213,7 @@ class GSOMatrixCompleter(BaseCompleter):
 
     def _options(self, array, shared):
         k = self._n_components(array)
-        if self.problem_class is EmpiricalBayesCompletion:
+        if issubclass(self.problem_class, EmpiricalBayesCompletion):
             k = identifiable_components(count_observed(array), array.shape, k)
             return {"n_components": k, **shared}
         alpha = _DEFAULT_ALPHA if self.alpha is None else float(self.alpha)

@@ -135,7 +135,7 @@ class FittedMatrix(FittedRows):
         if problem.one_start_at_a_time:
             for kept in self.runs:
                 variables = to_tensors(kept)
-                yield {**variables, "U": problem.minimize_block(variables, "U")}
+                yield problem.with_rows(variables)
             return
         # In one batch: of few rows, the calls cost more than the arithmetic.
         many = map_tensors(lambda *a: torch.from_numpy(np.concatenate(a)), *self.runs)
@@ -143,7 +143,8 @@ class FittedMatrix(FittedRows):
         seen = seen if len(seen) else torch.zeros(1, dtype=torch.long)
         units, right = problem.of_columns(many, seen)
         few = self.problem(to_values([array[:, seen.numpy()]]), **{**self.options, **units})
-        many["U"] = few.repeat(len(self.runs)).minimize_block(right, "U")
+        rows = few.repeat(len(self.runs)).with_rows(right)
+        many |= {name: rows[name] for name in problem.local_blocks}
         for i in range(len(self.runs)):
             yield map_tensors(lambda tensor, i=i: tensor[i : i + 1], many)
 
