@@ -51,8 +51,22 @@ class ArraySteps:
         mean, covariance = variables[OTHER[name]]
         if name == "U":
             return self._moment_sums(name, mean, covariance, weight)
-        return self.remember(  # the noise asks for it, too
-            "array gram V", (mean, covariance), lambda: self._moment_sums("V", mean, covariance)
+
+        def compute():
+            if self.observed.has_costly_residuals:
+                return self._moment_sums("V", mean, covariance)
+            return self._moment_sums("V", mean) + self._spread_sums(variables)
+
+        # The noise asks for it, too.
+        return self.remember("array gram V", (mean, covariance), compute)
+
+    def _spread_sums(self, variables) -> np.ndarray:
+        """Sums of the covariances of U over each column's entries, packed."""
+        covariance = variables["U"].covariance
+        return self.remember(
+            "spread sums",
+            (covariance,),
+            lambda: self.observed.sums_of_rows("V", _array(covariance.mT)),
         )
 
     def _square_sums(self, name, variables) -> np.ndarray:
@@ -190,10 +204,9 @@ class ArraySteps:
         if self.observed.has_costly_residuals:
             found = self._from_sums("V", variables, own + quadratic(mean, gram))
         if found is None:
-            spread = _array(variables["U"].covariance.mT)
-            own += quadratic(mean, self.observed.sums_of_rows("V", spread))
+            own += quadratic(mean, self._spread_sums(variables))
             found = own + self._misfit("V", variables)
-        self.forget("array gram V", "square sums V", "products V")
+        self.forget("array gram V", "spread sums", "square sums V", "products V")
         return torch.from_numpy(found)
 
     @np.errstate(all="ignore")

@@ -16,7 +16,7 @@ from ._linalg import pairs_of
 # Doubles that are worked on at once: they stay in cache.
 _PART = 1 << 16
 # Doubles of an array that does not lie on the heap.
-_LARGE = 1 << 16
+_LARGE = 1 << 17
 # Where processes fork, none must write into another's memory.
 _PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
@@ -44,14 +44,23 @@ def empty(*shape) -> np.ndarray:
     what is in use.
     """
     size = math.prod(shape)
-    if size <= _LARGE:
+    if shape[0] > 1 or size <= _LARGE:
         return np.empty(shape)
     return np.frombuffer(mmap.mmap(-1, 8 * size, **_PRIVATE)).reshape(shape)
+
+
+def _is_large(n_tasks, n_rows, n_pairs) -> bool:
+    """Whether passes over matrices go by parts; batches of several tasks are small."""
+    return n_tasks == 1 and n_rows * n_pairs > _PART
 
 
 def outer(rows) -> np.ndarray:
     """Outer products of the rows of (T, n, k), packed, (T, n, pairs)."""
     place = places(rows.shape[2])
+    if not _is_large(len(rows), rows.shape[1], len(place.first)):
+        products = rows.take(place.first, axis=2)
+        products *= rows.take(place.second, axis=2)
+        return products
     products = empty(*rows.shape[:2], len(place.first))
     for part in parts(products):
         own = rows[:, part].take(place.first, axis=2)
@@ -61,18 +70,24 @@ def outer(rows) -> np.ndarray:
 
 def parts(packed) -> list[slice]:
     """Slices of the rows of (T, n, pairs) that stay in cache."""
-    step = max(1, _PART // max(1, packed[:, :1].size))
-    return [slice(i, i + step) for i in range(0, max(1, packed.shape[1]), step)]
+    if not _is_large(*packed.shape):
+        return [slice(None)]
+    step = max(1, _PART // packed.shape[2])
+    return [slice(i, i + step) for i in range(0, packed.shape[1], step)]
 
 
 def inner(left, right) -> np.ndarray:
     """Inner products of packed matrices, (T, n)."""
     times = places(int((2 * left.shape[2]) ** 0.5)).times
+    if not _is_large(*left.shape):
+        return (left * right) @ times
     return np.concatenate([(left[:, p] * right[:, p]) @ times for p in parts(left)], axis=1)
 
 
 def quadratic(rows, packed) -> np.ndarray:
     """``vᵀ A v`` of the rows of (T, n, k) and packed matrices, (T, n)."""
+    if not _is_large(*packed.shape):
+        return inner(outer(rows), packed)
     inners = [inner(outer(rows[:, p]), packed[:, p]) for p in parts(packed)]
     return np.concatenate(inners, axis=1)
 

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.problems import EmpiricalBayesCompletion, _packed_rows
 from sklearn_gso.problems._linalg import log_determinant
+from sklearn_gso.problems.trees import take_tasks
 
 NOISES = {
     "matrix": "matrix",
@@ -74,7 +75,9 @@ def test_log_determinants_that_steps_leave_behind(problem, variables):
             assert_same(problem._log_determinant(name, variables), log_determinant(covariance))
 
 
-def test_parts_of_the_rows(problem, variables, monkeypatch):
+@pytest.mark.parametrize("tasks", [[0], [0, 1, 2]])
+def test_parts_of_the_rows(problem, variables, monkeypatch, tasks):
+    problem, variables = problem.take(torch.tensor(tasks)), take_tasks(variables, tasks)
     with torch.no_grad():
         whole = problem.copied().minimize_blocks(variables)
         features = problem.copied().row_features(variables, "V")
