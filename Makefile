@@ -24,8 +24,11 @@ coverage: $(READY)
 
 # The same tests with the oldest scikit-learn that is supported, and with the newest of everything;
 # PYTHON=python3.13 says with which Python.
-test-oldest test-newest: test-%: .venv-%/.ready
-	.venv-$*/bin/python -m pytest -n 2 --dist worksteal -m "not slow"
+test-oldest: .venv-oldest/.ready
+	.venv-oldest/bin/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-newest: .venv-newest/.ready
+	.venv-newest/bin/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 # The part of them that depends most on scikit-learn and pandas; CI runs it.
 check-oldest: .venv-oldest/.ready

@@ -1,10 +1,12 @@
 """What is one matrix, what is a collection; masks, groups and containers."""
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from scipy import sparse
+from sklearn import get_config
 from sklearn.utils import check_array, check_random_state
 
 from .lazy import checked_all, is_lazy, is_matrix, lazy
@@ -29,7 +31,14 @@ def as_tasks(X, name="X") -> Sequence | None:
     ------
     ValueError
         For a list, or array of objects, in which only some elements are matrices.
+    TypeError
+        For a dict and for what can be read once only.
     """
+    if isinstance(X, Mapping | Iterator):
+        raise TypeError(
+            f"{name} is a {type(X).__name__}: a collection is a sequence of matrices, as a list of "
+            "its values."
+        )
     if sparse.issparse(X) or hasattr(X, "columns"):
         return None
     if is_lazy(X):
@@ -59,6 +68,24 @@ def same_container(tasks: list[np.ndarray], like):
         objects[:] = tasks
         return objects
     return tasks
+
+
+def in_frames(results, tasks, estimator):
+    """Results of a collection as `set_output` asks for them, named as the columns of each task."""
+    asked = getattr(estimator, "_sklearn_output_config", {}).get("transform")
+    asked = asked or get_config()["transform_output"]
+    if asked == "default":
+        return results
+    make = importlib.import_module(asked).DataFrame
+    frames = []
+    for result, task in zip(results, tasks, strict=True):
+        names = [str(name) for name in getattr(task, "columns", [])]
+        names = names or [f"x{j}" for j in range(result.shape[1])]
+        if asked == "pandas":
+            frames.append(make(result, columns=names, index=getattr(task, "index", None)))
+        else:
+            frames.append(make(result, schema=names))
+    return frames
 
 
 def unmask(X):

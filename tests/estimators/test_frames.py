@@ -70,17 +70,21 @@ def test_rows_keep_their_index(easy_tasks):
 
 @pytest.mark.parametrize("library", FRAMES)
 def test_collections_of_frames(library, easy_tasks):
-    """Tasks have columns of their own; they come out as arrays, whatever is configured."""
+    """Tasks have columns of their own, whose names come out where frames are asked for."""
     X = list(easy_tasks[0])
     expected = clone(COMPLETERS[0]).fit(X).transform(X)
-    completer = clone(COMPLETERS[0]).set_output(transform=library)
-    found = completer.fit([FRAMES[library](x) for x in X]).transform(
-        [FRAMES[library](x) for x in X]
-    )
-    assert isinstance(found, list)
-    for a, b in zip(expected, found, strict=True):
-        assert isinstance(b, np.ndarray)
-        np.testing.assert_array_equal(a, b)
+    frames = [FRAMES[library](x) for x in X]
+    completer = clone(COMPLETERS[0]).set_output(transform=library).fit(frames)
+    if library == "pandas":
+        frames[0].index = [f"r{i}" for i in range(len(frames[0]))]
+    for tasks, names in ((frames, NAMES), (X, [f"x{j}" for j in range(len(NAMES))])):
+        found = completer.transform(tasks)
+        assert isinstance(found, list)
+        for task, a, b in zip(tasks, expected, found, strict=True):
+            assert isinstance(b, KINDS[library]) and list(b.columns) == names
+            np.testing.assert_array_equal(a, b.to_numpy())
+            if isinstance(task, pd.DataFrame):
+                assert b.index.tolist() == task.index.tolist()
 
 
 @pytest.mark.parametrize("library", FRAMES)

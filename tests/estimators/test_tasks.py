@@ -39,6 +39,12 @@ def test_one_matrix(one):
     assert as_tasks(one) is None
 
 
+@pytest.mark.parametrize("many", [{0: MATRIX}, iter([MATRIX])], ids=["dict", "iterator"])
+def test_what_is_no_sequence_is_named(many):
+    with pytest.raises(TypeError, match="iterator: a coll|dict: a collection is a sequence"):
+        as_tasks(many)
+
+
 def object_array(*matrices):
     array = np.empty(len(matrices), dtype=object)
     array[:] = matrices

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...rules.accepts import is_flag
+from ..reporting import warn
 from .reading import Cells, is_number
 
 # Categories with an indicator of their own: the most frequent ones.
@@ -118,6 +119,18 @@ def describe(read: list[Cells], categorical, whole) -> list[Column]:
             rounded = _holds_integers(cells) if integers is None else integers[j]
             columns.append(Column(cells.name, None, frozenset(), bool(rounded)))
     return columns
+
+
+def warn_of_many_categories(columns: list[Column]) -> None:
+    """Warn of columns that look like identifiers, or like numbers with their units."""
+    for column in columns:
+        if column.categories is not None and column.rare:
+            n_filled, some = len(column.categories), column.categories[0]
+            warn(
+                f"Column {column.name!r} of X has {n_filled + len(column.rare)} different values "
+                f"that are no numbers, as {some!r}: only the {n_filled} most frequent ones are "
+                "filled in. Leave identifiers out, and make numbers of texts with units."
+            )
 
 
 def _chosen(which, names, parameter) -> np.ndarray | None:

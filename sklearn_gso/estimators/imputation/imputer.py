@@ -14,7 +14,7 @@ from ..lazy import mapped
 from ..parameters import NONE, MetaTraining, check_table, choice, instance, integer, keep
 from ..tasks import as_tasks, draw_seed
 from .blend import PARTS, Blend, are_parts, are_weights, made_parts
-from .columns import describe, starts, to_numbers
+from .columns import describe, starts, to_numbers, warn_of_many_categories
 from .tables import Fitted, Tables
 
 
@@ -185,6 +185,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
         if not known.any():
             raise ValueError("X has no observed entry.")
         self._limits(columns)
+        warn_of_many_categories(columns)
         has_some = [known[first[j] : first[j + 1]].any() for j in range(len(columns))]
         kept = np.ones(len(columns), bool) if self.keep_empty_features else np.array(has_some)
         completer = self._completer()

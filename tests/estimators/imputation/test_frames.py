@@ -1,5 +1,7 @@
 """Frames of all kinds of columns, as users bring them."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -148,3 +150,17 @@ def test_huge_and_tiny_numbers(scale):
 def test_rows_beyond_all_that_was_seen():
     X = np.repeat(Z[:, None], 3, axis=1) + 0.1 * np.random.RandomState(1).normal(size=(30, 3))
     assert np.isfinite(quick().fit(X).transform([[1e160, np.nan, 0.0]])).all()
+
+
+def test_texts_that_are_identifiers_or_have_units_are_warned_of():
+    """More different ones than have indicators; fewer are categories, of which nothing is said."""
+    rng = np.random.RandomState(0)
+    frame = pd.DataFrame({"weight": [f"{i} kg" for i in range(60)], "x": rng.randn(60)})
+    frame = frame.assign(city=rng.choice(["Rome", "Oslo"], 60)).mask(rng.rand(60, 3) < 0.05)
+    n_values = frame["weight"].nunique()
+    assert n_values > 50
+    with pytest.warns(UserWarning, match=f"Column 'weight' of X has {n_values} different values"):
+        quick().fit(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick().fit(frame.drop(columns="weight"))
