@@ -167,10 +167,7 @@ class Problem(ABC):
         """The numbers half of whose squares F sums, (T, n)."""
 
     def linearised(self, variables: Variables, names: tuple[str, ...]) -> Linearised:
-        """F about the variables, the `residuals` to first order in moves of the named blocks.
-
-        By default from automatic differentiation.
-        """
+        """F with the `residuals` to first order in moves of the named blocks, by autograd."""
         return OfResiduals(self, variables, names)
 
     @optional("rules that steer closed forms (LSTMControl)")
