@@ -29,6 +29,7 @@ from sklearn_gso import (
     GSOMatrixCompleter,
     GSOSourceSeparation,
     MixtureImputer,
+    RobustMatrixCompleter,
     SGDMatrixCompleter,
 )
 from sklearn_gso.rules import ClosedForm, recipe
@@ -53,6 +54,7 @@ TRANSFORMERS = {
     "ridge": GSOMatrixCompleter(alpha=1e-3, n_init=2, max_iter=3, safeguard="run", **UNITS),
     "step": GSOMatrixCompleter(rule=PAPERS, n_init=1, max_iter=1, t_l=1, n_epochs=1, **UNITS),
     "classical": GSOMatrixCompleter(rule=ClosedForm(), n_init=1, max_iter=4, tol=1e-3, **UNITS),
+    "robust": RobustMatrixCompleter(n_init=1, max_iter=4),
     "als": ALSMatrixCompleter(max_iter=4),
     "continued": ALSMatrixCompleter(alpha_start=10.0, max_iter=4, n_init=2, scaling="columns"),
     "sgd": SGDMatrixCompleter(max_iter=3, **UNITS),
