@@ -133,7 +133,7 @@ def methods() -> dict[str, Method]:
         "LSTMControl, as short a training": _ablation("control"),
         "LSTMControl, one start": _ours(f"{weights}, n_init=1", "pretrained", n_init=1),
         "LSTMControl, two starts": _ours(f"{weights}, n_init=2{COMPANION}", "pretrained", n_init=2),
-        OURS: _ours(f"{weights}, tol=1e-3{COMPANION}", "pretrained", **DEFAULTS),
+        OURS: _ours(f"{weights}, tol=1e-3, joint steps{COMPANION}", "pretrained", **DEFAULTS),
     }
 
 
