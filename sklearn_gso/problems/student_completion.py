@@ -66,7 +66,8 @@ class StudentCompletion(EmpiricalBayesCompletion):
             raise ValueError(f"degrees_of_freedom must be positive, got {degrees_of_freedom!r}")
         self.degrees_of_freedom = float(degrees_of_freedom)
         super().__init__(values, n_components, **options)
-        if not hasattr(self.observed, "mask"):
+        # One without entries stands for any, where single ones are predicted.
+        if not hasattr(self.observed, "mask") and self.n_observed.any():
             raise TypeError("StudentCompletion takes no sparse matrices: each entry has a weight.")
 
     def init(self, generator):
