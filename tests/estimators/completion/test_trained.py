@@ -86,7 +86,8 @@ def test_random_weights_give_at_worst_the_classical_answer(X):
     broken = with_weights(pretrained, lambda shape: np.full(shape, np.nan))
     settings["safeguard"] = "step"
     nan = GSOMatrixCompleter(2, optimizer=broken, **settings).fit(X)
-    assert nan.n_guarded_ == nan.n_iter_
+    # In the last step, the exact fit, no rule decides.
+    assert nan.n_guarded_ == nan.n_iter_ - 1
     # Equal up to rounding: at the noise floor the systems have condition 1e10.
     np.testing.assert_allclose(nan.transform(X), classical.transform(X), atol=1e-6)
 
