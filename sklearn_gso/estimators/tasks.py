@@ -34,13 +34,14 @@ def as_tasks(X, name="X") -> Sequence | None:
     TypeError
         For a dict and for what can be read once only.
     """
+    # First: a sparse matrix by keys is a dict, too.
+    if sparse.issparse(X) or hasattr(X, "columns"):
+        return None
     if isinstance(X, Mapping | Iterator):
         raise TypeError(
             f"{name} is a {type(X).__name__}: a collection is a sequence of matrices, as a list of "
             "its values."
         )
-    if sparse.issparse(X) or hasattr(X, "columns"):
-        return None
     if is_lazy(X):
         return lazy(X)
     if getattr(X, "ndim", None) == 3:

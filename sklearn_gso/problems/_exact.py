@@ -5,14 +5,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._linalg import outer, unpack
+from ._observations import OTHER
 from ._posteriors import Posterior
 from .matrix_completion import MatrixCompletion
 from .trees import point
 
 # Entries beyond those that any matrix of the rank fits, as a share of all: then it is no chance.
 _SURPLUS = 0.02
-# Variance of the noise of exact fits, in units of the data's mean square.
-_NOISE = 1e-16
+# Variance of the noise of exact fits, in units of the data's mean square: with less, what the
+# prior says of directions that no entry tells of is lost in rounding.
+_NOISE = 1e-13
+# Of the mean square of the other factor: directions of which a row's entries tell less are open.
+_OPEN = 1e-9
 # Of the squares of the entries: what is less is rounding.
 _ROUNDING = 1e-22
 
@@ -89,8 +94,8 @@ class ExactFits:
     def with_exact(self, variables, found):
         """The variables with these factors, components of unit size on the right.
 
-        The noise is rounding. Rows with less entries than components, which many
-        values fit, are where their prior has them.
+        The noise is rounding. Rows whose entries many values fit, as where there are less of
+        them than components, are where their prior has them.
         """
         u, v = _balanced(found["U"], found["V"])
         size = (v.square().mean(1, keepdim=True)).sqrt()
@@ -108,10 +113,16 @@ class ExactFits:
             variables["prior_" + name] = self._fit_prior(name, variables[name])
         for name in ("U", "V", "U"):
             posterior = self.posterior(variables, name, {})
-            told = (self.row_counts[name] >= rank)[..., None]
+            told = self._told_by_entries(name, means[OTHER[name]][..., :rank])[..., None]
             mean = torch.where(told, means[name], posterior.mean)
             variables = {**variables, name: Posterior(mean, posterior.covariance)}
         return variables
+
+    def _told_by_entries(self, name, other) -> Tensor:
+        """Which rows of a factor their entries leave no choice, given the other one, (T, rows)."""
+        size = other.square().mean(1, keepdim=True).sqrt()
+        gram = self.observed.sums(name, outer(other / torch.where(size > 0, size, 1.0)))
+        return torch.linalg.eigvalsh(unpack(gram).permute(0, 3, 1, 2))[..., 0] > _OPEN
 
 
 def _balanced(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

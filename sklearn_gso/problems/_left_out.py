@@ -72,13 +72,16 @@ class LeftOut:
         """How far left-out entries lie from their predictions, (T,): 1 if variances are right.
 
         Mean square of ``e / (1 - h)``, see `left_out`, in units of its variance
-        ``1 / (τ (1 - h))``.
+        ``1 / (τ (1 - h))``. Residuals below the least noise count as that: they tell nothing of
+        variances that are the prior's.
         """
         some = self.observed.some(_ENOUGH)
         error, share = self.left_out(variables, some)
         squares = some.squares(error * share.sqrt())["V"]
-        count = some.counts["V"].sum(1).clamp(min=1)
-        return (variables["noise"][:, 0] * squares).sum(1) / count
+        noise, count = variables["noise"][:, 0], some.counts["V"]
+        squares = noise * squares
+        squares = torch.where(noise < 0.5 / MIN_NOISE, squares, squares.maximum(count))
+        return squares.sum(1) / count.sum(1).clamp(min=1)
 
     def _spread(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of each column the mean, what is left in squares, and the variance, (T, q) each.

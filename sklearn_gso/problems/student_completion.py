@@ -8,6 +8,7 @@ from torch import Tensor
 from ._left_out import MIN_NOISE
 from ._linalg import counted, outer
 from ._observations import Observations
+from ._sparse_observations import SparseObservations, observe
 from ._weighted_observations import WeightedObservations
 from .empirical_bayes import EmpiricalBayesCompletion
 
@@ -65,9 +66,11 @@ class StudentCompletion(EmpiricalBayesCompletion):
         if not degrees_of_freedom > 0:
             raise ValueError(f"degrees_of_freedom must be positive, got {degrees_of_freedom!r}")
         self.degrees_of_freedom = float(degrees_of_freedom)
-        super().__init__(values, n_components, **options)
-        if not hasattr(self.observed, "mask"):
+        observed = observe(values)
+        # One without entries stands for any, where single ones are predicted.
+        if isinstance(observed, SparseObservations) and len(observed.values):
             raise TypeError("StudentCompletion takes no sparse matrices: each entry has a weight.")
+        super().__init__(observed, n_components, **options)
 
     def init(self, generator):
         """A random start whose weights and noise are those about 0, in units of the median entry.

@@ -89,6 +89,54 @@ def test_rows_that_are_not_determined_are_where_their_prior_has_them():
     assert np.linalg.norm(rebuilt[1]) < 3 * np.linalg.norm(truth) / N**0.5
 
 
+def test_deviations_of_rows_that_are_not_determined_are_their_prior_s():
+    """They were rounding, or NaN: of a few entries the prior tells how far others may lie."""
+    rng = np.random.RandomState(0)
+    truth = rng.randn(60, 4) @ rng.randn(4, N)
+    X = np.where(rng.rand(*truth.shape) < 0.3, np.nan, truth)
+    for i in range(20):
+        X[i] = np.where(rng.permutation(N) <= i % 3, truth[i], np.nan)
+    completer = GSOMatrixCompleter(random_state=0).fit(X)
+    away, open_ = completer.transform(X) - truth, np.isnan(X[:20])
+    assert np.abs(away[20:]).max() < 1e-9
+    scores = away[:20][open_] / completer.transform_std(X)[:20][open_]
+    assert 0.8 < np.sqrt(np.mean(scores**2)) < 1.25
+    new = np.where(np.isnan(X[:20]), np.nan, truth[:20])
+    again = GSOMatrixCompleter(random_state=0).fit(X[20:])
+    scores = (again.transform(new) - truth[:20])[open_] / again.transform_std(new)[open_]
+    assert 0.8 < np.sqrt(np.mean(scores**2)) < 1.25
+
+
+@torch.no_grad()
+def test_copies_of_columns_do_not_tell_of_others():
+    """Twelve entries of a row may tell of three components only: the fourth is its prior's."""
+    rng = np.random.RandomState(0)
+    truth = np.tile(rng.randn(60, 4), 3)
+    X = np.where(rng.rand(*truth.shape) < 0.2, np.nan, truth)
+    X[0, 3::4] = np.nan
+    problem = problem_of(X, k=6)
+    found, exact = fit_exactly(problem, ended(problem, 40))
+    rebuilt = problem.reconstruct(found)[0].numpy()
+    assert exact.all() and np.abs(rebuilt[0, 3::4]).max() < 1
+    told = ~np.isnan(X).reshape(60, 3, 4).all(1, keepdims=True).repeat(3, 1).reshape(60, 12)
+    assert np.abs(rebuilt - truth)[told].max() < 1e-9
+    assert problem.objective(found).isfinite().all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tables_with_exact_linear_relations_are_fitted(seed):
+    """Some rows leave directions open: the objective was infinite up to rounding."""
+    rng = np.random.RandomState(seed)
+    a, b, c = rng.randn(60, 3).T
+    table = np.c_[a, b, c, a + b, 2 * c, a - c, np.ones(60)]
+    X = np.where(rng.rand(*table.shape) < 0.2, np.nan, table)
+    completer = GSOMatrixCompleter(random_state=0).fit(X)
+    completed = completer.transform(X)
+    assert np.isfinite(completer.objective_) and np.isfinite(completer.transform_std(X)).all()
+    known = ~np.isnan(X[:, :2]).any(1) & np.isnan(X[:, 3])
+    np.testing.assert_allclose(completed[known, 3], table[known, 3], atol=1e-8)
+
+
 def test_small_components_of_ill_conditioned_matrices_are_found():
     truth, X = planted(sizes=(1.0, 1e-2, 1e-5), share=0.5)
     completer = GSOMatrixCompleter(random_state=0).fit(X)

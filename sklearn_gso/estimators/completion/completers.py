@@ -150,7 +150,7 @@ class GSOMatrixCompleter(BaseCompleter):
     The smallest noise that is told apart is 1e-5 times the units: the root mean square of
     the whole matrix, or the standard deviation of a column. Where a matrix of low rank fits
     up to rounding more entries than any such matrix does, joint steps of both factors
-    (`GaussNewton`) end at it, its noise is taken as 1e-8, and no further start is made.
+    (`GaussNewton`) end at it, its noise is taken as 3e-7, and no further start is made.
 
     See Also
     --------

@@ -85,10 +85,9 @@ class FittedMatrix(FittedRows):
         runs, row_means = [], []
         for variables in parts:
             # The rows as new ones will be solved, given the others.
-            left = problem.minimize_block(variables, "U")
-            variables = with_surprise(problem, {**variables, "U": left})
+            variables = with_surprise(problem, problem.with_rows(variables))
             runs.append(cls.kept(problem, variables))
-            row_means += [point(left)[0].numpy()] * keep_rows
+            row_means += [point(variables["U"])[0].numpy()] * keep_rows
         return cls(*cls.made_with(problem, options), weights, runs, row_means, **more)
 
     @property

@@ -113,10 +113,11 @@ n_jobs, verbose, missing_values, min_value, max_value, keep_empty_features, add_
         Returns
         -------
         weights : ndarray of shape (n_samples, n_features) or collection
-            NaN where X is missing.
+            NaN where X is missing. Without the columns that the fit dropped.
         """
         arrays = self._validated(X)
-        weights = zip(arrays, self._answers(arrays, Mean(_weights)), strict=True)
+        answers = self._answers(arrays, Mean(_weights))
+        weights = zip(map(self._narrowed, arrays), answers, strict=True)
         return packed(X, [np.where(np.isnan(a), np.nan, w).astype(a.dtype) for a, w in weights])
 
     def __sklearn_tags__(self):

@@ -127,8 +127,8 @@ def warn_of_many_categories(columns: list[Column]) -> None:
         if column.categories is not None and column.rare:
             n_filled, some = len(column.categories), column.categories[0]
             warn(
-                f"Column {column.name!r} of X has {n_filled + len(column.rare)} different values "
-                f"that are no numbers, as {some!r}: only the {n_filled} most frequent ones are "
+                f"Column {column.name!r} of X has {n_filled + len(column.rare)} different values, "
+                f"which are categories, as {some!r}: only the {n_filled} most frequent ones are "
                 "filled in. Leave identifiers out, and make numbers of texts with units."
             )
 

@@ -62,6 +62,17 @@ def test_new_rows_with_outliers():
     np.testing.assert_allclose(one, robust.reconstruct(dirty[-10:])[-3:-2], rtol=1e-9, atol=1e-9)
 
 
+def test_single_entries_and_weights_where_columns_were_dropped():
+    _, dirty, *_ = planted()
+    wide = np.insert(dirty, 3, np.nan, axis=1)
+    robust = RobustMatrixCompleter(random_state=0, keep_empty_features=False).fit(wide)
+    weights = robust.entry_weights(wide)
+    np.testing.assert_array_equal(np.isnan(weights), np.isnan(dirty))
+    rebuilt, columns = robust.reconstruct(wide), np.delete(np.arange(N + 1), 3)
+    alone = robust.predict_entries(np.arange(N)[:, None], columns)
+    np.testing.assert_allclose(alone, rebuilt, rtol=1e-9, atol=1e-9)
+
+
 def test_collections_are_learned_from_and_solved():
     tasks = [planted(seed=seed)[1][:20] for seed in range(4)]
     robust = RobustMatrixCompleter(3, n_epochs=1, max_iter=8, n_init=1, random_state=0).fit(tasks)
