@@ -17,11 +17,9 @@ from sklearn_gso.solvers import alternate, rules_for
 WIDTH = 1.6449
 CELLS = {
     "rank 5, a fifth seen, noise .1": ((100, 100), 5, 0.2, 0.1),
-    "rank 5, a fifth seen, no noise": ((100, 100), 5, 0.2, 0.0),
     "rank 5, noise 1": ((100, 100), 5, 0.3, 1.0),
     "small, noise .1": ((60, 40), 3, 0.4, 0.1),
     "small, noise .01": ((60, 40), 3, 0.4, 0.01),
-    "small, no noise": ((60, 40), 3, 0.4, 0.0),
 }
 QUICK = {"small, noise .01"}
 
@@ -49,6 +47,14 @@ def test_nine_of_ten_hidden_entries_lie_in_the_interval(cell):
         X, full = draw(*CELLS[cell], seed)
         found.append(coverage(GSOMatrixCompleter(random_state=seed).fit(X), X, full))
     assert 0.85 <= np.mean(found) <= 0.95, found
+
+
+@pytest.mark.parametrize("cell", [((60, 40), 3, 0.4, 0.0), ((100, 100), 5, 0.2, 0.0)])
+def test_without_noise_intervals_are_as_narrow_as_rounding_and_hold(cell):
+    X, full = draw(*cell, 0)
+    completer = GSOMatrixCompleter(random_state=0).fit(X)
+    assert coverage(completer, X, full) > 0.95
+    assert np.median(completer.transform_std(X)[np.isnan(X)]) < 1e-5 * np.nanstd(X)
 
 
 def test_it_holds_for_new_rows_and_for_tasks_of_a_collection():
