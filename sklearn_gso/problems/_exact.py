@@ -20,8 +20,6 @@ _NOISE = 1e-13
 _OPEN = 1e-9
 # Of the squares of the entries: what is less is rounding.
 _ROUNDING = 1e-22
-
-
 # Of the power method, to a direction that is good enough to begin with.
 _POWERS = 20
 
