@@ -40,6 +40,8 @@ def finished(problem: Problem, run: Run, wanted: Tensor) -> tuple[Run, Tensor]:
     tasks = wanted.nonzero()[:, 0]
     own = problem.take(tasks)
     variables, exact = fit_exactly(own, take_tasks(run.variables, tasks))
+    ends = own.objective(variables)
+    exact = exact & ends.isfinite()  # what a task has is not given for less
     found = torch.zeros_like(wanted).index_put((tasks,), exact)
     if not exact.any():
         return run, found
@@ -47,7 +49,7 @@ def finished(problem: Problem, run: Run, wanted: Tensor) -> tuple[Run, Tensor]:
     def placed(new, old):
         return old.index_copy(0, tasks[exact], new[exact])
 
-    objective = placed(own.objective(variables), run.objective)
+    objective = placed(ends, run.objective)
     ended = map_tensors(placed, variables, run.variables)
     trace = run.trace and run.trace._replace(
         objective=[*run.trace.objective, objective],

@@ -7,8 +7,8 @@ import torch
 from sklearn_gso import GSOMatrixCompleter
 from sklearn_gso.problems import EmpiricalBayesCompletion, new_generator, point, take_tasks
 from sklearn_gso.rules import ClosedForm
-from sklearn_gso.solvers import Fixed, Multistart, rules_for
-from sklearn_gso.solvers.exact import fit_exactly
+from sklearn_gso.solvers import Fixed, Multistart, minimize, rules_for
+from sklearn_gso.solvers.exact import finished, fit_exactly
 
 N, RANK = 30, 2
 
@@ -44,6 +44,25 @@ def test_what_a_run_comes_near_is_recovered_with_the_least_rank():
         assert error(problem.reconstruct(found)[0].numpy(), truth) < 1e-11
     sizes = point(found["V"]).square().mean(1)[0]
     torch.testing.assert_close(sizes, torch.tensor([1.0, 1, 0, 0, 0]).double())
+
+
+@torch.no_grad()
+def test_a_fit_that_ends_in_nothing_finite_costs_a_run_nothing(monkeypatch):
+    problem = problem_of(planted()[1], planted(seed=1)[1])
+    run = minimize(problem, rules_for(problem, ClosedForm()), problem.init(new_generator(0)), 25)
+    original = EmpiricalBayesCompletion.with_exact
+
+    def broken(self, variables, found):
+        variables = original(self, variables, found)
+        mean = variables["U"].mean.clone()
+        mean[0] = torch.nan
+        return {**variables, "U": variables["U"]._replace(mean=mean)}
+
+    monkeypatch.setattr(EmpiricalBayesCompletion, "with_exact", broken)
+    end, exact = finished(problem, run, torch.tensor([True, True]))
+    assert exact.tolist() == [False, True]
+    assert torch.equal(end.objective[0], run.objective[0]) and end.objective[1] < run.objective[1]
+    assert torch.equal(point(end.variables["U"])[0], point(run.variables["U"])[0])
 
 
 @torch.no_grad()
