@@ -60,6 +60,7 @@ def test_table_5_goes_on_and_never_ends_above_em_from_the_same_start(store, monk
         mixture_table.run(store, QUICK, dimensions=(2,))
 
 
+@pytest.mark.slow
 def test_the_way_of_figure_7_leads_from_samples_to_the_end_of_em(store):
     figures.way(store)
     problem = int(figures.ends(store, f"{figures.WAY}, problem", "EM")[0])

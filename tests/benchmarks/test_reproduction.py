@@ -50,6 +50,7 @@ def test_an_empty_store_gives_a_page_without_figures_of_ours(store, tmp_path):
     assert "0 met, 0 missed" in page
 
 
+@pytest.mark.slow
 def test_numbers_of_a_store_land_in_their_tables(store, tmp_path):
     fill(store, "table1", "row+column mean", 0.1234)
     page = report.page(store, tmp_path)
@@ -126,6 +127,7 @@ def test_gaps_of_mixtures_are_to_the_lowest_row_of_each_problem(store):
     assert figures_["mean"][mixture_table.BEST] == 1.5
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_from_what_is_stored(store, tmp_path):
     assert drawing.draw(store, "figure3", tmp_path) is None
     for t_l, t_u in ((1, 1), (2, 3)):

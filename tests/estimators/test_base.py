@@ -207,6 +207,7 @@ def test_pipelines(solved, one):
     )
 
 
+@pytest.mark.slow
 def test_searches_over_tasks(tasks):
     """t_l acts in solving, t_u in training: four different scores, those of fits by hand."""
     grid = {"t_l": [1, 2], "t_u": [1, 4]}

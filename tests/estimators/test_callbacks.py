@@ -146,6 +146,7 @@ def test_a_failed_fit_lets_go_of_its_callbacks():
     assert recorder.n_open == 0 and not hasattr(completer, "components_")
 
 
+@pytest.mark.slow
 def test_within_a_search_and_a_pipeline(easy_tasks):
     """Callbacks stay on the clones; those of a search reach its fits."""
     X, recorder = easy_tasks[0], Recorder()

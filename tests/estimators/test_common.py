@@ -54,7 +54,7 @@ TRANSFORMERS = {
     "ridge": GSOMatrixCompleter(alpha=1e-3, n_init=2, max_iter=3, safeguard="run", **UNITS),
     "step": GSOMatrixCompleter(rule=PAPERS, n_init=1, max_iter=1, t_l=1, n_epochs=1, **UNITS),
     "classical": GSOMatrixCompleter(rule=ClosedForm(), n_init=1, max_iter=4, tol=1e-3, **UNITS),
-    "robust": RobustMatrixCompleter(n_init=1, max_iter=4),
+    "robust": RobustMatrixCompleter(n_init=1, max_iter=4, **UNITS),
     "als": ALSMatrixCompleter(max_iter=4),
     "continued": ALSMatrixCompleter(alpha_start=10.0, max_iter=4, n_init=2, scaling="columns"),
     "sgd": SGDMatrixCompleter(max_iter=3, **UNITS),
@@ -110,8 +110,8 @@ DEFAULTS = [
 FURTHER = [
     check_dataframe_column_names_consistency,
     check_set_output_transform,
-    check_set_output_transform_pandas,
-    # test_frames.py has frames of polars, faster.
+    # test_frames.py has frames of pandas and polars, faster.
+    pytest.param(check_set_output_transform_pandas, marks=pytest.mark.slow),
     pytest.param(check_set_output_transform_polars, marks=pytest.mark.slow),
     check_transformer_get_feature_names_out,
     check_transformer_get_feature_names_out_pandas,

@@ -102,6 +102,7 @@ def test_missing_entries():
     assert not own.transform(empty).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boundary", ["circular", "valid"])
 def test_pictures(boundary):
     """Steps of brightness, blurred: the kernel, and a picture closer to the truth."""
@@ -188,6 +189,7 @@ def test_the_papers_rule_moves_kernels(X):
     assert own.learned_optimizer_ is not None and np.isfinite(own.objective_)
 
 
+@pytest.mark.slow
 def test_searches(X):
     own = model(max_iter=3, rule=recipe("step", hidden_size=4), n_epochs=1)
     search = GridSearchCV(own, {"t_l": [1, 2], "t_u": [1, 3]}, cv=2).fit(X)

@@ -90,6 +90,7 @@ def test_codes_of_incomplete_rows_are_those_of_their_observed_columns(X, fitted)
         np.testing.assert_allclose(code, expected[0], atol=1e-10)
 
 
+@pytest.mark.slow
 def test_atoms_are_found_from_incomplete_data():
     X, atoms = draw(1, n_rows=150)
     X[np.random.RandomState(0).rand(*X.shape) < 0.2] = np.nan
@@ -155,6 +156,7 @@ def test_a_collection_trains_a_rule_and_each_task_is_solved_anew():
     assert one.components_.shape == (N_ATOMS, 10) and len(one.error_) == one.n_iter_ + 1
 
 
+@pytest.mark.slow
 def test_searches(X):
     search = GridSearchCV(learner(max_iter=5), {"t_l": [1, 2], "alpha": [0.1, 0.2]}, cv=2).fit(X)
     assert len(set(search.cv_results_["mean_test_score"])) == 4

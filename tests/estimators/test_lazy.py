@@ -160,6 +160,7 @@ def test_sequences_of_other_things_are_no_collections():
     assert list(estimator_tasks.as_tasks([sparse.eye_array(2)]))[0].shape == (2, 2)
 
 
+@pytest.mark.slow
 def test_tables_are_read_lazily_too(matrices):
     X = list(matrices[0])
     settings = {"parts": ["factors"], "n_epochs": 1, "random_state": 0}

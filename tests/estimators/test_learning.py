@@ -297,6 +297,7 @@ def test_without_validation_nothing_is_said(easy_tasks):
 # Learning while solving -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["pretrained", None])
 def test_a_fit_on_one_goes_on_learning_on_it(start, easy_tasks):
     X = easy_tasks[0][0]

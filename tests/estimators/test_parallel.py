@@ -83,6 +83,7 @@ def test_mixtures_of_collections(mixture, backend):
         np.testing.assert_allclose(a, b, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_searches(backend):
     """Over tasks and over the rows of one matrix."""
     X = collection()

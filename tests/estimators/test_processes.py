@@ -105,6 +105,7 @@ def test_round_trips_are_bit_equal_in_a_new_process(easy_tasks, tmp_path):
                 np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_memory_mapped_estimators_give_the_same(easy_tasks, tmp_path):
     """Arrays mapped read-only from the file, as joblib hands them to workers."""
     X, _ = easy_tasks

@@ -123,7 +123,7 @@ def examples(few, many):
     return pytest.mark.parametrize("n", [few, pytest.param(many, marks=pytest.mark.slow)])
 
 
-@examples(60, 500)
+@examples(20, 500)
 def test_a_finite_answer_or_a_documented_error(n):
     answered = []
 

@@ -157,10 +157,10 @@ def test_other_seeds_other_starts(name):
     assert any(not np.array_equal(a, b) for a, b in zip(one, other, strict=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "backend"),
-    [("control", "threading"), ("judge", "threading")]
-    + [pytest.param(name, "loky", marks=pytest.mark.slow) for name in ESTIMATORS],
+    [("control", "threading"), ("judge", "threading"), *((name, "loky") for name in ESTIMATORS)],
 )
 def test_one_job_or_two(name, backend, monkeypatch):
     monkeypatch.setattr("sklearn_gso.estimators.tasks.MEMORY_BOUND", 2000)  # several batches
@@ -180,9 +180,8 @@ def n_kept() -> int:
     return sum(issubclass(type(one), kinds) for one in gc.get_objects())
 
 
-@pytest.mark.parametrize(
-    "name", ["control", *(pytest.param(n, marks=pytest.mark.slow) for n in ("step", "em", "judge"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["control", "step", "em", "judge"])
 def test_fits_keep_no_tensor(name):
     fit(name, True), fit(name, False)  # what is read once stays
     before = n_kept()

@@ -81,6 +81,7 @@ def test_what_must_not_be_negative_is_not():
     assert separation("nonnegative", alpha=0.3, max_iter=2).fit(X).alpha_ == 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_missing_entries(kind):
     X, mixing, _ = draw(kind, 2, n=400, d=8)
@@ -186,6 +187,7 @@ def test_the_papers_rule_moves_the_demixing():
     assert own.transform(tasks[0]).shape == (60, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_searches(kind):
     grid = {"t_l": [1, 2], "n_components": [2, 3]}

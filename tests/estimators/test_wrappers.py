@@ -49,6 +49,7 @@ def test_a_trained_optimizer_goes_through_pipelines_and_searches():
     assert inside.learned_optimizer_ is optimizer  # cloned, searched, still the trained one
 
 
+@pytest.mark.slow
 def test_frozen_completers_keep_what_they_are(meta_fitted):
     """Refits of the pipeline leave the trained rule alone, and clones share it."""
     X, y = wine()
@@ -127,6 +128,7 @@ def test_columns_that_are_completed(remainder):
     assert scores[0] != scores[1] and scores.max() > 0.8
 
 
+@pytest.mark.slow
 def test_a_search_over_imputers_and_their_parameters():
     """One slot of a pipeline, three imputers with parameters of their own, and the classifier's."""
     X, y = wine(0.3)

@@ -34,6 +34,7 @@ def test_controls_are_those_of_the_rule(n_init, easy_tasks, plt):
         np.testing.assert_array_equal(panel["V"].get_ydata(), np.median(steps, axis=1))
 
 
+@pytest.mark.slow
 def test_no_controls_are_drawn_of_what_comes_after_the_end(noisy_values):
     """Runs of several starts are made together, and end at different times."""
     X = noisy_values[0].numpy()

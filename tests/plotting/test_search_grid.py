@@ -11,6 +11,7 @@ from sklearn_gso import ALSMatrixCompleter, GSOMatrixCompleter
 from sklearn_gso.plotting import SearchGridDisplay
 
 
+@pytest.mark.slow
 def test_search_grid_shows_the_scores_of_a_search(easy_tasks, plt):
     X, truth = (list(matrices[:4, :12]) for matrices in easy_tasks)
     completer = GSOMatrixCompleter(

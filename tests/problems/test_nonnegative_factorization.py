@@ -99,6 +99,7 @@ def test_the_penalty_is_what_its_closed_form_says_within_its_bounds():
     torch.testing.assert_close(new, torch.clamp(expected, 0.2 * deviation, 2 * deviation))
 
 
+@pytest.mark.slow
 def test_planted_sources_are_found_among_factorisations_that_explain_as_well():
     """Sparse codes; without noise and penalty any cone around the data would do."""
     rng = np.random.RandomState(0)

@@ -79,6 +79,7 @@ def test_weights_are_the_posterior_means_and_outliers_weigh_nothing():
     assert weights[torch.from_numpy(out)].max() < 0.01 < 0.05 < weights[seen].median()
 
 
+@pytest.mark.slow
 def test_an_outlier_counts_for_less_the_farther_it_is():
     """In the end by nothing but its own share of the noise: how far it is does not matter."""
     X, truth, _ = planted(outliers=0.0)

@@ -137,6 +137,7 @@ def n_agreeing(problem, runs):
     return sum((problem.difference(run.variables, best) < 0.02).long() for run in runs)
 
 
+@pytest.mark.slow
 def test_starts_are_added_until_two_agree(lucky, pretrained):
     rules = rules_for(lucky, pretrained)
     answer = solve(lucky, rules, UntilAgree(), exact=False)

@@ -23,10 +23,9 @@ from .trainings import Killed, assert_same, control, data, judge, outcome, step,
 pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved on its start")
 
 
-@pytest.mark.parametrize(
-    "make", [control, *(pytest.param(make, marks=pytest.mark.slow) for make in (step, judge))]
-)
-@pytest.mark.parametrize("n_updates", [pytest.param(1, marks=pytest.mark.slow), 11])
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [control, step, judge])
+@pytest.mark.parametrize("n_updates", [1, 11])
 def test_only_what_was_not_done_is_done(make, n_updates, tmp_path, monkeypatch):
     """Stopped in an update: at most the step it belongs to is repeated."""
     monkeypatch.setattr(checkpoints, "_SECONDS", 0.0)
@@ -48,7 +47,8 @@ def test_only_what_was_not_done_is_done(make, n_updates, tmp_path, monkeypatch):
     assert n_whole + 1 <= len(updates) <= n_whole + window
 
 
-@pytest.mark.parametrize("make", [control, pytest.param(judge, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [control, judge])
 def test_a_finished_training_comes_back_at_once(make, tmp_path, monkeypatch):
     X, path = data(make()), tmp_path / "state"
     first = make(path).fit(X)
@@ -65,6 +65,7 @@ def test_a_finished_training_comes_back_at_once(make, tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_gathering_goes_on_too(tmp_path, monkeypatch):
     """Half of a judge's training is to gather what it learns from."""
     monkeypatch.setattr(checkpoints, "_SECONDS", 0.0)
@@ -84,7 +85,8 @@ def test_gathering_goes_on_too(tmp_path, monkeypatch):
     assert len(calls) == 6 + 1  # two passes over three batches, and the one that was killed
 
 
-@pytest.mark.parametrize("optimizer", [pytest.param(None, marks=pytest.mark.slow), "pretrained"])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", [None, "pretrained"])
 def test_ctrl_c_before_the_training_keeps_the_judge(optimizer, tmp_path, monkeypatch):
     """And what was gathered, for the next time."""
     monkeypatch.setattr(checkpoints, "_SECONDS", 0.0)

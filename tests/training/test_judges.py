@@ -34,6 +34,7 @@ def test_an_untrained_judge_is_indifferent(generator):
     assert (scores == 0).all() and (odds == 0).all()
 
 
+@pytest.mark.slow
 def test_training_finds_what_tells_gains(generator):
     judge = LSTMJudge(5, 8, generator=generator)
     tables, fresh = [fake_table(i) for i in range(20)], fake_table(99, n_tasks=50)

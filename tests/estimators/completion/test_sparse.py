@@ -90,6 +90,7 @@ def test_nothing_stored_is_refused():
 
 
 @ignore_empty
+@pytest.mark.slow
 def test_no_dense_matrix_is_made():
     """A fit, a score and single entries in far less memory than the matrix has entries."""
     rng = np.random.default_rng(0)

@@ -21,7 +21,6 @@ CELLS = {
     "small, noise .1": ((60, 40), 3, 0.4, 0.1),
     "small, noise .01": ((60, 40), 3, 0.4, 0.01),
 }
-QUICK = {"small, noise .01"}
 
 
 def draw(shape, rank, rate, noise, seed):
@@ -38,9 +37,8 @@ def coverage(fitted, X, full):
     return 1 - far[np.isnan(X)].mean()
 
 
-@pytest.mark.parametrize(
-    "cell", [c if c in QUICK else pytest.param(c, marks=pytest.mark.slow) for c in CELLS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
 def test_nine_of_ten_hidden_entries_lie_in_the_interval(cell):
     found = []
     for seed in range(5 if "small" in cell else 3):

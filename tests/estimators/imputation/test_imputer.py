@@ -470,6 +470,7 @@ def test_a_constant_column_and_a_single_one_have_finite_deviations(rows):
     assert 0 < imputer.transform_std(alone)[-1, 0] < 4 * np.nanstd(alone)
 
 
+@pytest.mark.slow
 def test_tables_of_a_collection_are_filled_without_more_training(monkeypatch):
     tables = [holed(correlated(seed=seed))[0] for seed in range(2)]
     settings = {"parts": ["factors"], "weights": "equal", "random_state": 0, "n_epochs": 1}

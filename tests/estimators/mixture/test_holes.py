@@ -146,6 +146,7 @@ def test_weights_are_as_repeated_rows(mixture, holes):
 
 
 @each_mixture_and_kind
+@pytest.mark.slow
 def test_more_starts_never_return_less(mixture, kind, holes):
     objectives = [mixture(3, covariance_type=kind, n_init=n).fit(holes).objective_ for n in (1, 3)]
     assert (np.diff(objectives) < 1e-9).all()
@@ -291,7 +292,8 @@ def test_frames_are_taken_as_completers_take_them(rng):
             estimator.fit(X.assign(d=pd.date_range("2020", periods=30)))
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in (1, 2))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
 def test_large_rows_may_lose_more_than_small_ones(seed):
     """Covariances drawn to the features' own may then be below what lies between clusters."""
     rng = np.random.RandomState(seed)

@@ -112,6 +112,7 @@ def test_held_weights_go_with_all_that_is_a_component(generator):
         torch.testing.assert_close(moved[name][:, second], planted[name][:, first])
 
 
+@pytest.mark.slow
 def test_more_attempts_are_never_worse_and_counted(monkeypatch, overlapping):
     X, truth = overlapping
     bounds, rounds = [], []

@@ -197,9 +197,8 @@ def test_the_papers_rule_takes_no_noise():
 # With what else a mixture takes --------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "kind", [EMGaussianMixture, pytest.param(GSOGaussianMixture, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [EMGaussianMixture, GSOGaussianMixture])
 def test_the_number_of_components_is_that_of_the_noisy_samples(kind):
     X, V = with_noise()
     order = np.random.RandomState(0).permutation(N)

@@ -81,6 +81,7 @@ def test_it_trains_on_collections_and_on_one_data_set(flowers, tmp_path):
     assert single.learned_optimizer_.description["rule"] == "LSTMStep"
 
 
+@pytest.mark.slow
 def test_a_search_over_inner_steps_and_windows(flowers):
     X, covariances = flowers
     estimator = clone(STEP).set_params(covariances=covariances, n_epochs=1, max_iter=4)
