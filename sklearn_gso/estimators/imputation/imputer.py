@@ -11,7 +11,7 @@ from ...rules.accepts import Accepts
 from ..completion import GSOMatrixCompleter
 from ..fitting import become, column_names, fitted_on_one
 from ..lazy import mapped
-from ..parameters import NONE, MetaTraining, check_table, choice, instance, integer, keep
+from ..parameters import COMMON, NONE, MetaTraining, check_table, choice, instance, integer, keep
 from ..tasks import as_tasks, draw_seed
 from .blend import PARTS, Blend, are_parts, are_weights, made_parts
 from .columns import describe, starts, to_numbers, warn_of_many_categories
@@ -114,6 +114,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
 
     accepts = {
         **Tables.accepts,
+        **{name: COMMON[name] for name in ("random_state", "verbose")},
         "parts": Accepts(f"some of {PARTS}, 'neighbours' with 'factors'", are_parts),
         "weights": Accepts("'heldout', 'equal' or numbers >= 0 by part, not all 0", are_weights),
         "n_components": NONE | integer(),
