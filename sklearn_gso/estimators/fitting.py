@@ -47,9 +47,14 @@ def fit_seed(random_state) -> int:
     return the_same(draw_seed(random_state))
 
 
+def of_collection(estimator) -> bool:
+    """Whether an estimator was fitted on a collection, whose tasks are solved anew."""
+    return hasattr(estimator, "n_tasks_in_")
+
+
 def fitted_on_one(estimator) -> bool:
     """For `available_if`: what a collection, whose tasks have rows of their own, lacks."""
-    if hasattr(estimator, "n_tasks_in_"):
+    if of_collection(estimator):
         raise AttributeError("fitted on a collection, whose tasks have features of their own")
     return True
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...rules.accepts import Accepts
 from ..completion import GSOMatrixCompleter
-from ..fitting import become, column_names, fitted_on_one
+from ..fitting import become, column_names, fitted_on_one, of_collection
 from ..lazy import mapped
 from ..parameters import COMMON, NONE, MetaTraining, check_table, choice, instance, integer, keep
 from ..tasks import as_tasks, draw_seed
@@ -239,7 +239,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
             an array, of objects where there are categories.
         """
         check_is_fitted(self)
-        if hasattr(self, "n_tasks_in_"):
+        if of_collection(self):
             tasks = as_tasks(X)
             if tasks is None:
                 raise ValueError("Fitted on a collection: transform takes a list of tables, too.")
