@@ -32,6 +32,41 @@ def test_files_and_commands_that_the_guide_names_exist():
     assert set(targets) <= set(rules)
 
 
+def house() -> dict[str, tuple[int, set[str]]]:
+    """Of each folder in the table of doc/design.md its level, and the modules that are named."""
+    rows = re.findall(r"^\| (\d) \| (.+?) \| (.+) \|$", (ROOT / "doc/design.md").read_text(), re.M)
+    return {
+        folder.removeprefix("sklearn_gso/").strip("/"): (
+            int(level),
+            set(re.findall(r"(\w+)\.py`", what)),
+        )
+        for level, folders, what in rows
+        for folder in re.findall(r"`([^`]+)`", folders)
+    }
+
+
+def test_the_house_of_the_guide_has_the_levels_that_are_checked():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(c["layers"] for c in settings["contracts"] if c["type"] == "layers")
+    checked = {
+        unit.strip().removeprefix("sklearn_gso."): level
+        for level, units in enumerate(reversed(layers), start=1)
+        for unit in units.split("|")
+    }
+    assert {name.removesuffix(".py"): level for name, (level, _) in house().items()} == checked
+    units = {module.name for module in pkgutil.iter_modules(sklearn_gso.__path__)}
+    assert checked.keys() == units | {"benchmarks", "pretraining"}
+    assert len(checked) <= 12 and max(checked.values()) <= 7
+
+
+@pytest.mark.parametrize(
+    "folder", ["estimators", "training", "solvers", "learned_optimizers", "rules"]
+)
+def test_the_house_of_the_guide_names_every_module(folder):
+    here = pkgutil.iter_modules([str(ROOT / "sklearn_gso" / folder)])
+    assert {m.name for m in here if not m.ispkg} == house()[folder][1]
+
+
 def test_torch_is_imported_when_it_is_needed():
     code = "import sys, sklearn_gso; dir(sklearn_gso); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

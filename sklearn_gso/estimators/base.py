@@ -7,7 +7,7 @@ from ..rules import UpdateRule
 from ..solvers.safeguard import SAFEGUARDS
 from .answering import Answering
 from .fitting import Fitting
-from .parameters import NONE, NOT_NEGATIVE, MetaTraining, choice, instance, integer, keep
+from .parameters import COMMON, NONE, NOT_NEGATIVE, MetaTraining, choice, instance, integer, keep
 from .reporting import ShowsOptimizer, with_callbacks
 from .solving import reconstruction
 
@@ -87,6 +87,7 @@ class AlternatingEstimator(Fitting, Answering, ShowsOptimizer, BaseEstimator):
     rule_kind: type = UpdateRule
     allow_nan = False
     accepts = {
+        **COMMON,
         "max_iter": NONE | integer(),
         "tol": NONE | NOT_NEGATIVE,
         "t_l": NONE | integer(),

@@ -31,7 +31,7 @@ class GSOBlindDeconvolution(AlternatingEstimator):
     r"""Blind deconvolution by learned alternating optimisation.
 
     Rows of X are signals, each the convolution of a source of its own with one short kernel that
-    is common to all of them, ``x_i ≈ k * s_i``. Kernel and sources are found together by
+    is common to all of them, ``x_i ≈ k * s_i``. Kernel and sources are estimated together by
 
     .. math::
         \min_{k, S} \tfrac12 \sum_i \|P_\Omega(x_i - k * s_i)\|^2 + \alpha \sum_i \|s_i\|_1,

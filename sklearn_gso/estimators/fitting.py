@@ -47,9 +47,14 @@ def fit_seed(random_state) -> int:
     return the_same(draw_seed(random_state))
 
 
+def of_collection(estimator) -> bool:
+    """Whether an estimator was fitted on a collection, whose tasks are solved anew."""
+    return hasattr(estimator, "n_tasks_in_")
+
+
 def fitted_on_one(estimator) -> bool:
     """For `available_if`: what a collection, whose tasks have rows of their own, lacks."""
-    if hasattr(estimator, "n_tasks_in_"):
+    if of_collection(estimator):
         raise AttributeError("fitted on a collection, whose tasks have features of their own")
     return True
 
@@ -75,6 +80,11 @@ class Fitting(CallbackSupportMixin):
 
     def _check_parameters(self):
         """Raise for parameters that no data could excuse."""
+        if "problem_class" not in dir(self):
+            raise TypeError(
+                f"{type(self).__name__} has no problem_class, the Problem that fit minimises: "
+                "derive a class that names one."
+            )
         tables = [vars(c).get("accepts", {}) for c in reversed(type(self).__mro__)]
         check_table(self, {name: kind for table in tables for name, kind in table.items()})
         check_rule(self, self.rule, self.rule_kind)

@@ -1,5 +1,6 @@
 """What parameters of estimators accept, declared in tables; and the settings of training."""
 
+import numbers
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..rules.accepts import NONE, POSITIVE, Accepts, check, choice, integer, real
+from ..rules.accepts import FLAG, NONE, POSITIVE, Accepts, check, choice, integer, is_flag, real
 from ..rules.recipes import LOSSES, RECIPES, Recipe
 
 
@@ -18,6 +19,17 @@ def instance(*classes: type) -> Accepts:
 
 
 NOT_NEGATIVE = real("a number >= 0", lambda v: 0 <= v < np.inf)
+_SEED = instance(np.random.RandomState) | Accepts("numpy.random", lambda v: v is np.random)
+_WORKERS = Accepts(
+    "an integer other than 0",
+    lambda v: isinstance(v, numbers.Integral) and not is_flag(v) and v != 0,
+)
+# What all estimators accept.
+COMMON = {
+    "random_state": NONE | integer(0) | _SEED,
+    "n_jobs": NONE | _WORKERS,
+    "verbose": integer(0) | FLAG,
+}
 PATH = Accepts("a path", lambda v: isinstance(v, str | os.PathLike))
 
 

@@ -60,6 +60,16 @@ def by_hand(arrays, seed, rule, n_init=1):
     return Multistart(Fixed(n_init), 4).solve(problem, rules_for(problem, rule), generator)
 
 
+def test_the_base_alone_says_what_a_class_of_ones_own_must_name(one, tasks):
+    class Nameless(AlternatingEstimator):
+        pass
+
+    for kind in (AlternatingEstimator, Nameless):
+        for X in (one, tasks):
+            with pytest.raises(TypeError, match=f"{kind.__name__} has no problem_class, the Pro"):
+                kind().fit(X)
+
+
 # One data set -----------------------------------------------------------------------
 
 

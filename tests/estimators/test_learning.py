@@ -120,6 +120,24 @@ def test_pretrained_optimizers_go_by_name(easy_tasks, tmp_path, monkeypatch):
         assert resolve_optimizer("pretrained", name, *kinds) == shipped
 
 
+def test_choosing_an_optimizer_builds_no_problem(easy_tasks, monkeypatch):
+    """Neither of the class that is asked for nor of the data."""
+
+    def built(self, *args, **options):
+        raise AssertionError("a problem was built")
+
+    monkeypatch.setattr(EmpiricalBayesCompletion, "__init__", built)
+    shipped = LearnedOptimizer.load_pretrained("completer")
+    kinds = (LSTMControl, EmpiricalBayesCompletion)
+    assert resolve_optimizer("pretrained", "completer", *kinds) == shipped
+    with pytest.raises(ValueError, match="its rule is 'LSTMControl', wanted 'LSTMStep'"):
+        resolve_optimizer("completer", None, LSTMStep, EmpiricalBayesCompletion)
+    for X in (easy_tasks[0], easy_tasks[0][0]):
+        completer = GSOMatrixCompleter(2, optimizer="mixture", scaling="matrix", n_epochs=1)
+        with pytest.raises(ValueError, match="does not fit this estimator"):
+            completer.fit(X)
+
+
 # Passes and batches ---------------------------------------------------------------------
 
 

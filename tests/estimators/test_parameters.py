@@ -1,9 +1,12 @@
 """Parameters that no data could excuse are refused by name, before any work; none is ignored."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
 
+import sklearn_gso
 from sklearn_gso import (
     ALSMatrixCompleter,
     EMGaussianMixture,
@@ -111,6 +114,53 @@ def test_bad_parameters_are_named_before_any_work(
         with pytest.raises((ValueError, TypeError), match=message):
             completer.fit(X)
     assert not [name for name in vars(completer) if name.endswith("_")]
+
+
+CLASSES = [kind for kind in vars(sklearn_gso.estimators).values() if hasattr(kind, "fit")]
+EVERY = [
+    (kind, name)
+    for kind in CLASSES
+    if kind is not sklearn_gso.AlternatingEstimator
+    for name in inspect.signature(kind).parameters
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY, ids=lambda v: getattr(v, "__name__", v))
+def test_no_parameter_accepts_anything(kind, name):
+    """An object of no kind is refused by the parameter's name, whichever it is."""
+    X = np.random.RandomState(0).standard_normal((12, 4))
+    few = {"n_components": 2, "max_iter": 2, "kernel_size": 2}
+    fixed = {key: few[key] for key in few.keys() & inspect.signature(kind).parameters.keys()}
+    with pytest.raises((ValueError, TypeError), match=rf"\b{name}\b"):
+        kind(**{**fixed, name: object()}).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"random_state": "seed"}, "random_state of .* must be None or an integer >= 0"),
+        ({"random_state": -1}, "random_state of .* integer >= 0 or a RandomState"),
+        ({"n_jobs": 0}, "n_jobs of .* must be None or an integer other than 0, got 0"),
+        ({"n_jobs": 1.5}, "n_jobs of"),
+        ({"verbose": "loud"}, "verbose of .* must be an integer >= 0 or True or False"),
+        ({"verbose": -1}, "verbose of"),
+    ],
+)
+def test_what_all_estimators_have_is_checked_in_all(parameters, message, easy_tasks):
+    """Also where one matrix is fitted, which needs no worker."""
+    (name,) = parameters
+    for kind in CLASSES:
+        if name in inspect.signature(kind).parameters:
+            with pytest.raises(ValueError, match=message):
+                kind(**parameters).fit(easy_tasks[0][0])
+
+
+def test_seeds_and_flags_of_all_kinds_are_taken(easy_tasks):
+    X = easy_tasks[0][0]
+    for seed in (None, 3, np.int64(3), np.random.RandomState(3), np.random):
+        for verbose in (0, False, np.bool_(False), np.int64(0)):
+            als = ALSMatrixCompleter(2, max_iter=1, n_jobs=-1, random_state=seed, verbose=verbose)
+            assert als.fit(X).n_iter_ == 1
 
 
 def test_more_components_than_rows_or_columns_are_clipped(easy_tasks):

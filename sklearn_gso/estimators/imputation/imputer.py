@@ -9,9 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...rules.accepts import Accepts
 from ..completion import GSOMatrixCompleter
-from ..fitting import become, column_names, fitted_on_one
+from ..fitting import become, column_names, fitted_on_one, of_collection
 from ..lazy import mapped
-from ..parameters import NONE, MetaTraining, check_table, choice, instance, integer, keep
+from ..parameters import COMMON, NONE, MetaTraining, check_table, choice, instance, integer, keep
 from ..tasks import as_tasks, draw_seed
 from .blend import PARTS, Blend, are_parts, are_weights, made_parts
 from .columns import describe, starts, to_numbers, warn_of_many_categories
@@ -114,6 +114,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
 
     accepts = {
         **Tables.accepts,
+        **{name: COMMON[name] for name in ("random_state", "verbose")},
         "parts": Accepts(f"some of {PARTS}, 'neighbours' with 'factors'", are_parts),
         "weights": Accepts("'heldout', 'equal' or numbers >= 0 by part, not all 0", are_weights),
         "n_components": NONE | integer(),
@@ -238,7 +239,7 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
             an array, of objects where there are categories.
         """
         check_is_fitted(self)
-        if hasattr(self, "n_tasks_in_"):
+        if of_collection(self):
             tasks = as_tasks(X)
             if tasks is None:
                 raise ValueError("Fitted on a collection: transform takes a list of tables, too.")

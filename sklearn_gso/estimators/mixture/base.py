@@ -82,6 +82,7 @@ class BaseMixture(
         "covariance_prior": NOT_NEGATIVE | choice("pooled"),
         "covariance_type": choice(*data.COVARIANCE_AXES),
         "init_params": NONE | choice(*STARTS, *_ALIASES) | SHARES,
+        "warm_start": FLAG,
         "fixed": Accepts(f"names among {PARAMETERS}", _are_parameters),
     }
 

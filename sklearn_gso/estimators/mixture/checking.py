@@ -95,7 +95,12 @@ def _of_shape(values, name, axes, sizes, of="") -> np.ndarray:
 def _finite(values, name) -> np.ndarray:
     """A finite double-precision copy."""
     free = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0}
-    return check_array(values, dtype=np.float64, copy=True, input_name=name, **free)
+    try:
+        return check_array(values, dtype=np.float64, copy=True, input_name=name, **free)
+    except (TypeError, ValueError) as error:
+        if name in str(error):
+            raise
+        raise ValueError(f"{name} cannot be read as finite numbers: {error}") from error
 
 
 def check_responsibilities(values, n_samples, n_components) -> np.ndarray:

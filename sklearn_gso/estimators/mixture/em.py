@@ -102,7 +102,7 @@ class EMGaussianMixture(BaseMixture):
 
     NaN marks entries that are missing at random: likelihoods, also of `predict` and `score`, are
     those of the observed part of each row, and EM expects the rest, given that part, for each
-    component (`sklearn_gso.problems.MixtureMissing`). Starts are found on rows that one Gaussian
+    component (`sklearn_gso.problems.MixtureMissing`). Starts are chosen on rows that one Gaussian
     has completed. There are no non-local moves then, and of a collection a judge learns from the
     complete data sets alone. `MixtureImputer` fills in a pipeline.
 

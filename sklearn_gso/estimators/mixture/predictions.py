@@ -8,6 +8,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..answering import packed
+from ..fitting import of_collection
 from ..tasks import as_numbers, as_tasks, check_collection
 from .checking import check_means, check_sample_weight
 from .criteria import criterion, n_free
@@ -26,7 +27,7 @@ class MixturePredictions:
         """Each data set and its noise, and the weights, means and covariances that describe it."""
         check_is_fitted(self)
         collection = as_tasks(X)
-        if not hasattr(self, "n_tasks_in_"):
+        if not of_collection(self):
             if collection is not None:
                 raise ValueError(
                     f"This {type(self).__name__} was fitted on one data set and predicts rows of "
@@ -95,7 +96,7 @@ class MixturePredictions:
         """
         known = {"covariances": covariances, "sample_weight": sample_weight}
         self.fit(X, **known, noise_covariance=noise_covariance)
-        known = known if hasattr(self, "n_tasks_in_") else {}
+        known = known if of_collection(self) else {}
         joints = self._joints(X, **known, noise=noise_covariance)
         return packed(X, [joint.argmax(axis=1) for joint in joints])
 
@@ -145,7 +146,7 @@ class MixturePredictions:
         score : float
         """
         collection = as_tasks(X)
-        solving = sample_weight if hasattr(self, "n_tasks_in_") else None
+        solving = sample_weight if of_collection(self) else None
         joints = self._joints(X, covariances, solving, noise_covariance)
         weights = [sample_weight] if collection is None else sample_weight
         weights = [None] * len(joints) if sample_weight is None else weights

@@ -35,7 +35,7 @@ _THIN = (
 
 
 class Solved(NamedTuple):
-    """A mixture in the coordinates and shapes of the user, and how it was found."""
+    """A mixture in the coordinates and shapes of the user, and how it was reached."""
 
     weights: np.ndarray
     means: np.ndarray

@@ -38,6 +38,8 @@ from tests.estimators.mixture.mixtures import each_mixture, gso, identity
         ({"weights_init": [0.5, 0.5]}, r"weights_init must have shape \(n_components,\)"),
         ({"means_init": np.zeros((3, 3))}, r"means_init must have shape \(n_components, n_f"),
         ({"means_init": np.full((3, 2), np.nan)}, "means_init contains NaN"),
+        ({"means_init": "best"}, "means_init cannot be read as finite numbers: could not convert"),
+        ({"warm_start": "no"}, "warm_start of .* must be True or False, got 'no'"),
         (
             {"covariances": identity("full", 3, 2), "precisions_init": identity("full", 3, 2)},
             "not both",
