@@ -9,6 +9,7 @@ what is seen of a picture says what is not. scikit-learn's own estimator needs c
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.model_selection import train_test_split
@@ -32,8 +33,8 @@ print(f"{np.mean(codes != 0) * codes.shape[1]:.1f} of {codes.shape[1]} atoms a p
 
 # %%
 # Pictures that nobody has seen, filled; beside scikit-learn's imputers, of nearest neighbours the
-# best of ten settings, by the truth. The dictionary is level with these, and tells of what digits
-# are made.
+# best of ten settings, by the truth. The dictionary is level with these and behind trees, and tells
+# of what digits are made.
 
 hidden = np.isnan(incomplete)
 filled = np.where(hidden, learner.inverse_transform(codes), incomplete)
@@ -47,6 +48,9 @@ def error(estimate):
 imputers = {
     "mean picture": [SimpleImputer()],
     "IterativeImputer": [IterativeImputer(random_state=0)],
+    "the same, trees": [
+        IterativeImputer(ExtraTreesRegressor(20, random_state=0), max_iter=2, random_state=0)
+    ],
     "KNNImputer, best of ten": [
         KNNImputer(n_neighbors=k, weights=weights)
         for k in (3, 4, 6, 8, 10)

@@ -24,7 +24,8 @@ starts = [samples[rng.choice(len(samples), K, replace=False)] for samples in X]
 
 # %%
 # One start for both: four of the samples. The best known solution is the best of these
-# two, of ten other starts of EM, and of EM from the truth.
+# two, of ten other starts of EM, and of EM from the truth. Four clusters are few: ten starts of
+# EM find the best, too.
 
 common = {
     "covariance_type": "spherical",
@@ -33,7 +34,7 @@ common = {
     "max_iter": MAX_ITER,
     "random_state": 0,
 }
-nll = {"EM": [], "GSO": [], "best": []}
+nll = {"EM": [], "GSO": [], "EM, ten starts": [], "best": []}
 for samples, start, centres in zip(X, starts, truth.means, strict=True):
     gso = GSOGaussianMixture(K, means_init=start, **common).fit(samples)
     em, more, from_truth = (
@@ -41,13 +42,13 @@ for samples, start, centres in zip(X, starts, truth.means, strict=True):
         for options in ({"means_init": start}, {"n_init": 10}, {"means_init": centres})
     )
     found = [-mixture.score(samples) for mixture in (em, gso, more, from_truth)]
-    for name, value in zip(nll, (found[0], found[1], min(found)), strict=True):
+    for name, value in zip(nll, (*found[:3], min(found)), strict=True):
         nll[name].append(value)
 nll = {name: np.array(values) for name, values in nll.items()}
-for name in ("EM", "GSO"):
+for name in ("EM", "GSO", "EM, ten starts"):
     gap = nll[name] - nll["best"]
     print(
-        f"{name:4} mean NLL per sample {nll[name].mean():.3f}, mean gap {gap.mean():.4f}, "
+        f"{name:14} mean NLL per sample {nll[name].mean():.3f}, mean gap {gap.mean():.4f}, "
         f"within .01 of the best known: {np.mean(gap <= 0.01):.0%}"
     )
 print("paper: EM 7.75 to 7.77, GSO 7.52 to 7.56")

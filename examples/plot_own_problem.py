@@ -3,9 +3,9 @@ A problem and an estimator of your own
 ======================================
 
 Dictionary learning: rows of data are sparse combinations of a few atoms, both unknown. scikit-learn
-has it; here it is a *problem of your own*, three blocks with closed forms, and with ten more lines
-an *estimator of your own*, which learns from a collection of such data sets, goes into pipelines
-and searches, and is saved and loaded.
+has it, with atoms of norm 1, and solves it as well. Here it is a *problem of your own*, three
+blocks with closed forms, and with ten more lines an *estimator of your own*, which learns from a
+collection of such data sets, goes into pipelines and searches, and is saved and loaded.
 """
 
 import joblib

@@ -12,6 +12,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_wine
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
@@ -30,13 +31,17 @@ folds = StratifiedKFold(5, shuffle=True, random_state=0)
 # %%
 # Beside scikit-learn's imputers (`IterativeImputer` says that it does not converge in its ten
 # rounds); the folds are the same. What fills the holes best need not classify best: `KNNImputer` is
-# as accurate as ours here, in a fraction of the time, and the folds differ by more than the two do.
+# as accurate as ours here, in a fraction of the time, and `IterativeImputer` with trees is ahead of
+# both, though some folds differ by more than these do.
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 
 imputers = {
     "KNNImputer": KNNImputer(),
     "IterativeImputer": IterativeImputer(random_state=0),
+    "the same, trees": IterativeImputer(
+        ExtraTreesRegressor(20, random_state=0), max_iter=3, random_state=0
+    ),
     "GSOMatrixCompleter": GSOMatrixCompleter(random_state=0),
 }
 accuracy = {}

@@ -42,6 +42,7 @@ damaged[-1] ^= 1
 (folder / "damaged.safetensors").write_bytes(damaged)
 try:
     LearnedOptimizer.load(folder / "damaged.safetensors")
+    raise AssertionError("it was read")
 except ValueError as error:
     print(str(error).replace(str(folder), ""))
 
@@ -52,7 +53,9 @@ except ValueError as error:
 
 joblib.dump(completer, folder / "completer.joblib")
 loaded = joblib.load(folder / "completer.joblib")  # only files you trust
-print("bit-equal:", np.array_equal(loaded.transform(new[0]), completer.transform(new[0])))
+is_equal = np.array_equal(loaded.transform(new[0]), completer.transform(new[0]))
+print("bit-equal:", is_equal)
+assert is_equal and received == trained.learned_optimizer_
 
 # %%
 # What it fills in.

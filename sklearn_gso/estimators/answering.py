@@ -17,7 +17,7 @@ from .lazy import mapped
 from .parallel import in_chunks, largest_of, share_of_threads
 from .reporting import Progress
 from .solving import Item, Mean, Plan, kind_of, reconstruction
-from .tasks import as_tasks, batches, same_container
+from .tasks import as_tasks, batches, in_frames, same_container
 
 
 def _result(array, result):
@@ -41,9 +41,18 @@ class Answering(TransformerMixin):
         Returns
         -------
         X_new : ndarray or collection
-            In the container of X; a list for a tuple.
+            In the container of X; a list for a tuple, and of frames where `set_output` asks for
+            them.
         """
-        return packed(X, self._transformed(X))
+        return self._as_asked(X, self._transformed(X))
+
+    def _as_asked(self, X, results):
+        """What `transform` returns, in the container of X or in the one that was asked for."""
+        result, tasks = packed(X, results), as_tasks(X)
+        if tasks is None:
+            return result
+        own = None if self.read is reconstruction else type(self).__name__.lower()
+        return in_frames(result, tasks, self, own)
 
     def transform_into(self, X, out):
         """`transform` of a collection that need not fit into memory, nor what comes out.

@@ -6,7 +6,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..problems import DictionaryLearning
-from .answering import packed
 from .base import AlternatingEstimator
 from .fitting import about_run, fitted_on_one, objectives_of
 from .parameters import NONE, POSITIVE, choice, integer, keep
@@ -164,9 +163,10 @@ class GSODictionaryLearning(AlternatingEstimator):
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components) or collection
-            In the container of X; a list for a tuple.
+            In the container of X; a list for a tuple, and of frames where `set_output` asks for
+            them.
         """
-        return packed(X, self._transformed(X))
+        return self._as_asked(X, self._transformed(X))
 
     def _transformed(self, X, out=None):
         arrays = self._validated(X)

@@ -16,12 +16,12 @@ from ..solvers import Fixed, Multistart
 from ..training import History
 from ..training.processes import the_same
 from .lazy import mapped
-from .learning import Learner, open_checkpoint, warn_about
+from .learning import Learner, open_checkpoint, tell_about
 from .parallel import largest_of, share_of_threads
 from .parameters import MetaTraining, check_rule, check_table
 from .reporting import CallbackSupportMixin, FitProgress
 from .solving import FittedRows, Item, Plan
-from .tasks import as_tasks, check_collection, check_observed, draw_seed
+from .tasks import as_numbers, as_tasks, check_collection, check_observed, draw_seed
 
 _CLASSICAL_MAX_ITER = 100
 # Parameters that training does not depend on, or only by the data, which a checkpoint knows.
@@ -137,14 +137,14 @@ class Fitting(CallbackSupportMixin):
 
     def _checked_matrix(self, X):
         """One data set, checked on its own."""
-        array = check_array(X, estimator=self, input_name="X", **self._checks())
+        array = check_array(as_numbers(X), estimator=self, input_name="X", **self._checks())
         if self.allow_nan:
             check_observed(array)
         return array
 
     def _checked_rows(self, X):
         """Rows for a fit on one data set, whose columns they must have."""
-        return validate_data(self, X, reset=False, **self._checks())
+        return validate_data(self, as_numbers(X), reset=False, **self._checks())
 
     def _checked_tasks(self, tasks) -> list:
         return check_collection(tasks, self, lambda array: array, **self._checks())
@@ -231,7 +231,7 @@ class Fitting(CallbackSupportMixin):
         checkpoint = self._open_checkpoint(data, seed, start, y=truths is not None)
         items = self._items(arrays, [None] * len(arrays), shared)
         optimizer, history = learner.learn(items, truths, seed, start, checkpoint, progress)
-        warn_about(history)
+        tell_about(history, self.verbose)
         return {"learned_optimizer_": optimizer, "history_": history}
 
     def _items(self, arrays, wanted, shared):

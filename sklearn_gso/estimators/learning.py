@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy import sparse
-from tqdm.auto import tqdm
 
 from ..learned_optimizers import LearnedOptimizer
 from ..learned_optimizers.descriptions import plain
@@ -25,9 +24,10 @@ from ..training import (
 )
 from ..training.checkpoints import data_digest
 from ..training.episodes import MIN_TO_SPLIT
+from ..training.processes import rank
 from .parallel import share_of_threads
 from .parameters import MetaTraining
-from .reporting import warn
+from .reporting import say, warn
 from .solving import Item, kind_of
 from .tasks import to_values
 
@@ -165,7 +165,7 @@ class JudgeLearner:
             with progress.phase("gathering local optima", gathering.n_batches, "batch") as step:
                 return gathering.run(checkpoint, step)
         except KeyboardInterrupt:
-            tqdm.write("gathering interrupted; keeping the judge as it was")
+            say("gathering interrupted; keeping the judge as it was")
             return []
 
     def _train(self, judge, tables, generator, checkpoint, progress) -> History:
@@ -231,9 +231,12 @@ def _plain(value):
         return repr(value)
 
 
-def warn_about(history: History) -> None:
-    """Warn where a training has brought nothing."""
+def tell_about(history: History, verbose=False) -> None:
+    """One line of what a training has brought, if asked for; warn where it is nothing."""
     n_steps = history.n_steps
+    if verbose and n_steps and history.before is not None and rank() == 0:
+        before, after = f"{history.before:.4g}", f"{history.after:.4g}"
+        say(f"validation {before} before training, {after} after {n_steps} steps")
     if history.n_skipped and 2 * history.n_skipped >= n_steps:
         message = (
             f"{history.n_skipped} of {n_steps} training steps were skipped, because their loss "

@@ -1,6 +1,7 @@
 """What users see: bars, hooks for scikit-learn's callbacks, HTML with the optimizer described."""
 
 import inspect
+import sys
 import warnings
 from contextlib import contextmanager
 from html import escape
@@ -30,6 +31,11 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def say(line: str) -> None:
+    """Write a line to stderr, past bars that are shown."""
+    tqdm.write(line, file=sys.stderr)
 
 
 class Progress:
@@ -72,7 +78,10 @@ class Progress:
                 return hooks is not None and hooks.step(loss)
 
             yield step
-            shown.total = shown.n  # often less than the most
+            if shows and total and shown.n < total:  # less than the most, which is no failure
+                shown.set_postfix_str(f"{shown.postfix or ''}, done".lstrip(", "), refresh=False)
+        if shows and hasattr(shown, "container"):  # of a notebook, which makes such bars red
+            shown.display(bar_style="success", check_delay=False)
         if hooks is not None:
             hooks.end()
 

@@ -10,7 +10,7 @@ from sklearn import get_config
 from sklearn.utils import check_array, check_random_state
 
 from .lazy import checked_all, is_lazy, is_matrix, lazy
-from .matrices import alike, count_observed, line_counts, stored
+from .matrices import alike, check_numbers, count_observed, line_counts, stored, without_null
 from .reporting import warn
 
 # Doubles held at once by a batch of tasks, about 100 MB with what the loop needs.
@@ -71,8 +71,11 @@ def same_container(tasks: list[np.ndarray], like):
     return tasks
 
 
-def in_frames(results, tasks, estimator):
-    """Results of a collection as `set_output` asks for them, named as the columns of each task."""
+def in_frames(results, tasks, estimator, prefix=None):
+    """Results of a collection as `set_output` asks for them.
+
+    Their columns are named as those of each task, or by a prefix and their number.
+    """
     asked = getattr(estimator, "_sklearn_output_config", {}).get("transform")
     asked = asked or get_config()["transform_output"]
     if asked == "default":
@@ -80,8 +83,8 @@ def in_frames(results, tasks, estimator):
     make = importlib.import_module(asked).DataFrame
     frames = []
     for result, task in zip(results, tasks, strict=True):
-        names = [str(name) for name in getattr(task, "columns", [])]
-        names = names or [f"x{j}" for j in range(result.shape[1])]
+        names = [] if prefix else [str(name) for name in getattr(task, "columns", [])]
+        names = names or [f"{prefix or 'x'}{j}" for j in range(result.shape[1])]
         if asked == "pandas":
             frames.append(make(result, columns=names, index=getattr(task, "index", None)))
         else:
@@ -103,6 +106,13 @@ def unmask(X):
     return np.where(np.ma.getmaskarray(X), np.nan, data)
 
 
+def as_numbers(X):
+    """What is masked or null as NaN; a ValueError that names a column without numbers."""
+    X = without_null(unmask(X))
+    check_numbers(X)
+    return X
+
+
 def check_observed(X, name: str = "X") -> None:
     """Raise if a matrix has no observed entry."""
     if not count_observed(X):
@@ -118,7 +128,7 @@ def check_columns(X, n_columns: int, what: str) -> np.ndarray:
     return array
 
 
-def check_collection(tasks, estimator, prepare=stored, read=unmask, **check_params):
+def check_collection(tasks, estimator, prepare=stored, read=as_numbers, **check_params):
     """Validate every task as scikit-learn validates one X; errors name the index.
 
     Sparse ones stay sparse; ``read`` makes of a task what is checked, and ``prepare`` of

@@ -1,5 +1,6 @@
 """What notebooks show of a learned optimizer. Descriptions come from files that others wrote."""
 
+import re
 from html import escape
 
 
@@ -20,6 +21,8 @@ def _table(entries: dict) -> str:
 def _cell(value) -> str:
     if isinstance(value, dict):
         return f"<details><summary>{len(value)} entries</summary>{_table(value)}</details>"
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
+        value = value[:12] + "..."  # a digest, of which the beginning tells
     if isinstance(value, list):
         value = ", ".join(map(str, value))
     return escape(str(value))

@@ -3,6 +3,7 @@
 import copy
 import math
 import operator
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -187,7 +188,8 @@ class Trainer:
                 if self.on_step is not None and self.on_step(record):
                     break
         except KeyboardInterrupt:
-            tqdm.write(f"{what} interrupted; keeping the best weights so far")
+            message = f"{what} interrupted; keeping the best weights so far"
+            tqdm.write(message, file=sys.stderr)
         self.restore(self.best if validate else self.average)
         return self.history
 

@@ -13,8 +13,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_gso import (
     ALSMatrixCompleter,
     EMGaussianMixture,
+    GSOBlindDeconvolution,
+    GSODictionaryLearning,
     GSOGaussianMixture,
     GSOMatrixCompleter,
+    GSOSourceSeparation,
     SGDMatrixCompleter,
 )
 
@@ -118,3 +121,38 @@ def test_mixtures(mixture, library, rng):
     learned = clone(mixture).set_params(**({"n_epochs": 0} if mixture is MIXTURES[1] else {}))
     first, second = learned.fit(tasks).predict_proba(tasks)
     assert first.shape == (60, 2) and second.shape == (50, 2)
+
+
+SHORT = {"max_iter": 3, "n_epochs": 0, "random_state": 0}
+PARTS = [GSODictionaryLearning(2, **SHORT), GSOSourceSeparation(2, **SHORT)]
+
+
+@pytest.mark.parametrize("library", FRAMES)
+@pytest.mark.parametrize("estimator", PARTS, ids=lambda e: type(e).__name__)
+def test_what_belongs_to_parts_is_named_by_them(estimator, library, rng):
+    """Codes and sources are no columns of X: names are those of a fit on one data set."""
+    X = [rng.randn(20, 4), rng.randn(15, 4)]
+    frames = [FRAMES[library](x) for x in X]
+    one = clone(estimator).set_output(transform=library).fit(frames[0])
+    wanted = clone(estimator).fit(X).transform(X)
+    found = clone(estimator).set_output(transform=library).fit(frames).transform(frames)
+    for a, b in zip(wanted, found, strict=True):
+        assert isinstance(b, KINDS[library])
+        assert list(b.columns) == list(one.get_feature_names_out())
+        np.testing.assert_array_equal(a, b.to_numpy())
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [*COMPLETERS[:1], *MIXTURES[1:], *PARTS, GSOBlindDeconvolution(2, **SHORT)],
+    ids=lambda e: type(e).__name__,
+)
+def test_errors_name_the_column_that_has_no_numbers(estimator, rng):
+    frame = pd.DataFrame(rng.randn(12, 3), columns=list("abc"))
+    town = frame.assign(town=["here"] * 12)
+    when = frame.assign(when=pd.date_range("2020-01-01", periods=12))
+    for X, told in ((town, "'here', in column 'town'"), (when, "'when' of X holds dates")):
+        with pytest.raises(ValueError, match=told):
+            clone(estimator).fit(X)
+        with pytest.raises(ValueError, match=f"Task 1 of the collection: .*{told}"):
+            clone(estimator).fit([frame, X])

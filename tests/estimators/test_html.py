@@ -36,6 +36,14 @@ def test_a_description_is_text_and_never_html():
     assert "Learned optimizer: &lt;script&gt;" in path
 
 
+def test_digests_are_cut_and_other_text_is_not():
+    pretrained = LearnedOptimizer.load_pretrained()
+    note = "a" * 63 + "g"
+    shown = described(pretrained, started_from=pretrained.digest(), note=note)._repr_html_()
+    assert pretrained.digest() not in shown and pretrained.digest()[:12] + "..." in shown
+    assert note in shown
+
+
 def test_what_is_shown_before_a_fit_reads_no_file():
     shown = GSOMatrixCompleter(optimizer="no/such/file")._repr_html_()
     assert "no/such/file" in shown

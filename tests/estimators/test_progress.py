@@ -1,5 +1,7 @@
 """Bars on stderr, told of by the engine; silence by default."""
 
+import re
+
 import numpy as np
 import pytest
 from joblib import parallel_config
@@ -68,7 +70,8 @@ def test_bars_are_shown_on_demand_and_change_nothing(name, easy_tasks, points, c
     assert set(bars(err)) == {"solving", *trained}
     assert f"{len(X)}/{len(X)} [" in err  # the tasks of the collection
     assert err.count("loss=") >= 2  # a fit, and the collection
-    assert ("lower bound" in out) == (name in ("em", "judge"))  # a mixture's fit on one task
+    assert ("lower bound" in err) == (name in ("em", "judge"))  # a mixture's fit on one task
+    assert not out
 
 
 def test_time_left_is_told(easy_tasks, capfd):
@@ -76,6 +79,30 @@ def test_time_left_is_told(easy_tasks, capfd):
     GSOMatrixCompleter(2, max_iter=5, verbose=1, random_state=0).fit(easy_tasks[0][0])
     # The first start, the three others in one batch, four rounds more and the classical run.
     assert f"/{5 * (1 + 1 + 4 + 1)} [" in capfd.readouterr().err
+
+
+def test_bars_do_not_jump(easy_tasks, capfd):
+    """A run that ends early is done where it stands, of as many sweeps as there could be."""
+    GSOMatrixCompleter(2, max_iter=30, verbose=1, random_state=0).fit(easy_tasks[0][0])
+    steps = re.findall(r"(\d+)/(\d+) \[([^\]]*)\]", capfd.readouterr().err)
+    assert len({total for _, total, _ in steps}) == 1
+    n, total, told = steps[-1]
+    assert int(n) < int(total) and told.endswith(", done")
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [GSOMatrixCompleter(2, n_epochs=2, **SMALL), ESTIMATORS["judge"]],
+    ids=lambda e: type(e).__name__,
+)
+def test_a_line_tells_what_a_training_has_brought(estimator, easy_tasks, points, capfd):
+    X = list(points if hasattr(estimator, "max_rounds") else easy_tasks[0]) * 2
+    learned = clone(estimator).set_params(verbose=1).fit(X)
+    out, err = capfd.readouterr()
+    history = learned.history_
+    (told,) = re.findall(r"validation (\S+) before training, (\S+) after (\d+) steps\n", err)
+    assert told == (f"{history.before:.4g}", f"{history.after:.4g}", str(history.n_steps))
+    assert not out
 
 
 def test_workers_are_silent(easy_tasks, capfd):

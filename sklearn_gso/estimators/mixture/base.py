@@ -16,8 +16,8 @@ from ..base import AlternatingEstimator
 from ..fitting import Fitted, become, column_names, fit_seed
 from ..parallel import in_chunks
 from ..parameters import NONE, NOT_NEGATIVE, Accepts, choice, integer
-from ..reporting import with_callbacks
-from ..tasks import batches, check_collection, draw_seed
+from ..reporting import say, with_callbacks
+from ..tasks import as_numbers, batches, check_collection, draw_seed
 from . import data
 from .counting import count
 from .criteria import CRITERIA
@@ -203,7 +203,7 @@ class BaseMixture(
         return self._fit(X, y, **known, noise_covariance=noise_covariance)
 
     def _fit_one(self, X, y, progress, covariances=None, sample_weight=None, noise_covariance=None):
-        array = check_array(data.as_numbers(X), estimator=self, input_name="X", **CHECKS)
+        array = check_array(as_numbers(X), estimator=self, input_name="X", **CHECKS)
         known = self.covariances if covariances is None else covariances
         task = self._task(array, sample_weight, known, noise_covariance)
         start = task
@@ -223,7 +223,7 @@ class BaseMixture(
             (solved,) = plan.solve([start], seed, progress)
         check_sound([solved], [task], len(solved.means))
         if self.verbose:
-            print(
+            say(
                 f"{type(self).__name__}: lower bound {solved.lower_bound:.6f} after "
                 f"{solved.n_iter} iterations, converged: {solved.converged}"
             )

@@ -4,9 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..matrices import check_numbers, without_null
-from ..tasks import unmask
-
 # What the axes of the covariances of one mixture count, by type.
 COVARIANCE_AXES = {
     "full": ("n_components", "n_features", "n_features"),
@@ -231,10 +228,3 @@ def from_engine(name, block, kind, centre) -> np.ndarray:
     if name == "means":
         return block + centre
     return {"tied": block[0], "spherical": block[..., 0]}.get(kind, block)
-
-
-def as_numbers(X):
-    """What is masked or null as NaN; a ValueError that names a column without numbers."""
-    X = without_null(unmask(X))
-    check_numbers(X)
-    return X

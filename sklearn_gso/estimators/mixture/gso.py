@@ -5,7 +5,7 @@ import numpy as np
 from ...problems import MixtureFreeEnergy, MixtureLikelihood
 from ...rules import RECIPES, Judge, LSTMStep, UpdateRule
 from ...training import History
-from ..learning import JudgeLearner, warn_about
+from ..learning import JudgeLearner, tell_about
 from ..parameters import NONE, POSITIVE, MetaTraining, instance, integer, keep
 from .base import BaseMixture
 from .stepping import StepLearner, StepPlan, as_items, check_known
@@ -225,7 +225,7 @@ class GSOGaussianMixture(BaseMixture):
         checkpoint = self._open_checkpoint(data, seed, start, fixed=sorted(problems[0].fixed))
         learner = JudgeLearner(self._recipe(), self._training(), int(n_epochs), bool(self.verbose))
         optimizer, history = learner.learn(problems, seed, start, checkpoint, progress)
-        warn_about(history)
+        tell_about(history, self.verbose)
         return {"learned_optimizer_": optimizer, "history_": history}
 
     def _learn_steps(self, tasks, start, plan, seed, progress, n_epochs):
@@ -247,5 +247,5 @@ class GSOGaussianMixture(BaseMixture):
             plan.likelihood,
         )
         optimizer, history = learner.learn(as_items(tasks), None, seed, start, checkpoint, progress)
-        warn_about(history)
+        tell_about(history, self.verbose)
         return {"learned_optimizer_": optimizer, "history_": history}

@@ -4,8 +4,8 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..parameters import NONE, check_table, instance
+from ..tasks import as_numbers
 from .base import BaseMixture
-from .data import as_numbers
 from .gso import GSOGaussianMixture
 
 _CHECKS = {"dtype": ["float64", "float32"], "ensure_all_finite": "allow-nan"}

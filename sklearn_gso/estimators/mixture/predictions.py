@@ -9,10 +9,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..answering import packed
 from ..fitting import of_collection
-from ..tasks import as_tasks, check_collection
+from ..tasks import as_numbers, as_tasks, check_collection
 from .checking import check_means, check_sample_weight
 from .criteria import criterion, n_free
-from .data import as_numbers, n_pinned
+from .data import n_pinned
 from .noise import check_noise, noise_per_task
 from .rows import log_joint
 
