@@ -12,7 +12,7 @@ from ._linalg import counted, inner, log_determinant, outer, pack, solve_and_inv
 from ._observations import OTHER
 from ._posteriors import Posterior, Prior
 from .base import Problem
-from .matrix_completion import MatrixCompletion, _lines, _row_control
+from .matrix_completion import ROWS_OF_A_TABLE, MatrixCompletion, _lines, _row_control
 from .trees import Variables, point
 
 
@@ -80,6 +80,8 @@ class EmpiricalBayesCompletion(LeftOut, ExactFits, ArraySteps, MatrixCompletion)
             noise = torch.full((self.n_tasks,), noise == "columns")
         self.by_column = noise[:, None, None]
         self._has_column_noise = bool(noise.any())
+        # Of columns that were standardised before only their noises tell.
+        self.is_table |= bool(noise.all()) and self.observed.shape[1] >= ROWS_OF_A_TABLE
 
     @property
     def moved_names(self):

@@ -15,7 +15,7 @@ from .trees import Variables, point, with_point
 # Doubles in the moments of one start: calls then cost nothing beside the arithmetic.
 _LARGE = 100_000
 # With fewer it matters where a run starts: of 83 rows one ended at twice another's error.
-_ROWS_OF_A_TABLE = 150
+ROWS_OF_A_TABLE = 150
 
 
 class MatrixCompletion(Problem):
@@ -61,7 +61,7 @@ class MatrixCompletion(Problem):
         observed = observe(values)
         one = observed.counts["U"].new_ones(observed.shape[0], 1, 1)
         in_columns = isinstance(scale, str) and scale == "columns"
-        self.is_table = in_columns and observed.shape[1] >= _ROWS_OF_A_TABLE
+        self.is_table = in_columns and observed.shape[1] >= ROWS_OF_A_TABLE
         if in_columns:
             centre, scale = column_units(observed)
         elif isinstance(scale, str):

@@ -102,6 +102,16 @@ def test_baselines_know_units(completer, rng):
     assert error < mean
 
 
+def test_a_table_is_solved_alike_before_and_after_a_scaler(rng):
+    X, _ = with_holes(rng.randn(160, 2) @ rng.randn(2, 6) + 2 * rng.randn(160, 6), 0.3)
+    raw = X * [1, 10, 100, 1, 9, 70]
+    found = [GSOMatrixCompleter(random_state=0) for _ in range(2)]
+    scaler = StandardScaler()
+    scaled = scaler.inverse_transform(found[0].fit_transform(scaler.fit_transform(raw)))
+    np.testing.assert_allclose(scaled, found[1].fit_transform(raw), rtol=1e-6)
+    assert [completer.scaling_ for completer in found] == ["matrix", "columns"]
+
+
 def test_pipelines_have_a_way_back(rng):
     X, hidden = with_holes(5 + 3 * rng.randn(50, 4), 0.2)
     completer = GSOMatrixCompleter(add_indicator=True, scaling="matrix", max_iter=5, n_init=1)
