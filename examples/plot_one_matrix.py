@@ -44,11 +44,16 @@ for name, several in completers.items():
     found = [relative_error(truth, one, where=hidden) for one in tried]
     errors[name], completed = min(found), tried[int(np.argmin(found))]
     print(f"{name:18} error on the hidden entries {errors[name]:.3f}")
-assert errors["GSOImputer"] < errors["GSOMatrixCompleter"] < 0.98 * errors["ALS, falling λ"]
+assert errors["GSOMatrixCompleter"] < 1.01 * errors["ALS, falling λ"]
+assert errors["GSOImputer"] < 0.95 * min(
+    found for name, found in errors.items() if "GSO" not in name
+)
 
 # %%
-# The last two are ours; `GSOImputer` is made of several models, trees among them, and takes ten
-# times as long. Left: 60 rows with holes, completed by it, and true.
+# The last two are ours. Alternating least squares are level with `GSOMatrixCompleter` here, with
+# the best of five λ, which the hidden entries themselves have chosen. `GSOImputer` is made of
+# several models, trees among them, and takes ten times as long. Left: 60 rows with holes, completed
+# by it, and true.
 
 figure, axes = plt.subplots(1, 4, figsize=(12, 4.5), width_ratios=[1, 1, 1, 1.3])
 pictures = {"50 % hidden": X, "completed": completed, "truth": truth}

@@ -63,6 +63,7 @@ class ExactFits:
     row_counts: dict[str, Tensor]
     posterior: Any
     _fit_prior: Any
+    forget: Any
 
     def determined(self, rank):
         """Whether more entries than any matrix of this rank fits are there, (T,).
@@ -105,15 +106,19 @@ class ExactFits:
         }
         noise = torch.full_like(variables["noise"], 1 / _NOISE)
         variables = {**variables, "noise": noise}
+        certain = {}
         for name, mean in means.items():
-            covariance = torch.zeros_like(variables[name].covariance)
-            variables[name] = Posterior(mean, covariance)
-            variables["prior_" + name] = self._fit_prior(name, variables[name])
+            covariance = variables[name].covariance
+            certain[name] = Posterior(mean, covariance.new_zeros(()).expand_as(covariance))
+            variables[name] = certain[name]
+            variables["prior_" + name] = self._fit_prior(name, certain[name])
         for name in ("U", "V", "U"):
+            variables[name] = certain[name]  # what is replaced takes no memory beside what comes
             posterior = self.posterior(variables, name, {})
             told = self._told_by_entries(name, means[OTHER[name]][..., :rank])[..., None]
             mean = torch.where(told, means[name], posterior.mean)
-            variables = {**variables, name: Posterior(mean, posterior.covariance)}
+            variables[name] = Posterior(mean, posterior.covariance)
+            self.forget("array gram " + name, "log determinant " + name)
         return variables
 
     def _told_by_entries(self, name, other) -> Tensor:

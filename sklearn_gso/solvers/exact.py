@@ -39,18 +39,16 @@ def finished(problem: Problem, run: Run, wanted: Tensor) -> tuple[Run, Tensor]:
     """
     tasks = wanted.nonzero()[:, 0]
     own = problem.take(tasks)
-    variables, exact = fit_exactly(own, take_tasks(run.variables, tasks))
+    variables, exact = fit_exactly(own, _some(run.variables, tasks))
     ends = own.objective(variables)
     exact = exact & ends.isfinite()  # what a task has is not given for less
     found = torch.zeros_like(wanted).index_put((tasks,), exact)
     if not exact.any():
         return run, found
 
-    def placed(new, old):
-        return old.index_copy(0, tasks[exact], new[exact])
-
-    objective = placed(ends, run.objective)
-    ended = map_tensors(placed, variables, run.variables)
+    where = tasks[exact]
+    objective = _placed(run.objective, where, ends[exact])
+    ended = _placed(run.variables, where, _some(variables, exact.nonzero()[:, 0]))
     trace = run.trace and run.trace._replace(
         objective=[*run.trace.objective, objective],
         variables=[*run.trace.variables, ended] if run.trace.variables else [],
@@ -91,16 +89,26 @@ def fit_exactly(problem: Problem, variables: Variables) -> tuple[Variables, Tens
         found = last.error <= _EXACT
         if found.any():
             solved = tasks[found]
-            own = take_tasks(variables, solved)
+            own = _some(variables, solved)
             own = problem.take(solved).with_exact(own, take_tasks(last.variables, found))
-            variables = map_tensors(
-                lambda old, new, where=solved: old.index_copy(0, where, new), variables, own
-            )
+            variables = _placed(variables, solved, own)
         exact[tasks] = found
         noise = unexplained[tasks]
         ended = found | ((noise > _LEAST) & (last.error <= _NOISY * noise))
         tasks, last = tasks[~ended], take_tasks(last, ~ended)
     return variables, exact
+
+
+def _some(tree, tasks: Tensor):
+    """The tree of some tasks, in order: of all of them itself, as copies take much memory."""
+    return map_tensors(lambda own: own if len(tasks) == len(own) else own[tasks], tree)
+
+
+def _placed(tree, tasks: Tensor, new):
+    """The tree with the new one in place of some tasks, in order."""
+    return map_tensors(
+        lambda old, own: own if len(tasks) == len(old) else old.index_copy(0, tasks, own), tree, new
+    )
 
 
 class _Fit(NamedTuple):
