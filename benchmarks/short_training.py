@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from pretraining.completer import draw_episode
+from pretraining.matrices import draw_episode
 from sklearn_gso import GSOMatrixCompleter, LearnedOptimizer, MetaTraining
 from sklearn_gso.datasets import make_low_rank_tasks
 from sklearn_gso.problems import EmpiricalBayesCompletion

@@ -34,14 +34,12 @@ def draw_options(kind: str, rng) -> dict:
     u = rng.uniform
     k = int(rng.choice([k for k in range(3, 11) if k != _LEFT_OUT]))
     d = int(np.exp(u(np.log(2), np.log(33))))
-    rotated = {"eccentricity": u(8, 40)}
+    plain, rotated = {"n_components": k, "n_features": d}, {"eccentricity": u(8, 40)}
     root = np.sqrt(d / 2)
     return {
-        "round": lambda: dict(n_components=k, n_features=d, spread=u(3, 8) / root),
-        "unbalanced": lambda: dict(
-            n_components=k, n_features=d, spread=u(4, 8) / root, concentration=u(1, 4)
-        ),
-        "rotated": lambda: dict(n_components=k, n_features=d, spread=u(2, 5) / root, **rotated),
+        "round": lambda: dict(spread=u(3, 8) / root, **plain),
+        "unbalanced": lambda: dict(spread=u(4, 8) / root, concentration=u(1, 4), **plain),
+        "rotated": lambda: dict(spread=u(2, 5) / root, **plain, **rotated),
         "crowded": lambda: dict(
             n_components=int(rng.choice([8, 9, 10, 11, 12])),
             n_features=int(rng.choice([2, 2, 3])),
@@ -71,7 +69,7 @@ def draw_options(kind: str, rng) -> dict:
             spread=u(2.5, 3.5),
             petal=(u(1, 2), u(0.3, 0.6)),
         ),
-        "touching": lambda: dict(n_components=k, n_features=d, spread=u(1, 2) / root, **rotated),
+        "touching": lambda: dict(spread=u(1, 2) / root, **plain, **rotated),
     }[kind]()
 
 

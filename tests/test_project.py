@@ -1,5 +1,6 @@
 """What stands beside the package agrees with it."""
 
+import ast
 import pkgutil
 import re
 import subprocess
@@ -89,3 +90,16 @@ def test_the_conda_recipe_asks_for_what_the_package_asks_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needs = {need.replace("torch", "pytorch") for need in project["dependencies"]}
     assert asked == needs | {f"python{project['requires-python']}"}
+
+
+@pytest.mark.parametrize("folder", ["sklearn_gso", "benchmarks", "pretraining"])
+def test_modules_and_functions_can_be_read_at_one_go(folder):
+    """At most 320 lines a module, and 40 a function beside its docstring."""
+    for path in (ROOT / folder).rglob("*.py"):
+        text = path.read_text()
+        assert text.count("\n") <= 320, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                first = node.body[1 if ast.get_docstring(node) else 0 :][:1]
+                within = first[0].lineno - 1 if first else node.end_lineno
+                assert node.end_lineno - within <= 40, (path, node.name)

@@ -20,7 +20,7 @@ def _weights(problem, variables):
 
 
 class RobustMatrixCompleter(GSOMatrixCompleter):
-    r"""Matrix completion whose noise has Student's distribution: outliers count for nothing.
+    """Matrix completion whose noise has Student's distribution: outliers count for nothing.
 
     As `GSOMatrixCompleter`, which minimises the free energy of `StudentCompletion`: each observed
     entry has a scale of its own, one more block with a closed form. An entry that is far from what
