@@ -80,13 +80,13 @@ class Fitting(CallbackSupportMixin):
 
     def _check_parameters(self):
         """Raise for parameters that no data could excuse."""
-        if "problem_class" not in dir(self):
+        tables = [vars(c).get("accepts", {}) for c in reversed(type(self).__mro__)]
+        check_table(self, {name: kind for table in tables for name, kind in table.items()})
+        if not hasattr(type(self), "problem_class") and "problem_class" not in vars(self):
             raise TypeError(
                 f"{type(self).__name__} has no problem_class, the Problem that fit minimises: "
                 "derive a class that names one."
             )
-        tables = [vars(c).get("accepts", {}) for c in reversed(type(self).__mro__)]
-        check_table(self, {name: kind for table in tables for name, kind in table.items()})
         check_rule(self, self.rule, self.rule_kind)
         for name in ("optimizer", "training", "t_u") if self._recipe() is None else ():
             value = getattr(self, name)
