@@ -12,7 +12,7 @@ from sklearn.base import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .fitting import fitted_on_one
+from .fitting import fitted_on_one, of_collection
 from .lazy import mapped
 from .parallel import in_chunks, largest_of, share_of_threads
 from .reporting import Progress
@@ -49,10 +49,11 @@ class Answering(TransformerMixin):
     def _as_asked(self, X, results):
         """What `transform` returns, in the container of X or in the one that was asked for."""
         result, tasks = packed(X, results), as_tasks(X)
-        if tasks is None:
-            return result
         own = None if self.read is reconstruction else type(self).__name__.lower()
-        return in_frames(result, tasks, self, own)
+        if tasks is not None:
+            return in_frames(result, tasks, self, own)
+        # scikit-learn sees to frames of a fit on one data set, whose columns have names.
+        return in_frames([result], [X], self, own)[0] if of_collection(self) else result
 
     def transform_into(self, X, out):
         """`transform` of a collection that need not fit into memory, nor what comes out.

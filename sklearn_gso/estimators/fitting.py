@@ -82,7 +82,9 @@ class Fitting(CallbackSupportMixin):
         """Raise for parameters that no data could excuse."""
         tables = [vars(c).get("accepts", {}) for c in reversed(type(self).__mro__)]
         check_table(self, {name: kind for table in tables for name, kind in table.items()})
-        if not hasattr(type(self), "problem_class") and "problem_class" not in vars(self):
+        # Of a property what the class has: one that raises does so where it is read.
+        own = vars(self).get("problem_class")
+        if getattr(type(self), "problem_class", None) is None and own is None:
             raise TypeError(
                 f"{type(self).__name__} has no problem_class, the Problem that fit minimises: "
                 "derive a class that names one."

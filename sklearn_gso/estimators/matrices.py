@@ -51,6 +51,9 @@ def check_numbers(X) -> None:
         kinds = [getattr(dtype, "kind", "O") for dtype in X.dtypes]
         others = [j for j, kind in enumerate(kinds) if kind in "OSUmM"]
         columns = [(repr(X.columns[j]), X.iloc[:, j]) for j in others]
+    elif hasattr(X, "get_columns"):  # a frame of polars
+        own = [column for column in X.get_columns() if not column.dtype.is_numeric()]
+        columns = [(repr(column.name), column.to_numpy()) for column in own]
     elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OSUmM":
         columns = [(str(j), column) for j, column in enumerate(X.T)]
     else:

@@ -81,7 +81,7 @@ class Progress:
             if shows and total and shown.n < total:  # less than the most, which is no failure
                 shown.set_postfix_str(f"{shown.postfix or ''}, done".lstrip(", "), refresh=False)
         if shows and hasattr(shown, "container"):  # of a notebook, which makes such bars red
-            shown.display(bar_style="success", check_delay=False)
+            shown.container.children[1].bar_style = "success"  # `display` leaves red what is red
         if hooks is not None:
             hooks.end()
 

@@ -68,6 +68,10 @@ def test_the_base_alone_says_what_a_class_of_ones_own_must_name(one, tasks):
         for X in (one, tasks):
             with pytest.raises(TypeError, match=f"{kind.__name__} has no problem_class, the Pro"):
                 kind().fit(X)
+    unnamed = Nameless()
+    unnamed.problem_class = None
+    with pytest.raises(TypeError, match="has no problem_class"):
+        unnamed.fit(one)
 
 
 # One data set -----------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """pandas and polars frames in and out: the numbers of plain arrays, under the columns' names."""
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -156,3 +158,46 @@ def test_errors_name_the_column_that_has_no_numbers(estimator, rng):
             clone(estimator).fit(X)
         with pytest.raises(ValueError, match=f"Task 1 of the collection: .*{told}"):
             clone(estimator).fit([frame, X])
+
+
+@pytest.mark.parametrize("library", FRAMES)
+@pytest.mark.parametrize("estimator", [*COMPLETERS[:1], PARTS[0]], ids=lambda e: type(e).__name__)
+def test_one_data_set_after_a_collection_comes_in_a_frame_too(estimator, library, rng):
+    X = [rng.randn(12, 4), rng.randn(10, 4)]
+    frame = FRAMES[library](X[0])
+    wanted = clone(estimator).fit(X).transform(X[0])
+    fitted = clone(estimator).set_output(transform=library).fit(X)
+    found = fitted.transform(frame)
+    assert isinstance(found, KINDS[library])
+    assert list(found.columns) == list(fitted.transform([frame])[0].columns)
+    np.testing.assert_array_equal(found.to_numpy(), wanted)
+
+
+DATES = [datetime(2020, 1, i) for i in range(1, 13)]
+TOLD = "'when' of X holds dates"
+
+
+@pytest.mark.parametrize(
+    "estimator", [*COMPLETERS[:1], MIXTURES[0]], ids=lambda e: type(e).__name__
+)
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (["here"] * 12, "'here', in column 'when'"),
+        (DATES, TOLD),
+        ([day.date() for day in DATES], TOLD),
+        ([day - DATES[0] for day in DATES], TOLD),
+    ],
+    ids=["text", "times", "dates", "durations"],
+)
+def test_polars_errors_name_the_column_too(estimator, column, told, rng):
+    frame = pl.DataFrame({"number": rng.randn(12), "other": rng.randn(12), "when": column})
+    with pytest.raises(ValueError, match=told):
+        clone(estimator).fit(frame)
+
+
+@pytest.mark.parametrize("column", [["1", None] * 6, [True, None] * 6, [None] * 12])
+@pytest.mark.filterwarnings("ignore:Columns .2. of X have no observed")
+def test_polars_columns_that_can_be_read_as_numbers_are(column, rng):
+    frame = pl.DataFrame({"number": rng.randn(12), "other": rng.randn(12), "kind": column})
+    assert np.isfinite(clone(COMPLETERS[0]).fit_transform(frame)).all()

@@ -1,11 +1,13 @@
 """Bars on stderr, told of by the engine; silence by default."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from joblib import parallel_config
 from sklearn.base import clone
+from tqdm import notebook
 
 from sklearn_gso import (
     ALSMatrixCompleter,
@@ -103,6 +105,32 @@ def test_a_line_tells_what_a_training_has_brought(estimator, easy_tasks, points,
     (told,) = re.findall(r"validation (\S+) before training, (\S+) after (\d+) steps\n", err)
     assert told == (f"{history.before:.4g}", f"{history.after:.4g}", str(history.n_steps))
     assert not out
+
+
+def test_bars_of_notebooks_are_not_red_where_a_run_ends_early(easy_tasks, monkeypatch):
+    """tqdm takes a bar short of its total for one that has failed."""
+
+    class Widget(SimpleNamespace):
+        bar_style = ""
+
+    made = []
+
+    def bar(**about):
+        made.append(Widget(layout=Widget(), style=Widget(), **about))
+        return made[-1]
+
+    parts = {
+        "IProgress": bar,
+        "HTML": Widget,
+        "TqdmHBox": Widget,
+        "display": lambda container: None,
+    }
+    for name, part in parts.items():
+        monkeypatch.setattr(notebook, name, part, raising=False)
+    monkeypatch.setattr("sklearn_gso.estimators.reporting.tqdm", notebook.tqdm)
+    GSOMatrixCompleter(2, max_iter=30, verbose=1, random_state=0).fit(easy_tasks[0][0])
+    assert made and made[-1].value < made[-1].max
+    assert [one.bar_style for one in made] == ["success"] * len(made)
 
 
 def test_workers_are_silent(easy_tasks, capfd):

@@ -19,7 +19,7 @@ from ..matrices import (
 )
 from ..parameters import NONE, choice, integer
 from ..reporting import with_callbacks
-from ..tasks import as_tasks, check_observed, draw_seed, in_frames, warn_empty
+from ..tasks import as_tasks, check_observed, draw_seed, warn_empty
 from .checking import Checking
 from .imputing import Imputing
 from .predictions import (
@@ -148,8 +148,7 @@ class BaseCompleter(Checking, PredictsEntries, Imputing, AlternatingEstimator):
         ValueError
             For a collection after a fit on one matrix, and for what `fit` refuses.
         """
-        result, tasks = packed(X, self._transformed(X)), as_tasks(X)
-        return result if tasks is None else in_frames(result, tasks, self)
+        return self._as_asked(X, self._transformed(X))
 
     def _transformed(self, X, out=None):
         return self._answers(self._validated(X), completions, then=self._filled, out=out)

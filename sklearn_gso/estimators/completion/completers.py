@@ -77,8 +77,9 @@ class GSOMatrixCompleter(BaseCompleter):
         With more than one start and ``safeguard="step"`` a general optimizer
         (`LearnedOptimizer.is_general`: the one that comes with the package, not one that was
         trained on your tasks) also has one classical run beside them, on tables (`scaling_`
-        "columns") of at least 150 rows from where the first run ended: it weighs half of the
-        answer where it explains the data as well, and less and less where it does not.
+        "columns", or columns with noises of their own, as standardised ones have) of at least
+        150 rows from where the first run ended: it weighs half of the answer where it explains
+        the data as well, and less and less where it does not.
         Without ``alpha`` columns' means stand beside all of them: they take the answer where
         runs predict left-out entries no better.
     safeguard : {"step", "run", "none"}, default="step"
