@@ -81,7 +81,9 @@ class Fitting(CallbackSupportMixin):
     def _check_parameters(self):
         """Raise for parameters that no data could excuse."""
         tables = [vars(c).get("accepts", {}) for c in reversed(type(self).__mro__)]
-        check_table(self, {name: kind for table in tables for name, kind in table.items()})
+        accepts = {name: kind for table in tables for name, kind in table.items()}
+        own = {name: kind for name, kind in accepts.items() if hasattr(self, name)}
+        check_table(self, own)  # a derived estimator may leave out what it does not use
         # Of a property what the class has: one that raises does so where it is read.
         own = vars(self).get("problem_class")
         if getattr(type(self), "problem_class", None) is None and own is None:

@@ -273,3 +273,14 @@ def test_warnings_point_at_the_line_that_called(tasks):
     with pytest.warns(UserWarning, match="Training has not improved") as caught:
         SparseCoder(training=MetaTraining(learning_rate=100.0), **SETTINGS).fit(tasks)
     assert [w.filename for w in caught] == [__file__]
+
+
+def test_an_estimator_may_leave_out_parameters_it_does_not_use(rng):
+    class Short(SparseCoder):
+        def __init__(self, n_atoms=2, random_state=0):
+            super().__init__(n_atoms=n_atoms, max_iter=3, random_state=random_state)
+            del self.n_jobs  # of collections
+
+    X = rng.randn(12, 4)
+    expected = SparseCoder(n_atoms=2, max_iter=3, random_state=0).fit(X).transform(X)
+    np.testing.assert_array_equal(Short().fit(X).transform(X), expected)

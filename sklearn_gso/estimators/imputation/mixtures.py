@@ -207,13 +207,25 @@ class _Gaussians:
         holes = group.holes
         away = np.where(group.seen, group.values - self.means[:, None], 0.0)
         block = self.precision[:, holes[:, :, None], holes[:, None, :]]
-        left = np.linalg.inv(block)
+        left, log_det = _inverted(block)
         pulled = _of_holes(away @ self.precision, holes)
         away[:, np.arange(len(holes))[:, None], holes] = -(left @ pulled[..., None])[..., 0]
         squares = ((away @ self.precision) * away).sum(2)
-        logs = self.log_det[:, None] + np.linalg.slogdet(block)[1]
+        logs = self.log_det[:, None] + log_det
         n_seen = group.seen.shape[1] - holes.shape[1]
         return away, -0.5 * (logs + squares + n_seen * math.log(2 * math.pi)), left
+
+
+def _inverted(matrices) -> tuple[np.ndarray, np.ndarray]:
+    """Inverses of definite matrices, (..., m, m), and the logarithms of their determinants."""
+    own = torch.from_numpy(matrices)
+    lower, failed = torch.linalg.cholesky_ex(own)
+    if failed.any():  # up to rounding
+        return np.linalg.inv(matrices), np.linalg.slogdet(matrices)[1]
+    identity = torch.eye(own.shape[-1], dtype=own.dtype).expand_as(own)
+    root = torch.linalg.solve_triangular(lower, identity, upper=False)
+    log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    return (root.mT @ root).numpy(), log_det.numpy()
 
 
 def _add_left(squares, holes, left) -> None:
