@@ -75,7 +75,8 @@ def test_pandas_output_after_one_matrix_and_after_a_collection(X, easy_tasks):
     assert list(out.columns) == list(frame.columns)
     completer.fit(easy_tasks[0])
     assert not hasattr(completer, "get_feature_names_out")
-    assert isinstance(completer.transform(easy_tasks[0][0]), np.ndarray)
+    later = completer.transform(easy_tasks[0][0])
+    assert isinstance(later, pd.DataFrame) and list(later) == [f"x{i}" for i in range(18)]
 
 
 def test_transform_writes_nothing(easy_tasks):
