@@ -1,6 +1,7 @@
-"""What a benchmark of paired problems is asked for on the command line."""
+"""Benchmarks of paired problems: what they are asked for on the command line, and their loop."""
 
 import argparse
+import time
 
 
 def paired(doc: str, cells, quick, n_quick=3, ways=None) -> argparse.Namespace:
@@ -25,3 +26,33 @@ def paired(doc: str, cells, quick, n_quick=3, ways=None) -> argparse.Namespace:
     if asked.quick:
         asked.cells, asked.seeds = quick, n_quick
     return asked
+
+
+def run_paired(store, cells, ways, seeds, *, draw, settings, solve, judge):
+    """Every way on the same problems, as far as the store lacks them; processor seconds.
+
+    Parameters
+    ----------
+    store : Store
+    cells, ways : list of str
+    seeds : int
+    draw : callable
+        From a cell and a seed to a problem.
+    settings : callable
+        Of a way, as the store has them.
+    solve : callable
+        From a way, a problem and a seed to an answer.
+    judge : callable
+        From a problem and an answer to an error.
+    """
+    for seed in range(seeds):
+        for cell in cells:
+            problem = draw(cell, seed)
+            for way in ways:
+                if store.has(cell, way, settings(way), seed):
+                    continue
+                start = time.process_time()
+                answer = solve(way, problem, seed)
+                seconds = time.process_time() - start
+                store.add(cell, way, settings(way), [(seed, judge(problem, answer), seconds)])
+        print(f"seed {seed}: {store.said()}", flush=True)

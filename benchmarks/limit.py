@@ -10,15 +10,15 @@ kept in ``benchmarks/results/limit.csv``; ``--fresh`` runs them again.
 """
 
 import dataclasses
-import time
 
 import numpy as np
 import pandas as pd
 
 from sklearn_gso import GSOMatrixCompleter
 from sklearn_gso.learned_optimizers import LearnedOptimizer
+from sklearn_gso.metrics import relative_error
 
-from .asking import paired
+from .asking import paired, run_paired
 from .measuring import quietly
 from .peers import PEERS
 from .showing import number, show, texts
@@ -79,18 +79,16 @@ def settings(way) -> str:
 
 
 def run(store, cells, ways, seeds):
-    for seed in range(seeds):
-        for cell in cells:
-            X, truth = draw(cell, seed)
-            for way in ways:
-                if store.has(cell, way, settings(way), seed):
-                    continue
-                start = time.process_time()
-                found = WAYS[way](X, seed)
-                seconds = time.process_time() - start
-                error = np.linalg.norm(found - truth) / np.linalg.norm(truth)
-                store.add(cell, way, settings(way), [(seed, error, seconds)])
-        print(f"seed {seed}: {store.said()}", flush=True)
+    run_paired(
+        store,
+        cells,
+        ways,
+        seeds,
+        draw=draw,
+        settings=settings,
+        solve=lambda way, problem, seed: WAYS[way](problem[0], seed),
+        judge=lambda problem, found: relative_error(problem[-1], found),
+    )
 
 
 def results(store, cells, ways, seeds) -> pd.DataFrame:

@@ -9,15 +9,14 @@ weights of its outliers it is given the best by the truth. Results are kept in
 ``benchmarks/results/outliers.csv``; ``--fresh`` runs them again.
 """
 
-import time
-
 import numpy as np
 import pandas as pd
 
 from sklearn_gso import GSOMatrixCompleter, RobustMatrixCompleter
 from sklearn_gso.learned_optimizers import LearnedOptimizer
+from sklearn_gso.metrics import relative_error
 
-from .asking import paired
+from .asking import paired, run_paired
 from .measuring import quietly
 from .showing import number, show, texts
 from .store import RESULTS, Store
@@ -85,18 +84,16 @@ def settings(way) -> str:
 
 
 def run(store, cells, ways, seeds):
-    for seed in range(seeds):
-        for cell in cells:
-            X, clean, truth = draw(cell, seed)
-            for way in ways:
-                if store.has(cell, way, settings(way), seed):
-                    continue
-                start = time.process_time()
-                found = WAYS[way](X, clean, truth, seed)
-                seconds = time.process_time() - start
-                error = np.linalg.norm(found - truth) / np.linalg.norm(truth)
-                store.add(cell, way, settings(way), [(seed, error, seconds)])
-        print(f"seed {seed}: {store.said()}", flush=True)
+    run_paired(
+        store,
+        cells,
+        ways,
+        seeds,
+        draw=draw,
+        settings=settings,
+        solve=lambda way, problem, seed: WAYS[way](*problem, seed),
+        judge=lambda problem, found: relative_error(problem[-1], found),
+    )
 
 
 def results(store, cells, ways, seeds) -> pd.DataFrame:

@@ -85,8 +85,8 @@ class Fitting(CallbackSupportMixin):
         own = {name: kind for name, kind in accepts.items() if hasattr(self, name)}
         check_table(self, own)  # a derived estimator may leave out what it does not use
         # Of a property what the class has: one that raises does so where it is read.
-        own = vars(self).get("problem_class")
-        if getattr(type(self), "problem_class", None) is None and own is None:
+        set_here = vars(self).get("problem_class")
+        if getattr(type(self), "problem_class", None) is None and set_here is None:
             raise TypeError(
                 f"{type(self).__name__} has no problem_class, the Problem that fit minimises: "
                 "derive a class that names one."
