@@ -84,7 +84,7 @@ MIXTURES = {
     "random moves": GSOGaussianMixture(optimizer=None, covariance_type="spherical", **MOVES),
 }
 SLOW = ("untrained", "ridge", "step", "classical", "continued", "batches")
-SLOW += ("sparse sources, untrained", "non-negative sources, untrained")
+SLOW += ("sparse sources, untrained", "non-negative sources", "non-negative sources, untrained")
 SLOW += ("dictionary, untrained", "deconvolution, untrained")
 SLOW += ("one component", "several starts", "tied", "tempered", "random moves")
 DEFAULTS = [

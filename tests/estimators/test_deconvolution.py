@@ -47,6 +47,7 @@ def fitted(X):
     return model().fit(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boundary", ["circular", "valid"])
 def test_kernels_and_sources_are_found(boundary):
     X, kernel, sources = draw(3, boundary=boundary)

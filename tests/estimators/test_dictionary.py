@@ -162,6 +162,7 @@ def test_searches(X):
     assert len(set(search.cv_results_["mean_test_score"])) == 4
 
 
+@pytest.mark.slow
 def test_the_shipped_rule_ends_lower_than_as_many_closed_steps():
     """Equal starts; tasks of a size and a sparsity that nobody chose it on."""
     rng = np.random.RandomState(7)

@@ -97,6 +97,7 @@ def test_target_that_is_transformed():
     assert np.isfinite(search.fit(holes, y).cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remainder", ["drop", "passthrough"])
 def test_columns_that_are_completed(remainder):
     X, y = wine()

@@ -78,6 +78,7 @@ def test_the_data_are_what_the_mixing_makes_of_the_sources():
     torch.testing.assert_close(problem.reconstruct(variables), problem.centre + mixed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("holes", [0.0, 0.2])
 def test_planted_sources_and_their_noise_are_found(holes):
     X, mixing = draw(n=1500, d=6, holes=holes, n_tasks=1)

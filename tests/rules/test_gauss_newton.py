@@ -154,6 +154,7 @@ def test_tasks_do_not_know_each_other(generator):
     torch.testing.assert_close(take_tasks(stepped(problem, start, 4), last), alone)
 
 
+@pytest.mark.slow
 def test_the_objective_never_rises_and_the_gradient_vanishes(generator):
     problem = completion(noise=0.5, alpha=1.0)
     variables = problem.init(generator)

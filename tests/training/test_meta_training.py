@@ -49,6 +49,7 @@ def test_training_lowers_the_validation_loss(kind):
     assert history.after == pytest.approx(validate(validation, rules), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_three_blocks_train():
     """Any number of blocks: one network shared by three of them learns as well."""
     problem = TensorFactorisation.random(seed=2, n_tasks=4)

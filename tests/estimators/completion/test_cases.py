@@ -57,6 +57,7 @@ def clone_fit(completer, X):
     return completer.fit(X).transform(X)
 
 
+@pytest.mark.slow
 def test_columns_have_means(rng):
     """Years beside incomes; noise around far means is filled with these."""
     X, hidden = with_holes(np.c_[4000 + 800 * rng.randn(100), 2008 + rng.randint(-1, 2, 100)], 0.1)

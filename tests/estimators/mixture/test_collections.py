@@ -66,6 +66,7 @@ def test_unequal_shapes(mixture, tasks):
 
 
 @each_mixture
+@pytest.mark.slow
 def test_covariances_of_collections(mixture, tasks):
     X, truth = tasks
     each, shared = truth.covariances, truth.covariances[0]
