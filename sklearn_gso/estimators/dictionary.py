@@ -41,13 +41,16 @@ class GSODictionaryLearning(AlternatingEstimator):
     optimizer : LearnedOptimizer, str, path-like or None, default="pretrained"
         The trained rule to start from; "pretrained" is the one that comes with the package, for
         ``rule="control"``, and None the closed forms.
-    rule, max_iter, t_l, t_u, n_epochs, training, safeguard, n_jobs, verbose
+    rule, t_l, t_u, n_epochs, training, safeguard, n_jobs, verbose
         As of `AlternatingEstimator`.
+    max_iter : int, default=100
+        Sweeps.
     tol : float, default=1e-6
         A run ends when its objective changes by less than this share of it. None: all sweeps
         are made.
-    n_init : int, default=1
-        Random starts; the lowest objective wins.
+    n_init : int, default=10
+        Random starts. The lowest objective wins; those beside the first that are not among the
+        best quarter after a tenth, or after two fifths, of the sweeps are given up.
     transform_algorithm : {"lasso_lars", "lasso_cd", "lars", "omp", "threshold"}, default="omp"
         How `transform` finds codes given the atoms, see `sklearn.decomposition.sparse_encode`.
     transform_n_nonzero_coefs : int, default=None
@@ -98,6 +101,7 @@ class GSODictionaryLearning(AlternatingEstimator):
     read = staticmethod(_codes)
     pretrained = "dictionary"
     fit_trace = "objective"
+    races = True
     allow_nan = True
     accepts = {
         "n_components": NONE | integer(),
@@ -114,13 +118,13 @@ class GSODictionaryLearning(AlternatingEstimator):
         alpha=1.0,
         optimizer="pretrained",
         rule="control",
-        max_iter=None,
+        max_iter=100,
         tol=1e-6,
         t_l=None,
         t_u=None,
         n_epochs=10,
         training=None,
-        n_init=1,
+        n_init=10,
         safeguard="step",
         transform_algorithm="omp",
         transform_n_nonzero_coefs=None,

@@ -63,6 +63,7 @@ class Fitting(CallbackSupportMixin):
     """The part of an estimator that fits."""
 
     fit_trace: bool | str = False  # what a fit on one data set keeps, as `solvers.minimize` does
+    races = False  # whether starts that fall behind are given up, see `solvers.Race`
 
     # Parameters ---------------------------------------------------------------------
 
@@ -129,6 +130,7 @@ class Fitting(CallbackSupportMixin):
             self.tol,
             self.safeguard,
             companion=optimizer is not None and optimizer.is_general,
+            race=self.races,
         )
         return Plan(self.problem_class, rule, settings)
 

@@ -81,7 +81,9 @@ class Plan:
                 problem, rules, generator, monitor=step and Monitor(step), trace=trace
             )
         with torch.no_grad():
-            answer = answer._replace(runs=[_settled(problem, run) for run in answer.runs])
+            runs = zip(answer.weights, answer.runs, strict=True)
+            settled = [_settled(problem, run) if w.any() else run for w, run in runs]
+            answer = answer._replace(runs=settled)
         best = answer.best
         if not (_is_finite(best.variables) and best.objective.isfinite().all()):
             raise ValueError(self._why_not_finite())

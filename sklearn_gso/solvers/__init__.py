@@ -4,8 +4,9 @@ from .alternating import alternate, init_states, rules_for
 from .answers import Answer
 from .local_search import explore, try_moves
 from .multistart import Multistart
+from .outcome import Run, Status, Trace
 from .policies import Fixed, UntilAgree
-from .run import Monitor, Run, Status, Trace, minimize
+from .run import Monitor, minimize
 from .weighting import weighted_average
 
 __all__ = [

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..problems.base import Problem
 from ..problems.trees import Variables, where_tasks
-from .run import Run
+from .outcome import Run
 from .weighting import baseline_weight, weighted_average
 
 # Of a baseline: with less it is not kept.

@@ -9,7 +9,8 @@ from ..problems.base import Problem, has_role
 from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.joint import GaussNewton
 from .alternating import rules_for
-from .run import Run, minimize
+from .outcome import Run
+from .run import minimize
 
 # Variance in units of the data that a run leaves unexplained: with more it is not near.
 _NEAR = 1e-3

@@ -9,7 +9,8 @@ from ..problems.base import Problem
 from ..problems.trees import Variables, map_tensors, take_tasks
 from ..rules.base import Rules
 from ..rules.judges import Judge, Rounds
-from .run import Monitor, Run, in_batches, joined, minimize
+from .outcome import Run, joined
+from .run import Monitor, in_batches, minimize
 
 SHORT_RUN = 12
 # A fall of the objective that counts as one: short runs and rounding bring less.

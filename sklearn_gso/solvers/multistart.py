@@ -11,8 +11,10 @@ from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules
 from .answers import Answer, untraced, with_baseline
 from .exact import can_be_exact, finished
+from .outcome import Run
 from .policies import Fixed, Policy, UntilAgree
-from .run import Monitor, Run, in_batches, minimize
+from .race import Race
+from .run import Monitor, in_batches, minimize
 from .safeguard import fallbacks
 from .weighting import by_unexplained, companion_weight, lowest_objective
 
@@ -44,6 +46,9 @@ class Multistart:
         averaged, and with ``safeguard="step"``.
     exact : bool, default=True
         Whether a run that has come near goes on, by joint steps, to an exact fit if there is one.
+    race : bool, default=False
+        Whether starts beside a task's first are given up where others are better (`Race`).
+        Only where the lowest objective wins.
     """
 
     policy: Policy = field(default_factory=Fixed)
@@ -53,6 +58,7 @@ class Multistart:
     safeguard: str = "step"
     companion: bool = False
     exact: bool = True
+    race: bool = False
 
     def solve(
         self,
@@ -139,6 +145,8 @@ class _Runs:
     def __init__(self, problem: Problem, settings: Multistart, monitor, trace):
         self.problem, self.settings = problem, settings
         self.monitor, self.trace = monitor, trace
+        races = settings.race and not problem.weighs_runs
+        self.race = Race(settings.max_iter) if races else None
         self.runs: list[Run] = []
         self.made: list[Tensor] = []  # whether a run is one of a task, (T,)
         self.companion: int | None = None  # which run is the classical one
@@ -180,21 +188,23 @@ class _Runs:
         own = problem if len(tasks) == problem.n_tasks else problem.take(tasks)
         if problem.one_start_at_a_time:
             # Each start is taken when its turn comes.
-            return [self._minimize(own, rules, s) for s in starts if not self.stopped]
+            return [self._minimize(own, rules, s, tasks) for s in starts if not self.stopped]
         starts = list(starts)
         n = len(starts)
         if self.stopped or not n:
             return []
         if n == 1:
-            return [self._minimize(own, rules, starts[0])]
+            return [self._minimize(own, rules, starts[0], tasks)]
         many = map_tensors(lambda *tensors: torch.cat(tensors), *starts)
-        run = self._minimize(problem.take(tasks.repeat(n)), rules, many)
+        each = tasks.repeat(n)
+        run = self._minimize(problem.take(each), rules, many, each)
         parts = torch.arange(len(tasks) * n).split(len(tasks))
         return [take_tasks(run, part) for part in parts]
 
-    def _minimize(self, problem, rules, start) -> Run:
+    def _minimize(self, problem, rules, start, numbers) -> Run:
         s = self.settings
         options = {"tol": s.tol, "safeguard": s.safeguard, "monitor": self.monitor}
+        options |= {"race": self.race, "numbers": numbers}
         return minimize(problem, rules, start, s.max_iter, s.t_l, trace=self.trace, **options)
 
     def companion_starts(self, tasks, generator) -> Iterator[Variables]:

@@ -1,7 +1,6 @@
 """One run: the loop with a stopping rule, a safeguard, and a record of what happened."""
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,70 +11,14 @@ from ..problems.base import Problem
 from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules, check_rules
 from .alternating import init_states
+from .outcome import Run, Status, Trace, joined_runs
+from .race import Race
 from .safeguard import SAFEGUARDS, Guard, Step, better, fallbacks
 
 # Finished tasks are dropped from the batch when they are this share of it.
 _SHARE_TO_DROP = 0.3
 # Doubles of a batch: below, the cost of an operation's call shows; above, that of memory.
 _BATCH_SIZE = 200_000
-
-
-class Status(IntEnum):
-    """How the run of a task ended."""
-
-    MAX_ITER = 0
-    CONVERGED = 1
-    STOPPED = 2  # by a monitor
-    NOT_FINITE = 3  # at its last iterate; a safeguard returns an earlier one
-
-
-class Trace(NamedTuple):
-    """What happened in a run, from its start on.
-
-    Attributes
-    ----------
-    objective : list of Tensor of shape (T,)
-        At the start and after each outer step.
-    variables : list of dict
-        The same, as the safeguard let them pass.
-    decided : list of dict
-        What rules decided in each inner step of each block they move: the controls by name,
-        (T, rows, 1), under the name of the block.
-    """
-
-    objective: list[Tensor]
-    variables: list[Variables]
-    decided: list[dict]
-
-
-class Run(NamedTuple):
-    """Where the runs of a batch of tasks ended.
-
-    Attributes
-    ----------
-    variables : dict
-    objective : Tensor of shape (T,)
-    n_iter : Tensor of shape (T,)
-        Outer steps.
-    n_guarded : Tensor of shape (T,)
-        Outer steps at which the safeguard replaced the learned step by the classical one.
-    status : Tensor of shape (T,)
-        See `Status`.
-    trace : Trace or None
-        Where it was asked for.
-    """
-
-    variables: Variables
-    objective: Tensor
-    n_iter: Tensor
-    n_guarded: Tensor
-    status: Tensor
-    trace: Trace | None = None
-
-    @property
-    def converged(self) -> Tensor:
-        """Whether the task stood still before the last outer step, (T,)."""
-        return self.status == Status.CONVERGED
 
 
 class Monitor:
@@ -101,11 +44,6 @@ def in_batches(problem: Problem, runs: Tensor) -> tuple[Tensor, ...]:
     return runs.split(max(1, _BATCH_SIZE // max(1, problem.task_size)))
 
 
-def joined(parts: list):
-    """One tree from those of several batches."""
-    return map_tensors(lambda *tensors: torch.cat(tensors), *parts) if len(parts) > 1 else parts[0]
-
-
 def minimize(
     problem: Problem,
     rules: Rules,
@@ -117,6 +55,8 @@ def minimize(
     safeguard: str = "step",
     monitor: Monitor | None = None,
     trace: bool | str = False,
+    race: Race | None = None,
+    numbers: Tensor | None = None,
 ) -> Run:
     """Run the loop from one start.
 
@@ -137,9 +77,13 @@ def minimize(
     monitor : Monitor, optional
         Called after each outer step; may end the run.
     trace : bool or "objective", default=False
-        Whether to keep what happened, or the objectives alone; the batch then stays whole.
+        Whether to keep what happened, in one batch that stays whole, or the objectives alone.
         With ``safeguard="run"`` it is the learned rules' run that is traced, unless the
         classical rules win every task.
+    race : Race, optional
+        Ends runs that other starts of their task leave behind; not with ``safeguard="run"``.
+    numbers : Tensor of shape (T,), optional
+        For a race: which task of it each task of the batch is a run of.
 
     Returns
     -------
@@ -153,39 +97,54 @@ def minimize(
     check_rules(rules, problem)
     if safeguard not in SAFEGUARDS:
         raise ValueError(f"safeguard must be one of {SAFEGUARDS}, got {safeguard!r}")
-    options = (max_iter, t_l, tol, monitor, trace)
+    settings = _Settings(max_iter, t_l, tol, monitor, trace, race if safeguard != "run" else None)
+    numbers = torch.arange(problem.n_tasks) if numbers is None else numbers
+    start = variables, numbers, settings
     with torch.no_grad():
         if safeguard == "none":
-            return _in_batches(problem, rules, variables, None, *options)
+            return _in_batches(problem, rules, None, *start)
         classical = fallbacks(rules)
-        learned = _in_batches(problem, rules, variables, classical, *options)
+        learned = _in_batches(problem, rules, classical, *start)
         if safeguard == "step" or classical == rules:
             return learned
-        rival = _in_batches(problem, classical, variables, classical, *options)
+        rival = _in_batches(problem, classical, classical, *start)
         worse = better(rival.objective, learned.objective)
         told = rival.trace if worse.all() else learned.trace
         rival = rival._replace(n_guarded=rival.n_iter, trace=None)
         return where_tasks(worse, rival, learned._replace(trace=None))._replace(trace=told)
 
 
-def _in_batches(problem, rules, variables, fallback, max_iter, t_l, tol, monitor, trace) -> Run:
-    options = (fallback, max_iter, t_l, tol, monitor, trace)
+class _Settings(NamedTuple):
+    """Of a loop, as in `minimize`."""
+
+    max_iter: int
+    t_l: int | None
+    tol: float | None
+    monitor: Monitor | None
+    trace: bool | str
+    race: Race | None
+
+
+def _in_batches(problem, rules, fallback, variables, numbers, settings) -> Run:
     batches = in_batches(problem, torch.arange(problem.n_tasks))
-    if trace or len(batches) == 1:
-        return _Loop(problem, rules, variables, *options).run()
-    parts = [(problem.take(batch), take_tasks(variables, batch)) for batch in batches]
-    return joined([_Loop(part, rules, v, *options).run() for part, v in parts])
+    if settings.trace is True or len(batches) == 1:
+        return _Loop(problem, rules, fallback, variables, numbers, settings).run()
+    parts = [
+        _Loop(problem.take(b), rules, fallback, take_tasks(variables, b), numbers[b], settings)
+        for b in batches
+    ]
+    return joined_runs([part.run() for part in parts])
 
 
 class _Loop:
     """The loop, one outer step at a time, for tasks that may end at different times."""
 
-    def __init__(self, problem, rules, variables, fallback, max_iter, t_l, tol, monitor, trace):
-        self.problem, self.rules, self.max_iter, self.t_l = problem, rules, max_iter, t_l
-        self.tol, self.monitor = tol, monitor
+    def __init__(self, problem, rules, fallback, variables, numbers, settings):
+        self.problem, self.rules, self.numbers = problem, rules, numbers
+        self.max_iter, self.t_l, self.tol, self.monitor, trace, self.race = settings
         self.variables, self.states = variables, init_states(rules, variables)
         self.value: Any = None  # objectives, where they are needed in every step
-        if tol is not None or fallback is not None or trace:
+        if self.tol is not None or fallback is not None or trace or self.race:
             self.value = problem.objective(variables)
         self.guard = Guard(rules, fallback, variables, self.value) if fallback else None
         self.trace = (
@@ -206,23 +165,25 @@ class _Loop:
             before, value = self.variables, self.value
             self._advance(sweep)
             stopped = self.monitor is not None and self.monitor(self._objective)
-            if self.tol is None:
+            if self.tol is None and self.race is None:
                 if stopped:
                     status = Status.STOPPED
                     break
                 continue
-            finished = active & (still | ~np.isfinite(self.value.numpy()))
+            given_up = self._given_up(sweep + 1, active)
+            finished = active & (still | given_up | ~np.isfinite(self.value.numpy()))
             if stopped or sweep == self.max_iter - 1:
                 finished = active
             if finished.any():
-                ended = self._status(torch.from_numpy(still), stopped)
+                ended = self._status(still, given_up, stopped)
                 self._leave(torch.from_numpy(finished), sweep + 1, ended)
                 active = active & ~finished
             if not active.any():
                 break
-            change = self.value - value
-            still = self.problem.stands_still(before, self.variables, change, self.tol).numpy()
-            if not self.trace and active.sum() <= (1 - _SHARE_TO_DROP) * len(active):
+            if self.tol is not None:
+                change = self.value - value
+                still = self.problem.stands_still(before, self.variables, change, self.tol).numpy()
+            if not self.traces_all and active.sum() <= (1 - _SHARE_TO_DROP) * len(active):
                 still, active = self._drop(active, still)
         if self.end is not None:
             return self.end._replace(trace=self.trace)
@@ -244,7 +205,9 @@ class _Loop:
             now = self.variables, self.states
             self.variables, self.states, self.value = self.guard(step, self.rules, *now)
         if self.trace:
-            self.trace.objective.append(self.value)
+            # Of those who have left the batch the last one.
+            last = self.trace.objective[-1]
+            self.trace.objective.append(last.index_copy(0, self.index, self.value))
         if self.trace and self.traces_all:
             self.trace.variables.append(self.variables)
 
@@ -257,9 +220,18 @@ class _Loop:
     def _objective(self) -> Tensor:
         return self.problem.objective(self.variables) if self.value is None else self.value
 
-    def _status(self, still, stopped) -> Tensor:
-        otherwise = Status.STOPPED if stopped else Status.MAX_ITER
-        return torch.where(still, int(Status.CONVERGED), int(otherwise))
+    def _given_up(self, sweep, active) -> np.ndarray:
+        given_up = np.zeros_like(active)
+        if self.race and sweep in self.race.sweeps:
+            which = torch.from_numpy(active)
+            numbers = self.numbers[self.index][which]
+            given_up[active] = self.race.given_up(sweep, numbers, self.value[which])
+        return given_up
+
+    def _status(self, still, given_up, stopped) -> Tensor:
+        at_the_end = int(Status.STOPPED if stopped else Status.MAX_ITER)
+        status = np.where(given_up, int(Status.GIVEN_UP), at_the_end)
+        return torch.from_numpy(np.where(still, int(Status.CONVERGED), status))
 
     def _now(self, n_iter, status) -> Run:
         """The run of the tasks in the batch, were it to end now."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from .run import Run
+from .outcome import Run
 
 # How fast a run loses weight by what it leaves unexplained; where no two agree this tells less
 # of hidden entries: explained best is what was fitted most closely (benchmarks/LOG.md).

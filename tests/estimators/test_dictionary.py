@@ -103,7 +103,7 @@ def test_atoms_are_found_from_incomplete_data():
 
 
 def test_more_starts_are_no_worse(X):
-    one, four = learner(max_iter=5, tol=None).fit(X), learner(max_iter=5, n_init=4, tol=None).fit(X)
+    one, four = (learner(max_iter=5, n_init=n, tol=None).fit(X) for n in (1, 4))
     assert four.objective_ <= one.objective_
     assert len(four.error_) == four.n_iter_ + 1
 

@@ -12,7 +12,8 @@ from ...problems.trees import Variables, where_tasks
 from ...rules import ClosedForm
 from ...solvers import Monitor, Run, minimize, rules_for
 from ...solvers.local_search import Explored
-from ...solvers.run import in_batches, joined
+from ...solvers.outcome import joined
+from ...solvers.run import in_batches
 from ..parallel import share_of_threads
 from .criteria import criterion, n_free
 from .data import Task, n_distinct, n_pinned, of_components, of_single

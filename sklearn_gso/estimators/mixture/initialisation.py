@@ -17,7 +17,8 @@ from ...problems.trees import Variables, point, take_tasks
 from ...rules.classical import ClosedForm, GeometricContinuation
 from ...solvers.alternating import alternate, rules_for
 from ...solvers.multistart import best_of_starts
-from ...solvers.run import in_batches, joined, minimize
+from ...solvers.outcome import joined
+from ...solvers.run import in_batches, minimize
 from .clustering import METRICS, coordinates, hard_clusters, members, n_drawn
 
 _FLOAT = torch.float64

@@ -18,7 +18,8 @@ from ...rules import ClosedForm, RandomJudge
 from ...solvers import Monitor, Run, explore, minimize, rules_for
 from ...solvers.local_search import SHORT_RUN, Explored
 from ...solvers.multistart import best_of_starts
-from ...solvers.run import in_batches, joined
+from ...solvers.outcome import joined
+from ...solvers.run import in_batches
 from .initialisation import STARTS, clustered, from_responsibilities, in_own_order
 from .screening import screened
 from .splitting import at
