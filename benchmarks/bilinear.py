@@ -28,11 +28,11 @@ from .measuring import quietly
 from .showing import show
 from .store import RESULTS, Store
 
-SKLEARN = "DictionaryLearning"
+SKLEARN, OURS = "DictionaryLearning", "GSODictionaryLearning"
 # Objectives that differ by less are the same optimum.
 TIED = 1e-5
 SWEEPS, N_TUNING = 40, 16
-LEARNED = ("pretrained", "fine-tuned")
+LEARNED = ("pretrained", "fine-tuned", OURS)
 
 
 def planted(n_rows, n_columns, n_atoms, n_used, noise=0.02):
@@ -93,7 +93,7 @@ def of_ours(**options):
 
 
 def of_fine_tuned(cell, X, k, alpha, seed):
-    own = {"optimizer": fine_tuned(cell), "max_iter": SWEEPS, "tol": None}
+    own = {"optimizer": fine_tuned(cell), "max_iter": SWEEPS, "tol": None, "n_init": 1}
     return of_ours(**own)(cell, X, k, alpha, seed)
 
 
@@ -102,7 +102,8 @@ def fine_tuned(cell) -> LearnedOptimizer:
     """The shipped rule after some epochs on other data sets of a cell."""
     draw, k, alpha = CELLS[cell]
     tasks = [draw(1000 + i)[0] for i in range(N_TUNING)]
-    learner = GSODictionaryLearning(k, alpha=alpha, max_iter=SWEEPS, n_epochs=8, random_state=0)
+    own = {"alpha": alpha, "max_iter": SWEEPS, "n_init": 1, "random_state": 0}
+    learner = GSODictionaryLearning(k, n_epochs=8, **own)
     return learner.fit(tasks).learned_optimizer_
 
 
@@ -130,11 +131,14 @@ WAYS = {
     "DictionaryLearning, cd": of_scikit_learn(DictionaryLearning, fit_algorithm="cd"),
     "MiniBatchDictionaryLearning": of_scikit_learn(MiniBatchDictionaryLearning),
     "spams": of_spams,
-    "closed forms, 40 sweeps": of_ours(optimizer=None, max_iter=SWEEPS, tol=None),
-    "closed forms, 200 sweeps": of_ours(optimizer=None, max_iter=5 * SWEEPS, tol=None),
-    "closed forms, ten starts": of_ours(optimizer=None, max_iter=5 * SWEEPS, tol=None, n_init=10),
-    "pretrained, 40 sweeps": of_ours(max_iter=SWEEPS, tol=None),
-    "pretrained, ten starts": of_ours(max_iter=SWEEPS, tol=None, n_init=10),
+    "closed forms, 40 sweeps": of_ours(optimizer=None, max_iter=SWEEPS, tol=None, n_init=1),
+    "closed forms, 200 sweeps": of_ours(optimizer=None, max_iter=5 * SWEEPS, tol=None, n_init=1),
+    "closed forms, 200 sweeps, thirty starts": of_ours(
+        optimizer=None, max_iter=5 * SWEEPS, n_init=30
+    ),
+    "pretrained, 40 sweeps": of_ours(max_iter=SWEEPS, tol=None, n_init=1),
+    OURS: of_ours(),
+    "pretrained, thirty starts": of_ours(n_init=30),
     "fine-tuned, 40 sweeps": of_fine_tuned,
 }
 
@@ -162,7 +166,7 @@ def settings(way) -> str:
     digest = ""
     if way.startswith(LEARNED):
         digest = ", weights " + LearnedOptimizer.load_pretrained("dictionary").digest()[:8]
-    return f"dictionary{digest}"
+    return f"dictionary, race{digest}" if "starts" in way or way == OURS else f"dictionary{digest}"
 
 
 def run(store, cells, ways, seeds):

@@ -31,6 +31,7 @@ from .showing import show
 from .store import RESULTS, Store
 
 SWEEPS, SIDE, SIZE = 40, 64, 7
+OURS = "GSOBlindDeconvolution"
 ONE, TURNS, WIENER = "closed forms", "Richardson-Lucy by turns", "Wiener, true kernel"
 
 
@@ -97,6 +98,10 @@ class _InOneWindow(GSOBlindDeconvolution):
     problem_class = _OneWindow
 
 
+class _WithoutRace(GSOBlindDeconvolution):
+    races = False
+
+
 CONTINUATION = ClosedForm(GeometricContinuation(5.0, 1.0, control="shrink"))
 
 
@@ -104,7 +109,8 @@ def of_ours(kind=GSOBlindDeconvolution, **options):
     """A fit with the settings of a kind of signal: the kernel, and the restored source."""
 
     def solve(signal, kernel, truth, seed):
-        given = {"max_iter": SWEEPS, "random_state": seed, "n_epochs": 0, "alpha": 0.1, **options}
+        given = {"max_iter": SWEEPS, "random_state": seed, "n_epochs": 0, "n_init": 1}
+        given |= {"alpha": 0.1, **options}
         if signal.ndim == 2:
             given |= {"signal_shape": signal.shape, "source": "smooth", "alpha": 0.02}
         model = kind(kernel.shape[0], **given).fit(signal.reshape(1, -1))
@@ -162,13 +168,13 @@ WAYS = {
     ONE: of_ours(optimizer=None),
     "closed forms, fixed window": of_ours(_InOneWindow, rule=ClosedForm(), optimizer=None),
     "closed forms, continuation": of_ours(rule=CONTINUATION, optimizer=None),
-    "closed forms, 50 starts": of_ours(optimizer=None, n_init=50),
+    "closed forms, 50 starts": of_ours(_WithoutRace, optimizer=None, n_init=50),
     "pretrained": of_ours(optimizer="pretrained"),
-    "pretrained, 5 starts": of_ours(optimizer="pretrained", n_init=5),
+    OURS: of_ours(n_init=10),
     TURNS: by_turns,
     WIENER: wiener,
 }
-OF_PICTURES, OF_SPIKES = (TURNS, WIENER), ("closed forms, 50 starts", "pretrained, 5 starts")
+OF_PICTURES, OF_SPIKES = (TURNS, WIENER), ("closed forms, 50 starts",)
 
 
 def ways_of(cell) -> list[str]:
@@ -178,6 +184,8 @@ def ways_of(cell) -> list[str]:
 
 
 def settings(way) -> str:
+    if way == OURS:
+        return "deconvolution, race"
     if not way.startswith("pretrained"):
         return "deconvolution"
     digest = LearnedOptimizer.load_pretrained("deconvolution").digest()[:8]
