@@ -10,6 +10,7 @@ from ..learned_optimizers import LearnedOptimizer
 from ..learned_optimizers.descriptions import plain
 from ..problems import Problem, has_role, new_generator
 from ..rules import Recipe
+from ..rules.judges import judge_of
 from ..solvers import rules_for
 from ..training import (
     Checkpoint,
@@ -150,7 +151,7 @@ class JudgeLearner:
         if start is None:
             judge = self.recipe.new(problems[0], generator)
         else:
-            judge = start.rules()["moves"].requires_grad_(True)
+            judge = judge_of(start.rules(), problems[0].judge_name).requires_grad_(True)
         tables = [tables[i] for i in np.random.RandomState(seed).permutation(len(tables))]
         history = History()
         if tables:

@@ -59,7 +59,7 @@ class Problem(ABC):
     several starts    `take`, ``one_start_at_a_time``, ``is_table``
     new rows          ``local_blocks``, ``units``; `reconstruct`
     feasible sets     `project`
-    non-local moves   `n_moves`, `move_features`, `moved`, `rearranged`, `n_collapsed`
+    non-local moves   `n_moves`, `move_features`, `moved`, `rearranged`, `n_collapsed`, `judge_name`
     exact fits        `determined`, `least_squares`, `with_exact`
     weighing of runs  ``weighs_runs``, `unexplained`, `difference`; `beside_baseline`, `baseline`
     end of a run      `stands_still`
@@ -104,6 +104,7 @@ class Problem(ABC):
     one_start_at_a_time = False
     is_table = False
     task_size = 0
+    judge_name = "moves"
 
     @property
     def moved_names(self) -> tuple[str, ...]:

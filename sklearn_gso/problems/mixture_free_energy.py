@@ -192,6 +192,11 @@ class MixtureFreeEnergy(MixtureLikelihood):
         return _mixture_moves.list_moves(self.n_components, exchanges=tell)
 
     @property
+    def judge_name(self):  # type: ignore[override]
+        """Which judge of an optimizer orders the moves: estimates adapt to most optima."""
+        return "moves" if "covariances" in self.fixed else "estimated"
+
+    @property
     def n_moves(self):
         return 0 if "means" in self.fixed or self._halves_fit_noise() else len(self.moves.first)
 

@@ -127,3 +127,8 @@ def _outcomes(rounds: Rounds) -> Tensor:
     mean = size.sum(1, keepdim=True) / n_tried.clamp(min=1)
     spread = [best, mean, n_tried / tried.shape[1], rounds.number / 4]
     return torch.stack([tried, size, *(x.expand_as(size) for x in spread)], dim=2)
+
+
+def judge_of(rules, name: str) -> LSTMJudge:
+    """The judge of that name among the rules of an optimizer, or the one of all moves."""
+    return rules.get(name) or rules["moves"]

@@ -38,7 +38,16 @@ class Table(NamedTuple):
 
 
 def gather(
-    problem, rules, generator, n_optima=3, *, max_iter=500, tol=1e-7, max_moves=64
+    problem,
+    rules,
+    generator,
+    n_optima=3,
+    *,
+    max_iter=500,
+    tol=1e-7,
+    max_moves=64,
+    start=None,
+    n_short=SHORT_RUN,
 ) -> list[Table]:
     """Tables of a chain of local optima: from a random start, on by random gains.
 
@@ -55,14 +64,19 @@ def gather(
         look like gains.
     max_moves : int, default=64
         So many of the moves, drawn afresh at each optimum, are tried.
+    start : callable, optional
+        ``start(problem, generator)``, where the first run begins; by default `Problem.init`.
+    n_short : int, default=12
+        Outer steps of the run after a move.
     """
     tables: list[Table] = []
-    start, _ = alternate(problem, rules, problem.init(generator), SHORT_RUN)
+    begin = start(problem, generator) if start else problem.init(generator)
+    start, _ = alternate(problem, rules, begin, SHORT_RUN)
     for _ in range(n_optima):
         run = minimize(problem, rules, start, max_iter, tol=tol, safeguard="none")
         order = torch.rand(problem.n_tasks, problem.n_moves, generator=generator).argsort(1)
         moves = order[:, :max_moves]
-        moved, reached = try_moves(problem, rules, run.variables, moves, generator)
+        moved, reached = try_moves(problem, rules, run.variables, moves, generator, n_short)
         gain = gains_of(problem, run, moved, reached)
         gains = torch.full_like(order, torch.nan, dtype=gain.dtype).scatter(1, moves, gain)
         tables.append(Table(problem.move_features(run.variables), gains))

@@ -15,6 +15,7 @@ from ...problems import MixtureFreeEnergy, MixtureIncomplete, map_tensors, new_g
 from ...problems.mixture_likelihood import PARAMETERS
 from ...problems.trees import Variables, where_tasks
 from ...rules import ClosedForm, RandomJudge
+from ...rules.judges import judge_of
 from ...solvers import Monitor, Run, explore, minimize, rules_for
 from ...solvers.local_search import SHORT_RUN, Explored
 from ...solvers.multistart import best_of_starts
@@ -30,7 +31,7 @@ _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
 # Estimated covariances adapt to most optima: a round costs more and brings less. It tries more
 # moves, by shorter runs: halves of a component's samples begin near to where they end.
-_MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED, _N_TRIED_ESTIMATED = 0.2, 1, 16
+_MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED, _N_TRIED_ESTIMATED = 0.5, 1, 16
 _SHORT_RUN_ESTIMATED = 6
 # Nats a sample that a step of EM gains where moves are tried and starts compared, and samples up to
 # which that saves time: of more, a gain of one component among many is lost in it.
@@ -257,7 +258,7 @@ class Search:
             return _unexplored(run)
         generator = new_generator(self.seed + number)
         if isinstance(plan.judge, LearnedOptimizer):
-            judge = _built(plan.judge, "covariances" not in problem.fixed)
+            judge = _built(plan.judge, problem.judge_name)
         else:
             judge = RandomJudge(generator)
         rules = rules_for(problem, ClosedForm())
@@ -306,10 +307,10 @@ def _replaced(best: Explored, where: Tensor, news: Explored) -> Explored:
 
 
 @lru_cache(maxsize=8)
-def _built(optimizer, estimated):
+def _built(optimizer, name):
     """The judge of an optimizer; both are immutable, and building takes milliseconds."""
-    judge = optimizer.rules()["moves"]
-    if estimated:
+    judge = judge_of(optimizer.rules(), name)
+    if name == "estimated":
         judge.min_hope, judge.n_repeated = _MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED
         judge.n_tried = _N_TRIED_ESTIMATED
     return judge

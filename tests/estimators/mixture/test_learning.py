@@ -5,9 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
-from sklearn_gso import MetaTraining
+from sklearn_gso import LearnedOptimizer, MetaTraining
+from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.rules import recipe
+from sklearn_gso.rules.judges import judge_of
 from sklearn_gso.training import judges
 from tests.estimators.mixture.mixtures import em, gso
 
@@ -112,3 +115,39 @@ def test_a_part_of_the_optima_validates(few):
         )
     assert history[0].keys() == {"step", "validation"} and history[0]["step"] == -1
     assert history.before == history[0]["validation"] and history.after <= history.before
+
+
+def test_given_and_estimated_covariances_have_judges_of_their_own(few):
+    X, covariances = few
+    shipped = LearnedOptimizer.load_pretrained("mixture")
+    judges = shipped.rules()
+    assert set(judges) == {"moves", "estimated"}
+
+    def optimizer(**rules):
+        kinds = {"moves": judges["moves"], "estimated": judges["estimated"]}
+        problem = MixtureFreeEnergy(torch.from_numpy(X), 3)
+        return LearnedOptimizer.from_rules({k: kinds[v] for k, v in rules.items()}, problem)
+
+    def chosen(optimizer, problem):
+        return judge_of(optimizer.rules(), problem.judge_name).state_dict()
+
+    given = MixtureFreeEnergy(
+        torch.from_numpy(X), 3, fixed={"covariances": torch.from_numpy(covariances)}
+    )
+    estimated = MixtureFreeEnergy(torch.from_numpy(X), 3)
+    for problem, name in ((given, "moves"), (estimated, "estimated")):
+        torch.testing.assert_close(chosen(shipped, problem), judges[name].state_dict())
+        # The one judge of an optimizer that was trained on one kind is that of both.
+        torch.testing.assert_close(
+            chosen(optimizer(moves="estimated"), problem), judges["estimated"].state_dict()
+        )
+
+
+def test_what_is_learned_begins_from_the_judge_of_its_kind(few):
+    X, covariances = few
+    judges = LearnedOptimizer.load_pretrained("mixture").rules()
+    for known, name in ((covariances, "moves"), (None, "estimated")):
+        training = MetaTraining(learning_rate=1e-12)
+        model = gso(optimizer="pretrained", n_epochs=1, training=training).fit(X, covariances=known)
+        learned = model.learned_optimizer_.rules()["moves"].state_dict()
+        torch.testing.assert_close(learned, judges[name].state_dict(), rtol=0, atol=1e-6)
