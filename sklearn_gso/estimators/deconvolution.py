@@ -61,8 +61,8 @@ class GSOBlindDeconvolution(AlternatingEstimator):
         noise, or more.
     optimizer : LearnedOptimizer, str, path-like or None, default=None
         The trained rule to start from. None: the closed forms. "pretrained" is the rule that
-        comes with the package, for ``rule="control"``: measured, it is as good as these and
-        takes half as long again.
+        comes with the package, for ``rule="control"``: measured, it is hardly better and
+        takes a third longer.
     rule, max_iter, t_l, t_u, n_epochs, training, safeguard, n_jobs, verbose
         As of `AlternatingEstimator`.
     tol : float, default=None
