@@ -148,17 +148,15 @@ class JudgeLearner:
         """Train from an optimizer, or from a new network; as `Learner.learn`."""
         generator = new_generator(seed)
         tables = self._gathered(problems, generator, checkpoint, progress)
-        if start is None:
-            judge = self.recipe.new(problems[0], generator)
-        else:
-            judge = judge_of(start.rules(), problems[0].judge_name).requires_grad_(True)
+        judges = start.rules() if start else {"moves": self.recipe.new(problems[0], generator)}
+        judge = judge_of(judges, problems[0].judge_name).requires_grad_(True)
         tables = [tables[i] for i in np.random.RandomState(seed).permutation(len(tables))]
         history = History()
         if tables:
             history = self._train(judge, tables, generator, checkpoint, progress)
         n_optima, n_tasks = sum(len(t.gains) for t in tables), sum(p.n_tasks for p in problems)
         about = f"{n_optima} local optima of {n_tasks} tasks"
-        return frozen({"moves": judge}, problems[0], start, history, about), history
+        return frozen(judges, problems[0], start, history, about), history
 
     def _gathered(self, problems, generator, checkpoint, progress) -> list[Table]:
         gathering = Gathering(problems, generator)
