@@ -63,7 +63,7 @@ class Fitting(CallbackSupportMixin):
     """The part of an estimator that fits."""
 
     fit_trace: bool | str = False  # what a fit on one data set keeps, as `solvers.minimize` does
-    races = False  # whether starts that fall behind are given up, see `solvers.Race`
+    races = False  # whether starts that fall behind are given up, see `solvers.Multistart`
 
     # Parameters ---------------------------------------------------------------------
 
