@@ -69,9 +69,8 @@ class GSOBlindDeconvolution(AlternatingEstimator):
         A run ends when its objective changes by less than this share of it. By default all
         sweeps are made: a learned rule ends its continuation with the last one.
     n_init : int, default=10
-        Random starts. The lowest objective after the last sweep wins; those beside the first that
-        are not among the best quarter after a tenth, or after two fifths, of the sweeps are
-        given up.
+        Random starts. The lowest objective wins; those beside the first that are not among the
+        best quarter after a tenth, or after two fifths, of the sweeps are given up.
     random_state : int, RandomState instance or None, default=None
         Seeds starts and weights.
 

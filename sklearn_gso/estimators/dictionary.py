@@ -49,9 +49,8 @@ class GSODictionaryLearning(AlternatingEstimator):
         A run ends when its objective changes by less than this share of it. None: all sweeps
         are made.
     n_init : int, default=10
-        Random starts. The lowest objective after the last sweep wins; those beside the first that
-        are not among the best quarter after a tenth, or after two fifths, of the sweeps are
-        given up.
+        Random starts. The lowest objective wins; those beside the first that are not among the
+        best quarter after a tenth, or after two fifths, of the sweeps are given up.
     transform_algorithm : {"lasso_lars", "lasso_cd", "lars", "omp", "threshold"}, default="omp"
         How `transform` finds codes given the atoms, see `sklearn.decomposition.sparse_encode`.
     transform_n_nonzero_coefs : int, default=None

@@ -80,10 +80,6 @@ class Plan:
             answer = self.settings.solve(
                 problem, rules, generator, monitor=step and Monitor(step), trace=trace
             )
-        with torch.no_grad():
-            runs = zip(answer.weights, answer.runs, strict=True)
-            settled = [_settled(problem, run) if w.any() else run for w, run in runs]
-            answer = answer._replace(runs=settled)
         best = answer.best
         if not (_is_finite(best.variables) and best.objective.isfinite().all()):
             raise ValueError(self._why_not_finite())
@@ -105,13 +101,6 @@ class Plan:
         with torch.no_grad():
             results = read(answer.problem, *answer.parts(), wanted)
         return results, float(answer.best.objective.mean())
-
-
-def _settled(problem, run):
-    variables = problem.settled(run.variables)
-    if variables is run.variables:
-        return run
-    return run._replace(variables=variables, objective=problem.objective(variables))
 
 
 def _is_finite(variables) -> bool:

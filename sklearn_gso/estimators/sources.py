@@ -61,9 +61,8 @@ class GSOSourceSeparation(AlternatingEstimator):
         A run ends when its objective changes by less than this an observed entry ("sparse"), or
         this share of it ("nonnegative"). None: all sweeps are made.
     n_init : int, default=1
-        Random starts. The lowest objective after the last sweep wins; those beside the first that
-        are not among the best quarter after a tenth, or after two fifths, of the sweeps are
-        given up.
+        Random starts. The lowest objective wins; those beside the first that are not among the
+        best quarter after a tenth, or after two fifths, of the sweeps are given up.
     random_state : int, RandomState instance or None, default=None
         Seeds starts and weights.
 

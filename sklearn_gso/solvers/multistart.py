@@ -11,7 +11,7 @@ from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules
 from .answers import Answer, untraced, with_baseline
 from .exact import can_be_exact, finished
-from .outcome import Run
+from .outcome import Run, Status
 from .policies import Fixed, Policy, UntilAgree
 from .race import Race
 from .run import Monitor, in_batches, minimize
@@ -92,6 +92,7 @@ class Multistart:
                 start = runs.companion_starts(tasks, generator)
                 runs.add(fallbacks(rules), start, tasks, companion=True)
             self._until_agreed(runs, rules, tasks, generator)
+        runs.settle()
         answer = Answer(problem, runs.runs, runs.weights())
         return answer if runs.stopped else with_baseline(answer)
 
@@ -128,7 +129,7 @@ class Multistart:
         if isinstance(self.policy, UntilAgree):
             n_whole, rest = divmod(max(0, most - first), self.policy.step)
             numbers += [self.policy.step] * n_whole + [rest]
-        if problem.one_start_at_a_time:
+        if _alone(problem):
             return [1] * sum(numbers)
         return [n for n in numbers if n]
 
@@ -137,6 +138,11 @@ def _starts(problem: Problem, tasks: Tensor, n: int, generator) -> Iterator[Vari
     """Random starts of some tasks, each drawn, and taking memory, when its turn comes."""
     own = problem if len(tasks) == problem.n_tasks else problem.take(tasks)
     return (own.init(generator) for _ in range(n))
+
+
+def _alone(problem: Problem) -> bool:
+    """Whether starts are made one by one: in one batch they would only take memory."""
+    return problem.one_start_at_a_time or len(in_batches(problem, torch.arange(2))) > 1
 
 
 class _Runs:
@@ -186,7 +192,7 @@ class _Runs:
     def _batch(self, rules, starts, tasks) -> list[Run]:
         problem = self.problem
         own = problem if len(tasks) == problem.n_tasks else problem.take(tasks)
-        if problem.one_start_at_a_time:
+        if _alone(problem):
             # Each start is taken when its turn comes.
             return [self._minimize(own, rules, s, tasks) for s in starts if not self.stopped]
         starts = list(starts)
@@ -243,6 +249,16 @@ class _Runs:
         confirmed = ((torch.stack(distances) < near) & made).sum(0) > 1
         confirmed = confirmed | (self.exact >= 0)
         return confirmed | (best == (-1 if self.companion is None else self.companion))
+
+    def settle(self):
+        """End the runs that go on to their end as the problem ends them (`Problem.settled`)."""
+        with torch.no_grad():
+            for i, run in enumerate(self.runs):
+                if not (run.status == Status.GIVEN_UP).all():
+                    variables = self.problem.settled(run.variables)
+                    if variables is not run.variables:
+                        objective = self.problem.objective(variables)
+                        self.runs[i] = run._replace(variables=variables, objective=objective)
 
     def weights(self) -> Tensor:
         """What each run weighs, (n_runs, T): an exact fit all."""
