@@ -166,7 +166,11 @@ def settings(way) -> str:
     digest = ""
     if way.startswith(LEARNED):
         digest = ", weights " + LearnedOptimizer.load_pretrained("dictionary").digest()[:8]
-    return f"dictionary, race{digest}" if "starts" in way or way == OURS else f"dictionary{digest}"
+    return (
+        f"dictionary, race, exact{digest}"
+        if "starts" in way or way == OURS
+        else f"dictionary{digest}"
+    )
 
 
 def run(store, cells, ways, seeds):

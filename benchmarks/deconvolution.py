@@ -170,7 +170,7 @@ WAYS = {
     "closed forms, continuation": of_ours(rule=CONTINUATION, optimizer=None),
     "closed forms, 50 starts": of_ours(_WithoutRace, optimizer=None, n_init=50),
     "pretrained": of_ours(optimizer="pretrained"),
-    OURS: of_ours(n_init=10),
+    OURS: of_ours(n_init=GSOBlindDeconvolution().n_init),
     TURNS: by_turns,
     WIENER: wiener,
 }
@@ -185,7 +185,7 @@ def ways_of(cell) -> list[str]:
 
 def settings(way) -> str:
     if way == OURS:
-        return "deconvolution, race"
+        return "deconvolution, race, exact"
     if not way.startswith("pretrained"):
         return "deconvolution"
     digest = LearnedOptimizer.load_pretrained("deconvolution").digest()[:8]

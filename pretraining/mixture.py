@@ -16,6 +16,7 @@ import torch
 
 from pretraining import minutes_since, versions
 from pretraining.mixtures import KINDS, draw_estimated, draw_problem, draw_tables
+from sklearn_gso.estimators.mixture.searching import N_TRIED_ESTIMATED
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.rules import Judge, LSTMJudge, RandomJudge
 from sklearn_gso.rules.judges import Rounds
@@ -24,7 +25,7 @@ from sklearn_gso.training import Table, table_loss, train_judge
 
 _SEED, _VALIDATION_SEED = 20261124, 998
 # Steps of training, and moves of a round: as many as the estimator tries.
-_SETTINGS = {"moves": (3000, 8), "estimated": (4000, 16)}
+_SETTINGS = {"moves": (3000, Judge.n_tried), "estimated": (4000, N_TRIED_ESTIMATED)}
 
 
 def pretrain(n_rounds=24, hidden_size=48, verbose=True) -> LearnedOptimizer:

@@ -8,6 +8,7 @@ from pretraining.tables import draw_keel
 from sklearn_gso.datasets import make_mixture_tasks
 from sklearn_gso.estimators.mixture.initialisation import matched
 from sklearn_gso.estimators.mixture.prior import covariance_prior
+from sklearn_gso.estimators.mixture.searching import SHORT_RUN_ESTIMATED
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.rules import ClosedForm
 from sklearn_gso.solvers import rules_for
@@ -18,8 +19,6 @@ KINDS = ("round", "unbalanced", "rotated", "crowded", "many", "flower", "dense f
 _LEFT_OUT = 7
 # Tables of KEEL in a round.
 _N_TABLES = 8
-# Sweeps after a move, as where mixtures with estimated covariances are searched.
-_SHORT_RUN_ESTIMATED = 6
 
 
 def draw_options(kind: str, rng) -> dict:
@@ -134,6 +133,6 @@ def draw_estimated(n_rounds: int, seed: int, verbose: bool) -> list:
         problems += [draw_crowd(rng), *(draw_table(rng) for _ in range(_N_TABLES))]
         for problem in map(as_fitted, problems):
             rules, start = rules_for(problem, ClosedForm()), matched if i % 2 else None
-            options = {"start": start, "n_short": _SHORT_RUN_ESTIMATED}
+            options = {"start": start, "n_short": SHORT_RUN_ESTIMATED}
             tables += gather(problem, rules, generator, **options)
     return tables

@@ -31,8 +31,8 @@ _UNSURE = (0.8, 0.95, 0.99)
 _LONG = 20
 # Estimated covariances adapt to most optima: a round costs more and brings less. It tries more
 # moves, by shorter runs: halves of a component's samples begin near to where they end.
-_MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED, _N_TRIED_ESTIMATED = 0.5, 1, 16
-_SHORT_RUN_ESTIMATED = 6
+_MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED, N_TRIED_ESTIMATED = 0.5, 1, 16
+SHORT_RUN_ESTIMATED = 6
 # Nats a sample that a step of EM gains where moves are tried and starts compared, and samples up to
 # which that saves time: of more, a gain of one component among many is lost in it.
 _TOL_ESTIMATED, _FEW_SAMPLES = 1e-3, 1000
@@ -267,7 +267,7 @@ class Search:
         if tol > plan.tol:
             more["min_gain"] = tol
         if "covariances" not in problem.fixed:
-            more["n_short"] = _SHORT_RUN_ESTIMATED
+            more["n_short"] = SHORT_RUN_ESTIMATED
         return explore(problem, rules, run, judge, generator, plan.max_iter, tol, **more)
 
 
@@ -312,5 +312,5 @@ def _built(optimizer, name):
     judge = judge_of(optimizer.rules(), name)
     if name == "estimated":
         judge.min_hope, judge.n_repeated = _MIN_HOPE_ESTIMATED, _N_REPEATED_ESTIMATED
-        judge.n_tried = _N_TRIED_ESTIMATED
+        judge.n_tried = N_TRIED_ESTIMATED
     return judge
