@@ -23,6 +23,7 @@ from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn_gso import GSODictionaryLearning
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 
+from . import paper_step
 from .asking import paired
 from .measuring import quietly
 from .showing import show
@@ -107,6 +108,17 @@ def fine_tuned(cell) -> LearnedOptimizer:
     return learner.fit(tasks).learned_optimizer_
 
 
+def of_paper(cell, X, k, alpha, seed):
+    return of_ours(**paper_step.OPTIONS, optimizer=paper_rule(cell))(cell, X, k, alpha, seed)
+
+
+@lru_cache
+def paper_rule(cell) -> LearnedOptimizer:
+    draw, k, alpha = CELLS[cell]
+    learner = GSODictionaryLearning(k, alpha=alpha)
+    return paper_step.trained_step(learner, lambda seed: draw(seed)[0])
+
+
 def of_spams(cell, X, k, alpha, seed):
     """A pass over all rows in each of 300 iterations, from random rows."""
     import spams
@@ -140,7 +152,10 @@ WAYS = {
     OURS: of_ours(),
     "pretrained, thirty starts": of_ours(n_init=30),
     "fine-tuned, 40 sweeps": of_fine_tuned,
+    paper_step.NAME: of_paper,
 }
+# Training on other data sets of a cell, which is not counted in their time.
+TRAINING = {"fine-tuned, 40 sweeps": fine_tuned, paper_step.NAME: paper_rule}
 
 
 def available() -> list[str]:
@@ -163,6 +178,8 @@ def judged(X, atoms, truth, alpha) -> tuple[float, float]:
 
 
 def settings(way) -> str:
+    if way == paper_step.NAME:
+        return f"dictionary, {paper_step.SETTINGS}"
     digest = ""
     if way.startswith(LEARNED):
         digest = ", weights " + LearnedOptimizer.load_pretrained("dictionary").digest()[:8]
@@ -181,8 +198,8 @@ def run(store, cells, ways, seeds):
             for way in ways:
                 if store.has(cell, way, settings(way), seed):
                     continue
-                if "fine-tuned" in way:
-                    fine_tuned(cell)
+                if way in TRAINING:
+                    TRAINING[way](cell)
                 start = time.process_time()
                 atoms = WAYS[way](cell, X, k, alpha, seed)
                 seconds = time.process_time() - start

@@ -12,6 +12,7 @@ below Wiener's filter, which knows the true kernel and its best weight. Results 
 """
 
 import time
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from sklearn_gso.metrics import shifted_cosine, shifted_psnr
 from sklearn_gso.problems import BlindDeconvolution
 from sklearn_gso.rules import ClosedForm, GeometricContinuation
 
+from . import paper_step
 from .asking import paired
 from .measuring import quietly
 from .showing import show
@@ -105,21 +107,38 @@ class _WithoutRace(GSOBlindDeconvolution):
 CONTINUATION = ClosedForm(GeometricContinuation(5.0, 1.0, control="shrink"))
 
 
+def of_signals(signal) -> dict:
+    """Settings of a kind of signal."""
+    if signal.ndim == 1:
+        return {"alpha": 0.1}
+    return {"signal_shape": signal.shape, "source": "smooth", "alpha": 0.02}
+
+
 def of_ours(kind=GSOBlindDeconvolution, **options):
     """A fit with the settings of a kind of signal: the kernel, and the restored source."""
 
-    def solve(signal, kernel, truth, seed):
+    def solve(cell, signal, kernel, truth, seed):
         given = {"max_iter": SWEEPS, "random_state": seed, "n_epochs": 0, "n_init": 1}
-        given |= {"alpha": 0.1, **options}
-        if signal.ndim == 2:
-            given |= {"signal_shape": signal.shape, "source": "smooth", "alpha": 0.02}
+        given |= of_signals(signal) | options
         model = kind(kernel.shape[0], **given).fit(signal.reshape(1, -1))
         return model.kernel_, model.transform(signal.reshape(1, -1)).reshape(signal.shape)
 
     return solve
 
 
-def by_turns(signal, kernel, truth, seed, n_turns=20, n_steps=5):
+def of_paper(cell, signal, *rest):
+    return of_ours(**paper_step.OPTIONS, optimizer=paper_rule(cell))(cell, signal, *rest)
+
+
+@lru_cache
+def paper_rule(cell) -> LearnedOptimizer:
+    draw = {**SPIKES, **PICTURES}[cell]
+    signal, kernel, _ = draw(0)
+    model = GSOBlindDeconvolution(kernel.shape[0], **of_signals(signal))
+    return paper_step.trained_step(model, lambda seed: draw(seed)[0].reshape(1, -1))
+
+
+def by_turns(cell, signal, kernel, truth, seed, n_turns=20, n_steps=5):
     """Richardson and Lucy's steps for kernel and picture; the turn that the truth likes best."""
     picture, found = signal.clip(1e-3), np.ones(kernel.shape) / kernel.size
     turns = []
@@ -148,7 +167,7 @@ def by_turns(signal, kernel, truth, seed, n_turns=20, n_steps=5):
     return max(turns, key=lambda turn: shifted_psnr(truth, turn[1], SIZE // 2))
 
 
-def wiener(signal, kernel, truth, seed):
+def wiener(cell, signal, kernel, truth, seed):
     """The best of many weights of squared second differences, and of squares, by the truth."""
     wide = np.zeros_like(signal)
     wide[: kernel.shape[0], : kernel.shape[1]] = kernel
@@ -171,6 +190,7 @@ WAYS = {
     "closed forms, 50 starts": of_ours(_WithoutRace, optimizer=None, n_init=50),
     "pretrained": of_ours(optimizer="pretrained"),
     OURS: of_ours(n_init=GSOBlindDeconvolution().n_init),
+    paper_step.NAME: of_paper,
     TURNS: by_turns,
     WIENER: wiener,
 }
@@ -186,6 +206,8 @@ def ways_of(cell) -> list[str]:
 def settings(way) -> str:
     if way == OURS:
         return "deconvolution, race, exact"
+    if way == paper_step.NAME:
+        return f"deconvolution, {paper_step.SETTINGS}"
     if not way.startswith("pretrained"):
         return "deconvolution"
     digest = LearnedOptimizer.load_pretrained("deconvolution").digest()[:8]
@@ -199,8 +221,10 @@ def run(store, cells, seeds):
             for way in ways_of(cell):
                 if store.has(cell, way, settings(way), seed):
                     continue
+                if way == paper_step.NAME:
+                    paper_rule(cell)  # its training is not counted
                 start = time.process_time()
-                found, source = WAYS[way](signal, kernel, truth, seed)
+                found, source = WAYS[way](cell, signal, kernel, truth, seed)
                 seconds = time.process_time() - start
                 error = 1 - shifted_cosine(kernel, found)
                 ratio = shifted_psnr(truth, source, SIZE // 2) if cell in PICTURES else np.nan

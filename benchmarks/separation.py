@@ -11,6 +11,7 @@ Sources that are not negative have mixtures that are not, either: noise is cut o
 """
 
 import time
+from functools import lru_cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn_gso import GSOSourceSeparation
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.metrics import amari_distance, signal_to_distortion
 
+from . import paper_step
 from .asking import paired
 from .measuring import quietly
 from .showing import show
@@ -82,7 +84,7 @@ def drawn(cell, seed):
 
 
 def of_fast_ica(**options):
-    def separate(X, k, positive, seed):
+    def separate(cell, X, k, seed):
         ica = FastICA(k, whiten="unit-variance", max_iter=500, random_state=seed, **options).fit(X)
         return ica.mixing_, ica.transform(X)
 
@@ -90,7 +92,7 @@ def of_fast_ica(**options):
 
 
 def of_picard(**options):
-    def separate(X, k, positive, seed):
+    def separate(cell, X, k, seed):
         import picard
 
         whitening, rotation, sources = picard.picard(
@@ -102,21 +104,34 @@ def of_picard(**options):
 
 
 def of_nmf(**options):
-    def separate(X, k, positive, seed):
+    def separate(cell, X, k, seed):
         nmf = NMF(k, max_iter=500, random_state=seed, **options).fit(X)
         return nmf.components_.T, nmf.transform(X)
 
     return separate
 
 
+def kind_of(cell):
+    return "nonnegative" if CELLS[cell][4] else "sparse"
+
+
 def of_ours(**options):
-    def separate(X, k, positive, seed):
-        kind = "nonnegative" if positive else "sparse"
-        own = {"sources": kind, "random_state": seed, "n_epochs": 0, **options}
+    def separate(cell, X, k, seed):
+        own = {"sources": kind_of(cell), "random_state": seed, "n_epochs": 0, **options}
         ours = GSOSourceSeparation(k, **own).fit(X)
         return ours.mixing_, ours.transform(X)
 
     return separate
+
+
+def of_paper(cell, X, k, seed):
+    return of_ours(**paper_step.OPTIONS, optimizer=paper_rule(cell))(cell, X, k, seed)
+
+
+@lru_cache
+def paper_rule(cell) -> LearnedOptimizer:
+    separation = GSOSourceSeparation(CELLS[cell][2], sources=kind_of(cell))
+    return paper_step.trained_step(separation, lambda seed: drawn(cell, seed)[0])
 
 
 PEERS = {
@@ -135,6 +150,7 @@ WAYS = {
     "closed forms, five starts": of_ours(optimizer=None, max_iter=200, n_init=5),
     "pretrained, 40 sweeps": of_ours(max_iter=40, tol=None),
     "pretrained": of_ours(),
+    paper_step.NAME: of_paper,
 }
 WEIGHTS = {True: "nonnegative_sources", False: "sparse_sources"}
 
@@ -153,6 +169,8 @@ def available(cell) -> list[str]:
 
 
 def settings(cell, way) -> str:
+    if way == paper_step.NAME:
+        return f"sources, {paper_step.SETTINGS}"
     if not way.startswith("pretrained"):
         return "sources"
     return "sources, " + LearnedOptimizer.load_pretrained(WEIGHTS[CELLS[cell][4]]).digest()[:8]
@@ -166,8 +184,10 @@ def run(store, cells, ways, seeds):
                 key = cell, way, settings(cell, way)
                 if way not in available(cell) or store.has(*key, seed):
                     continue
+                if way == paper_step.NAME:
+                    paper_rule(cell)  # its training is not counted
                 start = time.process_time()
-                found, estimates = WAYS[way](X, mixing.shape[1], CELLS[cell][4], seed)
+                found, estimates = WAYS[way](cell, X, mixing.shape[1], seed)
                 seconds = time.process_time() - start
                 centred = (s - s.mean(axis=0) for s in (sources, estimates))
                 ratio = signal_to_distortion(*centred)
