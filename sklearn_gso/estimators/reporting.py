@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import time
 import warnings
 from contextlib import contextmanager
 from html import escape
@@ -10,6 +11,7 @@ from sklearn.utils import estimator_html_repr
 from tqdm.auto import tqdm
 
 from ..learned_optimizers import LearnedOptimizer
+from ..solvers import Monitor
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -157,3 +159,11 @@ class ShowsOptimizer:
         if optimizer is None:
             return "<p>No learned optimizer: untrained.</p>"
         return f"<p>Learned optimizer: {escape(str(optimizer))}, described once fitted.</p>"
+
+
+def limited(step, seconds: float | None) -> Monitor | None:
+    """A monitor that shows a step, if there is anything to show it, and ends after some seconds."""
+    if seconds is None:
+        return step and Monitor(step)
+    end = time.monotonic() + seconds
+    return Monitor(lambda value: bool(step and step(value)) or time.monotonic() > end)

@@ -202,14 +202,16 @@ class Gathering:
     problems : list of Problem
         Of batches of tasks.
     generator : torch.Generator
+    n_short : int, default=12
+        Outer steps of the run after a move: as many as the search will make.
     """
 
-    def __init__(self, problems: list[Problem], generator):
+    def __init__(self, problems: list[Problem], generator, n_short=SHORT_RUN):
         n_tasks = sum(problem.n_tasks for problem in problems)
         # Small batches give tables of their own to draw from.
         once = [(p, batch) for p in problems for batch in torch.arange(p.n_tasks).split(4)]
         self.batches = once * (1 if n_tasks >= _ENOUGH_TASKS else 2)
-        self.generator, self.n_done = generator, 0
+        self.generator, self.n_short, self.n_done = generator, n_short, 0
         self.tables: list[Table] = []
         self.drawn = Draws(generator).state_dict()
 
@@ -233,7 +235,8 @@ class Gathering:
         for problem, batch in self.batches[self.n_done :]:
             with torch.no_grad():
                 rules = rules_for(problem, ClosedForm())
-                self.tables += gather(problem.take(batch), rules, self.generator)
+                part = problem.take(batch)
+                self.tables += gather(part, rules, self.generator, n_short=self.n_short)
             self.n_done += 1
             self.drawn = Draws(self.generator).state_dict()
             if checkpoint:

@@ -15,10 +15,11 @@ from ...solvers.local_search import Explored
 from ...solvers.outcome import joined
 from ...solvers.run import in_batches
 from ..parallel import share_of_threads
+from ..reporting import limited
 from .criteria import criterion, n_free
 from .data import Task, n_distinct, n_pinned, of_components, of_single
 from .screening import screened
-from .searching import Search, is_better, limited
+from .searching import Search, is_better
 from .solving import MixturePlan, Solved
 from .splitting import at, halved, with_empty
 

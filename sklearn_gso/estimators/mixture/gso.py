@@ -8,6 +8,7 @@ from ...training import History
 from ..learning import JudgeLearner, tell_about
 from ..parameters import NONE, POSITIVE, MetaTraining, instance, integer, keep
 from .base import BaseMixture
+from .searching import moves_as_searched
 from .stepping import StepLearner, StepPlan, as_items, check_known
 
 # By default; other numbers are refused where there are no moves.
@@ -223,7 +224,8 @@ class GSOGaussianMixture(BaseMixture):
             return {"learned_optimizer_": start, "history_": History()}
         data = [t for p in problems for t in (p.points, p.sample_weight, *p.fixed.values())]
         checkpoint = self._open_checkpoint(data, seed, start, fixed=sorted(problems[0].fixed))
-        learner = JudgeLearner(self._recipe(), self._training(), int(n_epochs), bool(self.verbose))
+        settings = (self._recipe(), self._training(), int(n_epochs), bool(self.verbose))
+        learner = JudgeLearner(*settings, **moves_as_searched(problems[0]))
         optimizer, history = learner.learn(problems, seed, start, checkpoint, progress)
         tell_about(history, self.verbose)
         return {"learned_optimizer_": optimizer, "history_": history}

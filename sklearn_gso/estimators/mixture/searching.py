@@ -1,6 +1,5 @@
 """From starts to the best known optimum of each task of a batch."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -271,12 +270,11 @@ class Search:
         return explore(problem, rules, run, judge, generator, plan.max_iter, tol, **more)
 
 
-def limited(step, seconds: float | None) -> Monitor | None:
-    """A monitor that shows a step, if there is anything to show it, and ends after some seconds."""
-    if seconds is None:
-        return step and Monitor(step)
-    end = time.monotonic() + seconds
-    return Monitor(lambda value: bool(step and step(value)) or time.monotonic() > end)
+def moves_as_searched(problem) -> dict[str, int]:
+    """Sweeps after a move and moves of a round, where they are not the engine's."""
+    if "covariances" in problem.fixed:
+        return {}
+    return {"n_short": SHORT_RUN_ESTIMATED, "n_tried": N_TRIED_ESTIMATED}
 
 
 def _short_runs(problem, variables, n_starts, n_sweeps) -> Run:

@@ -12,12 +12,12 @@ from ...problems.mixture_likelihood import PARAMETERS
 from ...solvers import Answer
 from ...solvers.local_search import Explored
 from ..parallel import share_of_threads
-from ..reporting import Progress, warn
+from ..reporting import Progress, limited, warn
 from ..tasks import to_tensor
 from .completing import complete
 from .data import THIN, Task, from_engine, n_distinct, thin_components, to_engine, variances
 from .prior import covariance_prior, pooled_prior
-from .searching import Search, limited
+from .searching import Search
 
 # Samples; a component of less is called empty.
 _MIN_MASS = 1e-6

@@ -15,11 +15,11 @@ from ...solvers.local_search import Explored
 from ...solvers.multistart import best_of_starts
 from ..learning import Learner
 from ..parallel import share_of_threads
-from ..reporting import Progress
+from ..reporting import Progress, limited
 from ..solving import Item
 from ..tasks import to_tensor
 from .data import Task
-from .searching import Search, limited
+from .searching import Search
 from .solving import MixturePlan, Solved
 
 

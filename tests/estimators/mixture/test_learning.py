@@ -11,6 +11,7 @@ from sklearn_gso import LearnedOptimizer, MetaTraining
 from sklearn_gso.problems import MixtureFreeEnergy
 from sklearn_gso.rules import recipe
 from sklearn_gso.rules.judges import judge_of
+from sklearn_gso.solvers import local_search
 from sklearn_gso.training import judges
 from tests.estimators.mixture.mixtures import em, gso
 
@@ -154,3 +155,25 @@ def test_what_is_learned_begins_from_the_judge_of_its_kind(few):
         for kind, judge in learned.items():
             exact = {} if kind == name else {"rtol": 0, "atol": 0}
             torch.testing.assert_close(judge.state_dict(), judges[kind].state_dict(), **exact)
+
+
+def test_moves_are_judged_by_runs_as_long_as_those_of_the_search(few, monkeypatch):
+    X, covariances = few
+    learned, searched = [], []
+
+    def noting(module, name, lengths):
+        function = getattr(module, name)
+
+        def noted(*arguments):
+            lengths.append(arguments[5])  # n_short
+            return function(*arguments)
+
+        monkeypatch.setattr(module, name, noted)
+
+    noting(judges, "try_moves", learned)
+    noting(local_search, "try_moves", searched)
+    for known in (covariances, None):
+        learned.clear(), searched.clear()
+        model = gso(rule=SMALL, n_epochs=1, max_rounds=2)
+        model.fit(X, covariances=known).predict(X, covariances=known)
+        assert len(set(learned)) == 1 and set(searched) == set(learned)
