@@ -4,7 +4,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 WEIGHTS = sklearn_gso/learned_optimizers/weights
 
-.PHONY: install demo test test-all coverage test-oldest test-newest check-oldest wheel reliability lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
+.PHONY: install demo test test-all coverage test-oldest test-newest check-oldest imputers wheel reliability lint bench bench-quick bench-mixture bench-ready pretrain examples doc clean
 
 # The environment alone, for a table of your own.
 install: $(READY)
@@ -40,6 +40,16 @@ check-oldest: .venv-oldest/.ready
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet -c constraints-$*.txt -e ".[dev,plot]"
 	touch .venv-$*/.ready
+
+# HyperImpute and miceforest, peers of benchmarks.tables, want an older scikit-learn.
+imputers: .venv-imputers/.ready
+
+.venv-imputers/.ready: constraints.txt
+	$(PYTHON) -m venv .venv-imputers
+	.venv-imputers/bin/python -m pip install --quiet $$(grep '^torch==' constraints.txt) \
+		hyperimpute==0.1.17 miceforest==6.0.5
+	.venv-imputers/bin/python -m pip install --quiet scikit-learn==1.4.2 "numpy<2" "scipy<1.14" "pandas<2.3"
+	touch .venv-imputers/.ready
 
 # The wheel in an environment of its own: README's code prints there what README says.
 wheel: $(READY)
