@@ -163,14 +163,20 @@ def test_where_none_agree_as_many_are_made_as_allowed(problem, monkeypatch, n_fi
     assert len(answer.runs) == stop
 
 
-def test_where_none_agree_the_convex_answer_counts_as_much_as_all_runs(problem, monkeypatch):
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_where_none_agree_the_convex_answer_counts_as_much_as_all_runs(problem, monkeypatch, share):
     alone = torch.tensor([True, False, True])
     monkeypatch.setattr(_Runs, "agree", lambda self: ~alone)
-    monkeypatch.setattr(EmpiricalBayesCompletion, "beside_baseline", lambda *_: torch.zeros(3))
+    monkeypatch.setattr(
+        EmpiricalBayesCompletion, "beside_baseline", lambda *_: torch.full((3,), share)
+    )
     answer = solve(problem, rules_for(problem, ClosedForm()), UntilAgree(2, 2, 4), 5)
-    runs = answer._replace(beside=()).mean(problem.reconstruct)
+    n_others = 1 + int(share > 0)  # the baseline weighs as much as all runs, too
+    others = answer._replace(beside=answer.beside[: n_others - 1]).mean(problem.reconstruct)
     convex = problem.reconstruct(problem.convex(answer.runs[0].variables))
-    expected = torch.where(alone[:, None, None], (runs + convex) / 2, runs)
+    expected = torch.where(
+        alone[:, None, None], (n_others * others + convex) / (n_others + 1), others
+    )
     torch.testing.assert_close(answer.mean(problem.reconstruct), expected)
 
 
