@@ -116,7 +116,7 @@ class FittedRows:
     problem: type
     options: dict  # the units of the fit among them
     weights: np.ndarray
-    runs: list[dict]  # blocks of each part that counts, the best run first, what is no run last
+    runs: list[dict]  # blocks of each part that counts, the best run first, a baseline last
 
     @classmethod
     def of(cls, answer: Answer, options: dict, **more):
@@ -136,7 +136,7 @@ class FittedRows:
         weights, parts = answer.parts()
         best, *others = answer.weights[:, 0].argsort(descending=True, stable=True).tolist()
         others += range(len(answer.runs), len(parts))
-        # What is read from the best run alone is wanted even where a baseline takes all.
+        # What is read from the best run alone is wanted even where the baseline takes all.
         order = [best] + [i for i in others if weights[i, 0] >= _MIN_WEIGHT]
         own = weights[order, 0].numpy()
         return own / own.sum(), [parts[i] for i in order]

@@ -109,7 +109,7 @@ def estimates_of(answer: Answer) -> list[np.ndarray]:
     """Estimates of a traced matrix before each sweep and at the end: the runs, as they weigh."""
     # A trace is of all runs of a batch; each ends where it ends, at what it returned.
     ways = [[*run.trace.variables[: int(run.n_iter[0])], run.variables] for run in answer.runs]
-    ways += [[other.variables] for other in answer.beside]
+    ways += [] if answer.baseline is None else [[answer.baseline.variables]]
     weights, estimates = answer.parts()[0], []
     for i in range(max(map(len, ways))):
         # A run that has ended before stays where it is.

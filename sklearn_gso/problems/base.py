@@ -44,9 +44,10 @@ def optional(role: str):
 class Problem(ABC):
     """A function F of several blocks of variables, for T independent tasks.
 
-    The first axis of every tensor of every block counts the tasks. A problem holds the data, no
-    variables. ``block_names``, ``n_tasks``, ``init`` and ``objective`` are enough for gradients.
-    All else are roles; where a member is missing the error names its role.
+    The first axis of every tensor of every block counts the tasks. A problem holds the
+    data; it keeps no variables. ``block_names``, ``n_tasks``, ``init`` and ``objective``
+    are enough for rules that need gradients. Everything else is a role that some users of
+    problems ask for; where a member is missing the error names the role.
 
     ================= ======================================================================
     role              members
@@ -60,8 +61,7 @@ class Problem(ABC):
     feasible sets     `project`
     non-local moves   `n_moves`, `move_features`, `moved`, `rearranged`, `n_collapsed`, `judge_name`
     exact fits        `determined`, `least_squares`, `with_exact`
-    weighing of runs  ``weighs_runs``, `unexplained`, `difference`
-    beside the runs   `beside_baseline`, `baseline`, `convex`
+    weighing of runs  ``weighs_runs``, `unexplained`, `difference`; `beside_baseline`, `baseline`
     end of a run      `stands_still`
     ================= ======================================================================
 
@@ -85,7 +85,8 @@ class Problem(ABC):
         Arguments of the constructor that fix what the data have determined, as their scale,
         for problems of new rows.
     weighs_runs : bool, default=False
-        Whether runs from several starts are averaged; if not, the lowest objective wins.
+        Whether runs from several starts are averaged by their `unexplained`. If not, the run
+        of the lowest objective is the answer.
     one_start_at_a_time : bool, default=False
         Whether several starts in one batch would cost memory and win no time.
     is_table : bool, default=False
@@ -229,16 +230,15 @@ class Problem(ABC):
         """The variables whose point estimates are what `least_squares` was solved by."""
 
     def beside_baseline(self, variables: Variables) -> Tensor:
-        """Squared error of left-out data over that of the `baseline`, (T,); 0: it is not asked."""
+        """Squared error of data that are left out, over that of the `baseline`, (T,).
+
+        By default 0: no baseline is asked.
+        """
         return torch.zeros(self.n_tasks, dtype=torch.float64)
 
     @optional("answers that a baseline shares")
     def baseline(self, like: Variables) -> Variables:
         """The simplest answer, which a run should not be worse than, in the form of ``like``."""
-
-    @optional("answers where no two starts agree")
-    def convex(self, like: Variables) -> Variables:
-        """An answer that hangs on no start, in the form of ``like``."""
 
     @property
     def n_moves(self) -> int:

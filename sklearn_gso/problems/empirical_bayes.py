@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ._array_steps import NOISE_PASSES, ArraySteps
-from ._convex import ConvexAnswer
 from ._exact import ExactFits
 from ._left_out import MIN_NOISE, LeftOut
 from ._linalg import counted, inner, log_determinant, outer, pack, solve_and_invert, unpack
@@ -17,7 +16,7 @@ from .matrix_completion import ROWS_OF_A_TABLE, MatrixCompletion, _lines, _row_c
 from .trees import Variables, point
 
 
-class EmpiricalBayesCompletion(LeftOut, ConvexAnswer, ExactFits, ArraySteps, MatrixCompletion):
+class EmpiricalBayesCompletion(LeftOut, ExactFits, ArraySteps, MatrixCompletion):
     r"""Variational matrix factorisation with re-estimated hyper-parameters.
 
     With :math:`R_{ij} \sim N(u_i^T v_j, 1/\tau)` on the observed entries,

@@ -158,10 +158,6 @@ class StudentCompletion(EmpiricalBayesCompletion):
         weighted = self._weighted_by(variables["weights"])
         return EmpiricalBayesCompletion.beside_baseline(weighted, variables)
 
-    def convex(self, like):
-        weighted = self._weighted_by(like["weights"])
-        return EmpiricalBayesCompletion.convex(weighted, like)
-
     def surprise(self, variables):
         weighted = self._weighted_by(variables["weights"])
         return EmpiricalBayesCompletion.surprise(weighted, variables)

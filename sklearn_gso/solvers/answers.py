@@ -1,4 +1,4 @@
-"""What several runs say together, and what stands beside them."""
+"""What several runs say together, and a baseline beside them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..problems.base import Problem, has_role
-from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
+from ..problems.base import Problem
+from ..problems.trees import Variables, where_tasks
 from .outcome import Run
 from .weighting import baseline_weight, weighted_average
 
@@ -15,8 +15,8 @@ from .weighting import baseline_weight, weighted_average
 _MIN_WEIGHT = 1e-3
 
 
-class Beside(NamedTuple):
-    """An answer that is no run, and its weights (T,) beside the runs, which weigh 1 together."""
+class Baseline(NamedTuple):
+    """A problem's baseline, and its weights (T,) beside the runs, which weigh 1 together."""
 
     variables: Variables
     weight: Tensor
@@ -34,15 +34,14 @@ class Answer(NamedTuple):
         among them where there is one.
     weights : Tensor of shape (len(runs), T)
         Of each run in the answer to its task; they sum to 1 over the runs.
-    beside : tuple of Beside
-        The problem's baseline, where left-out data recommend it for some task, and its convex
-        answer, where no two runs of some task agree.
+    baseline : Baseline or None
+        Where left-out data recommend it for some task.
     """
 
     problem: Problem
     runs: list[Run]
     weights: Tensor
-    beside: tuple[Beside, ...] = ()
+    baseline: Baseline | None = None
 
     @property
     def best(self) -> Run:
@@ -53,11 +52,13 @@ class Answer(NamedTuple):
         return best
 
     def parts(self) -> tuple[Tensor, list[Variables]]:
-        """Weights (n_parts, T), and variables, of the runs and, last, of what is beside them."""
-        weights = torch.stack([*self.weights, *(other.weight for other in self.beside)])
+        """Weights (n_parts, T), and variables, of the runs and, last, of the baseline."""
         variables = [run.variables for run in self.runs]
-        variables += [other.variables for other in self.beside]
-        return (weights / weights.sum(0) if self.beside else self.weights), variables
+        if self.baseline is None:
+            return self.weights, variables
+        weight = self.baseline.weight
+        weights = torch.cat([self.weights, weight[None]]) / (1 + weight)
+        return weights, [*variables, self.baseline.variables]
 
     def mean(self, function: Callable[[Variables], Tensor]) -> Tensor:
         """Weighted average of a function of each run's variables, (T, ...)."""
@@ -80,16 +81,4 @@ def with_baseline(answer: Answer) -> Answer:
         if (weight < _MIN_WEIGHT).all():
             return answer
         baseline = problem.baseline(answer.runs[0].variables)
-    return answer._replace(beside=(*answer.beside, Beside(baseline, weight)))
-
-
-def with_convex(answer: Answer, tasks: Tensor) -> Answer:
-    """With the problem's convex answer to some tasks, which counts as all runs together."""
-    problem, like = answer.problem, answer.runs[0].variables
-    if not len(tasks) or not has_role(problem, "convex"):
-        return answer
-    with torch.no_grad():
-        part = problem.take(tasks).convex(take_tasks(like, tasks))
-    variables = map_tensors(lambda one, all: all.index_copy(0, tasks, one), part, like)
-    weight = torch.zeros_like(answer.weights[0]).index_fill(0, tasks, 1.0)
-    return answer._replace(beside=(*answer.beside, Beside(variables, weight)))
+    return answer._replace(baseline=Baseline(baseline, weight))

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..problems.base import Problem
 from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules
-from .answers import Answer, untraced, with_baseline, with_convex
+from .answers import Answer, untraced, with_baseline
 from .exact import can_be_exact, finished
 from .outcome import Run, Status
 from .policies import Fixed, Policy, UntilAgree
@@ -83,7 +83,7 @@ class Multistart:
         """
         runs, everyone = _Runs(problem, self, monitor, trace), torch.arange(problem.n_tasks)
         runs.add(rules, _starts(problem, everyone, 1, generator), everyone)
-        tasks, alone = runs.unexplained_tasks(), everyone[:0]
+        tasks = runs.unexplained_tasks()
         if self.policy.most(problem) > 1 and len(tasks):
             companion = self._has_companion(problem, rules)
             n_more = self.policy.first(companion) - 1
@@ -91,25 +91,22 @@ class Multistart:
             if companion:
                 start = runs.companion_starts(tasks, generator)
                 runs.add(fallbacks(rules), start, tasks, companion=True)
-            alone = self._until_agreed(runs, rules, tasks, generator)
+            self._until_agreed(runs, rules, tasks, generator)
         runs.settle()
         answer = Answer(problem, runs.runs, runs.weights())
-        return answer if runs.stopped else with_convex(with_baseline(answer), alone)
+        return answer if runs.stopped else with_baseline(answer)
 
-    def _until_agreed(self, runs, rules, tasks, generator) -> Tensor:
-        """Runs from new starts for those tasks of which no run confirms the best.
-
-        The numbers of tasks for which all starts were made and none did.
-        """
+    def _until_agreed(self, runs, rules, tasks, generator):
+        """Runs from new starts for those tasks of which no run confirms the best."""
         problem, policy = runs.problem, self.policy
-        if not (isinstance(policy, UntilAgree) and problem.weighs_runs):
-            return tasks[:0]
-        while len(tasks := tasks[~runs.agree()[tasks]]) and not runs.stopped:
-            if runs.n_own >= policy.most(problem):
-                break
+        if not isinstance(policy, UntilAgree):
+            return
+        while runs.n_own < policy.most(problem) and not runs.stopped:
+            tasks = tasks[~runs.agree()[tasks]]
+            if not len(tasks):
+                return
             n_more = min(policy.step, policy.most(problem) - runs.n_own)
             runs.add(rules, _starts(problem, tasks, n_more, generator), tasks)
-        return tasks
 
     def _has_companion(self, problem, rules) -> bool:
         learned = fallbacks(rules) != rules

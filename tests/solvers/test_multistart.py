@@ -98,11 +98,11 @@ def test_the_better_the_best_run_predicts_left_out_data_the_less_a_baseline_weig
     shares = iter([torch.full((3,), value) for value in (3.0, share)])
     monkeypatch.setattr(EmpiricalBayesCompletion, "beside_baseline", lambda *_: next(shares))
     answer = solve(problem, rules_for(problem, ClosedForm()), Fixed(2), 3)
-    runs = answer._replace(beside=()).mean(problem.reconstruct)
+    runs = answer._replace(baseline=None).mean(problem.reconstruct)
     if not weight:
-        assert not answer.beside
+        assert answer.baseline is None
         return
-    torch.testing.assert_close(answer.beside[0].weight, torch.full((3,), weight))
+    torch.testing.assert_close(answer.baseline.weight, torch.full((3,), weight))
     baseline = problem.reconstruct(problem.baseline(answer.best.variables))
     expected = (runs + weight * baseline) / (1 + weight)
     torch.testing.assert_close(answer.mean(problem.reconstruct), expected)
@@ -111,7 +111,7 @@ def test_the_better_the_best_run_predicts_left_out_data_the_less_a_baseline_weig
 def test_runs_that_recover_a_matrix_have_no_baseline_beside_them(easy_tasks):
     problem = EmpiricalBayesCompletion(torch.from_numpy(np.stack(easy_tasks[0])), 2)
     answer = solve(problem, rules_for(problem, ClosedForm()), Fixed(2))
-    assert not answer.beside
+    assert answer.baseline is None
 
 
 # Until two agree ------------------------------------------------------------------------
@@ -161,23 +161,6 @@ def test_where_none_agree_as_many_are_made_as_allowed(problem, monkeypatch, n_fi
     policy = UntilAgree(n_first, step, stop)
     answer = solve(problem, rules_for(problem, ClosedForm()), policy, 3)
     assert len(answer.runs) == stop
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_where_none_agree_the_convex_answer_counts_as_much_as_all_runs(problem, monkeypatch, share):
-    alone = torch.tensor([True, False, True])
-    monkeypatch.setattr(_Runs, "agree", lambda self: ~alone)
-    monkeypatch.setattr(
-        EmpiricalBayesCompletion, "beside_baseline", lambda *_: torch.full((3,), share)
-    )
-    answer = solve(problem, rules_for(problem, ClosedForm()), UntilAgree(2, 2, 4), 5)
-    n_others = 1 + int(share > 0)  # the baseline weighs as much as all runs, too
-    others = answer._replace(beside=answer.beside[: n_others - 1]).mean(problem.reconstruct)
-    convex = problem.reconstruct(problem.convex(answer.runs[0].variables))
-    expected = torch.where(
-        alone[:, None, None], (n_others * others + convex) / (n_others + 1), others
-    )
-    torch.testing.assert_close(answer.mean(problem.reconstruct), expected)
 
 
 def test_two_that_agree_end_it(problem, monkeypatch):

@@ -73,8 +73,7 @@ class GSOMatrixCompleter(BaseCompleter):
         the fourth power of the noise precision that each estimates: a run that recovers the
         matrix takes all, runs that explain a table equally well share. Then "auto" adds four
         at a time, up to 20, where no other run confirms the best (to 2 % of what it predicts);
-        where none does in the end, the first power counts, and half of the estimate is one
-        that hangs on no start: the minimum under one penalty (`EmpiricalBayesCompletion.convex`).
+        where none does in the end, the first power counts.
         With more than one start and ``safeguard="step"`` a general optimizer
         (`LearnedOptimizer.is_general`: the one that comes with the package, not one that was
         trained on your tasks) also has one classical run beside them, on tables (`scaling_`
