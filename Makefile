@@ -47,7 +47,7 @@ imputers: .venv-imputers/.ready
 .venv-imputers/.ready: constraints.txt
 	$(PYTHON) -m venv .venv-imputers
 	.venv-imputers/bin/python -m pip install --quiet $$(grep '^torch==' constraints.txt) \
-		hyperimpute==0.1.17 miceforest==6.0.5
+		hyperimpute==0.1.17 miceforest==6.0.5 lightgbm==4.5.0
 	.venv-imputers/bin/python -m pip install --quiet scikit-learn==1.4.2 "numpy<2" "scipy<1.14" "pandas<2.3"
 	touch .venv-imputers/.ready
 
