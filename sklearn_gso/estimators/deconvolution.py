@@ -70,7 +70,8 @@ class GSOBlindDeconvolution(AlternatingEstimator):
         sweeps are made: a learned rule ends its continuation with the last one.
     n_init : int, default=10
         Random starts. The lowest objective wins; those beside the first that are not among the
-        best quarter after a tenth, or after two fifths, of the sweeps are given up.
+        best quarter after a tenth, or after two fifths, of the sweeps are given up (none where
+        ``safeguard="run"`` compares whole runs).
     random_state : int, RandomState instance or None, default=None
         Seeds starts and weights.
 

@@ -50,7 +50,8 @@ class GSODictionaryLearning(AlternatingEstimator):
         are made.
     n_init : int, default=10
         Random starts. The lowest objective wins; those beside the first that are not among the
-        best quarter after a tenth, or after two fifths, of the sweeps are given up.
+        best quarter after a tenth, or after two fifths, of the sweeps are given up (none where
+        ``safeguard="run"`` compares whole runs).
     transform_algorithm : {"lasso_lars", "lasso_cd", "lars", "omp", "threshold"}, default="omp"
         How `transform` finds codes given the atoms, see `sklearn.decomposition.sparse_encode`.
     transform_n_nonzero_coefs : int, default=None

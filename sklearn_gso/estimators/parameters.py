@@ -26,7 +26,7 @@ _WORKERS = Accepts(
 )
 # What all estimators accept.
 COMMON = {
-    "random_state": NONE | integer(0) | _SEED,
+    "random_state": NONE | integer(0, 2**32 - 1) | _SEED,
     "n_jobs": NONE | _WORKERS,
     "verbose": integer(0) | FLAG,
 }

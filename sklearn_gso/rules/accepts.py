@@ -22,11 +22,11 @@ def is_flag(value) -> bool:
     return isinstance(value, bool | np.bool_)
 
 
-def integer(least: int = 1) -> Accepts:
-    """An integer, Python's or numpy's, of at least ``least``."""
+def integer(least: int = 1, most: float = math.inf) -> Accepts:
+    """An integer, Python's or numpy's, of at least ``least`` and at most ``most``."""
     return Accepts(
-        f"an integer >= {least}",
-        lambda v: isinstance(v, numbers.Integral) and not is_flag(v) and int(v) >= least,
+        f"an integer >= {least}" if most == math.inf else f"an integer from {least} to {most}",
+        lambda v: isinstance(v, numbers.Integral) and not is_flag(v) and least <= int(v) <= most,
     )
 
 

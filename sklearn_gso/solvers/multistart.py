@@ -66,7 +66,7 @@ class Multistart:
         rules: Rules,
         generator: torch.Generator,
         monitor: Monitor | None = None,
-        trace: bool = False,
+        trace: bool | str = False,
     ) -> Answer:
         """Runs from random starts, and what each weighs.
 

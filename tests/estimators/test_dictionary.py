@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_gso import GSODictionaryLearning
 from sklearn_gso.estimators.dictionary import ALGORITHMS
+from sklearn_gso.solvers.race import Race
 
 pytestmark = pytest.mark.filterwarnings("ignore:Training has not improved")
 ALPHA, N_ATOMS = 0.1, 6
@@ -177,3 +178,22 @@ def test_the_shipped_rule_ends_lower_than_as_many_closed_steps():
         ).fit(tasks)
         reached.append(-own.score(tasks))
     assert reached[0] < 0.99 * reached[1]
+
+
+def test_starts_race_unless_whole_runs_are_compared(X, monkeypatch):
+    given_up = Race.given_up
+    asked = []
+
+    def noted(race, sweep, *about):
+        asked.append(sweep)
+        return given_up(race, sweep, *about)
+
+    monkeypatch.setattr(Race, "given_up", noted)
+    settings = {"max_iter": 20, "tol": None, "n_init": 8, "optimizer": "pretrained"}
+    raced = learner(**settings).fit(X)
+    assert set(asked) == {2, 8}
+    asked.clear()
+    with_all = learner(**settings, safeguard="run").fit(X)
+    assert not asked
+    one = learner(**{**settings, "n_init": 1}).fit(X)
+    assert with_all.objective_ <= one.objective_ and raced.objective_ <= one.objective_

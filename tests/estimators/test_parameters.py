@@ -138,8 +138,9 @@ def test_no_parameter_accepts_anything(kind, name):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"random_state": "seed"}, "random_state of .* must be None or an integer >= 0"),
-        ({"random_state": -1}, "random_state of .* integer >= 0 or a RandomState"),
+        ({"random_state": "seed"}, "random_state of .* must be None or an integer from 0"),
+        ({"random_state": -1}, "random_state of .* integer from 0 to 4294967295 or a RandomState"),
+        ({"random_state": 2**32}, "random_state of .* integer from 0 to 4294967295"),
         ({"n_jobs": 0}, "n_jobs of .* must be None or an integer other than 0, got 0"),
         ({"n_jobs": 1.5}, "n_jobs of"),
         ({"verbose": "loud"}, "verbose of .* must be an integer >= 0 or True or False"),
