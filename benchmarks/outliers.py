@@ -3,9 +3,10 @@
 ``python -m benchmarks.outliers`` (``--quick``: three matrices of one cell) draws Gaussian matrices
 of 100 x 100 and rank 5, 40 % observed, without noise or with a tenth of it, and moves 5 % of the
 observed entries by up to so many standard deviations. It prints for each way the median relative
-error of all entries, without noise or outliers, and seconds of one thread. The peer is robust
-principal component analysis (Candès et al., 2011), which leaves missing entries free; of six
-weights of its outliers it is given the best by the truth. Results are kept in
+error of all entries, without noise or outliers, and seconds of one thread. The peers are robust
+principal component analysis (Candès et al., 2011), which leaves missing entries free (of six
+weights of its outliers it is given the best by the truth), and RGNMR (2025), which is told the rank
+and 1.2 times the number of outliers. Results are kept in
 ``benchmarks/results/outliers.csv``; ``--fresh`` runs them again.
 """
 
@@ -18,6 +19,7 @@ from sklearn_gso.metrics import relative_error
 
 from .asking import paired, run_paired
 from .measuring import quietly
+from .peers.rgnmr import rgnmr
 from .showing import number, show, texts
 from .store import RESULTS, Store
 
@@ -62,6 +64,11 @@ def best_components(X, clean, truth, seed):
     return min(found, key=lambda low: np.linalg.norm(low - truth))
 
 
+def told_all(X, clean, truth, seed):
+    n_out = round(1.2 * np.sum(~np.isnan(X) & (clean != X)))
+    return rgnmr(X, RANK, n_out, random_state=seed)
+
+
 OURS = "RobustMatrixCompleter"
 WAYS = {
     OURS: lambda X, clean, truth, seed: (
@@ -74,6 +81,7 @@ WAYS = {
         GSOMatrixCompleter(random_state=seed).fit(clean).reconstruct(clean)
     ),
     "robust PCA, best weight by the truth": best_components,
+    "RGNMR, told rank and number": told_all,
 }
 
 

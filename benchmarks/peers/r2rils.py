@@ -12,7 +12,7 @@ def _unit(factor):
     return factor / np.maximum(np.linalg.norm(factor, axis=0), 1e-300)
 
 
-def _operator(left, right, seen, rows, columns):
+def operator(left, right, seen, rows, columns):
     """(A, B) to the observed entries of ``left Bᵀ + A rightᵀ``."""
     (p, k), q = left.shape, len(right)
 
@@ -41,9 +41,9 @@ def r2rils(X, rank, *, random_state=None, max_iter=100, n_inner=None, tol=1e-10)
     left, _, right = svds(filled, rank, random_state=random_state)
     right, size, before = right.T, np.linalg.norm(values), np.inf
     for i in range(max_iter):
-        operator = _operator(left, right, seen, rows, columns)
+        moved = operator(left, right, seen, rows, columns)
         inner = n_inner or (25 if i < 5 else 100 if i < 20 else 400)
-        x = lsqr(operator, values, atol=1e-14, btol=1e-14, iter_lim=inner)[0]
+        x = lsqr(moved, values, atol=1e-14, btol=1e-14, iter_lim=inner)[0]
         a, b = x[: left.size].reshape(left.shape), x[left.size :].reshape(right.shape)
         estimate = left @ b.T + a @ right.T
         misfit = np.linalg.norm(estimate[rows, columns] - values) / size
