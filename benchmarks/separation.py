@@ -205,7 +205,7 @@ def results(store, cells, ways, seeds) -> pd.DataFrame:
     table.columns = ["distance", "ratio, dB", "seconds"]
     peers = table["distance"][table.index.isin(PEERS, level=1)].groupby("cell").min()
     table.insert(
-        1, "over the best peer", table["distance"] / table.index.map(lambda i: peers[i[0]])
+        1, "over the best peer", table["distance"] / table.index.map(lambda i: peers.get(i[0], np.nan))
     )
     return table.assign(problems=groups.size())
 
