@@ -9,7 +9,7 @@ from scipy import sparse
 from ..learned_optimizers import LearnedOptimizer
 from ..learned_optimizers.descriptions import plain
 from ..problems import Problem, has_role, new_generator
-from ..rules import Judge, Recipe
+from ..rules import Recipe
 from ..rules.judges import judge_of
 from ..solvers import rules_for
 from ..solvers.local_search import SHORT_RUN
@@ -143,8 +143,8 @@ class JudgeLearner:
     training: MetaTraining
     n_epochs: int
     verbose: bool = False
-    n_short: int = SHORT_RUN  # sweeps after a move, and moves of a round, as in the search to come
-    n_tried: int | None = Judge.n_tried
+    n_short: int = SHORT_RUN  # sweeps after a move, as in the search to come
+    n_tried: int | None = None  # moves of a round there; by default the judge's own
 
     @share_of_threads()
     def learn(self, problems: list[Problem], seed, start, checkpoint, progress):
@@ -153,7 +153,7 @@ class JudgeLearner:
         tables = self._gathered(problems, generator, checkpoint, progress)
         judges = start.rules() if start else {"moves": self.recipe.new(problems[0], generator)}
         judge = judge_of(judges, problems[0].judge_name).requires_grad_(True)
-        judge.n_tried = self.n_tried
+        judge.n_tried = self.n_tried or judge.n_tried
         tables = [tables[i] for i in np.random.RandomState(seed).permutation(len(tables))]
         history = History()
         if tables:
