@@ -204,9 +204,8 @@ def results(store, cells, ways, seeds) -> pd.DataFrame:
     table = groups[["error", "filled", "seconds"]].median()
     table.columns = ["distance", "ratio, dB", "seconds"]
     peers = table["distance"][table.index.isin(PEERS, level=1)].groupby("cell").min()
-    table.insert(
-        1, "over the best peer", table["distance"] / table.index.map(lambda i: peers.get(i[0], np.nan))
-    )
+    best = table.index.map(lambda index: peers.get(index[0], np.nan))
+    table.insert(1, "over the best peer", table["distance"] / best)
     return table.assign(problems=groups.size())
 
 
