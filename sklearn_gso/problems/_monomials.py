@@ -148,6 +148,8 @@ class Monomials:
         most = self.points.shape[2] * self.largest  # the weights are 1 on average
         if not self.products:
             return bool((added > _MIN_SHARE * most).all())
+        # A feature that is 0 throughout loses nothing: what is added is its unit.
+        most = most.maximum(added.diagonal(dim1=2, dim2=3))
         scale = most.clamp(min=torch.finfo(most.dtype).tiny).rsqrt()
         share = torch.linalg.eigvalsh(added * scale[..., None] * scale[..., None, :])[..., 0]
         return bool((share > _MIN_SHARE).all())

@@ -302,3 +302,16 @@ def test_large_rows_may_lose_more_than_small_ones(seed):
     X[rng.uniform(size=X.shape) < rank] = np.nan
     mixture = gso().fit(X)
     assert all(np.linalg.eigvalsh(covariance)[0] > 0 for covariance in mixture.covariances_)
+
+
+@pytest.mark.parametrize("prior", [1.0, "pooled"])
+@pytest.mark.parametrize("unit", [1.0, 1e6])
+def test_a_feature_that_is_zero_where_it_is_seen_is_filled_with_zeros(prior, unit):
+    """Censored flags are: what is 1 is missing."""
+    rng = np.random.RandomState(0)
+    X = unit * rng.standard_normal((80, 12))
+    X[:, 2] = np.where(rng.rand(80) < 0.3, np.nan, 0.0)
+    X[rng.rand(80) < 0.3, 0] = np.nan
+    filled = gso(optimizer="pretrained", covariance_prior=prior).fit(X).impute(X)
+    np.testing.assert_allclose(filled[:, 2], 0, atol=1e-6 * unit)
+
