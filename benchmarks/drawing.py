@@ -12,7 +12,7 @@ from .cells import K_3, TABLES
 
 FOLDER = Path(__file__).parents[1] / "doc" / "figures"
 _STYLE = {"svg.hashsalt": "figures", "svg.fonttype": "none", "font.size": 9}
-_COLOURS = {"EM": "k", "GSO": "tab:red"}
+_COLOURS = {"EM": "k", "GSO": "tab:red", mixture_table.STEP: "tab:purple"}
 _MARKERS = {"GSO": "s", "SGD": "^", "ALS": "v"}
 # Rows of table 3 that figure 5 shows; peers that the paper knows, and what leads.
 _FIGURE_5 = {
@@ -77,15 +77,18 @@ def figure5(store, plt):
 def figure6(store, plt):
     """Where EM and GSO end on every problem, from the same start."""
     names = {"EM": mixture_table.EM, "GSO": mixture_table.GSO}
+    names[mixture_table.STEP] = mixture_table.STEP
     values = mixture_table.values(mixture_table.results(store), 2)
     if not set(names.values()) <= set(values):
         return None
     both = values.sort_values(names["EM"], kind="stable").reset_index(drop=True)
     axes = plt.subplots(figsize=(7, 3.2), layout="constrained")[1]
     axes.vlines(both.index, both[names["GSO"]], both[names["EM"]], color="0.8", zorder=1)
-    for (name, column), fill, size in zip(names.items(), ("w", "tab:red"), (6, 4), strict=True):
+    styles = {"mfc": "w", "ms": 6}, {"ms": 4}, {"ms": 4, "marker": "x"}
+    for (name, column), style in zip(names.items(), styles, strict=True):
         label = f"{name}, mean {both[column].mean():.2f}"
-        axes.plot(both[column], "o", color=_COLOURS[name], mfc=fill, ms=size, label=label)
+        style = {"marker": "o", "ls": "", "color": _COLOURS[name], "label": label, **style}
+        axes.plot(both[column], **style)
     axes.set(xlabel="problem, sorted by EM's result", ylabel="NLL per sample")
     axes.legend(loc="upper left")
     return axes.figure
@@ -102,32 +105,33 @@ def _ellipses(axes, means, covariances, **style):
 
 
 def figure7(store, plt):
-    """The clusters that EM and GSO find from the same start, and EM's way."""
+    """The clusters that each finds from the same start, and EM's way."""
     problem = figures.ends(store, f"{figures.WAY}, problem", "EM")
     values = pd.Series({name: figures.ends(store, figures.WAY, name).get(0) for name in _COLOURS})
     if problem.empty or values.isna().any():
         return None
     X, covariances = (a[int(problem[0])] for a in figures.way_tasks())
     way = figures.centres(store, f"{figures.WAY}, way", "EM", 4)
-    both = plt.subplots(1, 2, figsize=(8, 4), sharex=True, sharey=True, layout="constrained")[1]
-    for axes, name in zip(both, _COLOURS, strict=True):
+    size = {"figsize": (10, 4), "layout": "constrained"}
+    each = plt.subplots(1, len(_COLOURS), sharex=True, sharey=True, **size)[1]
+    for axes, name in zip(each, _COLOURS, strict=True):
         means = figures.centres(store, f"{figures.WAY}, centres", name)
         axes.plot(*X.T, ".", color="0.75", ms=3, zorder=1, rasterized=True)
         _ellipses(axes, means, covariances, color=_COLOURS[name])
         axes.plot(*means.T, "*", color=_COLOURS[name], ms=9)
-        axes.plot(*way[0].T, "s", mfc="none", color="tab:blue", label="start of both")
+        axes.plot(*way[0].T, "s", mfc="none", color="tab:blue", label="start of all")
         axes.set(xlabel="feature 1", aspect="equal", title=f"{name}: NLL {values[name]:.2f}")
     for path in way.swapaxes(0, 1):
-        both[0].plot(*path.T, ".-", color="tab:blue", lw=0.8, ms=2)
-    both[0].set_ylabel("feature 2")
-    both[0].legend(fontsize=7)
-    return both[0].figure
+        each[0].plot(*path.T, ".-", color="tab:blue", lw=0.8, ms=2)
+    each[0].set_ylabel("feature 2")
+    each[0].legend(fontsize=7)
+    return each[0].figure
 
 
 def figure8(store, plt):
-    """Ten flowers: EM dashed, GSO red, as in the paper."""
+    """Ten flowers: EM dashed, GSO red, as in the paper, and crosses at the paper's centres."""
     ends = {name: figures.ends(store, figures.FLOWERS, name) for name in _COLOURS}
-    if ends["GSO"].empty:
+    if any(values.empty for values in ends.values()):
         return None
     X, covariances = figures.flower_tasks()
     grid_of = plt.subplots(2, 5, figsize=(10, 4.4), sharex=True, sharey=True, layout="constrained")
@@ -139,7 +143,9 @@ def figure8(store, plt):
         for name, line in (("GSO", "-"), ("EM", "--")):
             means = figures.centres(store, f"{figures.FLOWERS}, centres {i}", name)
             _ellipses(axes, means, covariances[i], color=_COLOURS[name], ls=line, lw=1.2)
-        axes.set_title(f"EM {ends['EM'][i]:.2f}, GSO {ends['GSO'][i]:.2f}", fontsize=8)
+        step = figures.centres(store, f"{figures.FLOWERS}, centres {i}", mixture_table.STEP)
+        axes.plot(*step.T, "x", color=_COLOURS[mixture_table.STEP], ms=5)
+        axes.set_title(", ".join(f"{v[i]:.2f}" for v in ends.values()), fontsize=8)
     return grid_of[0]
 
 

@@ -15,7 +15,8 @@ from . import mixture_table, short_training
 from .cells import Cell
 from .measuring import timed
 from .methods import OURS, pretrained
-from .mixture_rows import MAX_ITER, SETS, TOL, em, learned
+from .mixture_rows import MAX_ITER, SETS, TOL, em, learned, stepped
+from .mixture_table import STEP
 
 # Figure 4: the paper's 100 outer steps, 40 of ours; so many matrices are averaged.
 CURVES = "figure 4, P, rank 5, rate 0.2"
@@ -25,7 +26,7 @@ NOTED = (*range(21), *range(24, T + 1, 4))
 WAY, CLEARLY = "figure 7", 0.1
 # Figure 8: ten flowers of six petals.
 FLOWERS, N_FLOWERS, N_FLOWERS_QUICK, FLOWER_SEED = "figure 8", 10, 2, 9700
-BOTH = {"EM": lambda k: em(k, 1), "GSO": lambda k: learned(k, n_init=1)}
+MIXTURES = {"EM": lambda k: em(k, 1), "GSO": lambda k: learned(k, n_init=1), STEP: stepped}
 PLAIN = f"tol={TOL:g}, max_iter={MAX_ITER}, one start"
 
 
@@ -101,6 +102,8 @@ def flower_tasks():
 
 def mixture_settings(name) -> str:
     """Of the rows of figures 7 and 8."""
+    if name == STEP:
+        return f"T=100, t_l=10, {pretrained('mixture_step')}"
     return f"{PLAIN}, {pretrained('mixture')}" if name == "GSO" else PLAIN
 
 
@@ -120,16 +123,16 @@ def _add(store, cell, name, values, seconds=0.0, first=0):
     store.add(cell, name, mixture_settings(name), found)
 
 
-def _fit_both(samples, covariances, k, **options):
-    """Mixtures and seconds of EM and GSO from one start."""
-    both = {name: make(k).set_params(**options) for name, make in BOTH.items()}
+def _fit(names, samples, covariances, k, **options):
+    """Mixtures and seconds of some rows from one start."""
+    mixtures = {name: MIXTURES[name](k).set_params(**options) for name in names}
     return {
         name: timed(lambda m=mixture: m.fit(samples, covariances=covariances))
-        for name, mixture in both.items()
+        for name, mixture in mixtures.items()
     }
 
 
-def _add_both(store, cell, fitted, samples, number=0, centres_of=""):
+def _add_fitted(store, cell, fitted, samples, number=0, centres_of=""):
     for name, (mixture, seconds) in fitted.items():
         _add(store, f"{cell}, centres{centres_of}", name, mixture.means_)
         _add(store, cell, name, -mixture.score(samples), seconds, number)
@@ -137,27 +140,37 @@ def _add_both(store, cell, fitted, samples, number=0, centres_of=""):
 
 def way(store, wanted=None):
     """The first problem on which EM ends clearly above GSO from the same start."""
-    if store.has(WAY, "GSO", mixture_settings("GSO"), 0):
-        return
-    for problem, (samples, known) in enumerate(zip(*way_tasks(), strict=True)):
-        rng = np.random.RandomState(problem)
-        start = samples[rng.choice(len(samples), 4, replace=False)]
-        fitted = _fit_both(samples, known, 4, means_init=start)
-        values = {name: -mixture.score(samples) for name, (mixture, _) in fitted.items()}
-        if values["EM"] > values["GSO"] + CLEARLY:
-            break
-    _add(store, f"{WAY}, problem", "EM", problem)
-    _add(store, f"{WAY}, way", "EM", fitted["EM"][0].trajectory(samples, start))
-    _add_both(store, WAY, fitted, samples)
+    X, covariances = way_tasks()
+    if not store.has(WAY, "GSO", mixture_settings("GSO"), 0):
+        for problem, (samples, known) in enumerate(zip(X, covariances, strict=True)):
+            start = _way_start(problem, samples)
+            fitted = _fit(("EM", "GSO"), samples, known, 4, means_init=start)
+            values = {name: -mixture.score(samples) for name, (mixture, _) in fitted.items()}
+            if values["EM"] > values["GSO"] + CLEARLY:
+                break
+        _add(store, f"{WAY}, problem", "EM", problem)
+        _add(store, f"{WAY}, way", "EM", fitted["EM"][0].trajectory(samples, start))
+        _add_fitted(store, WAY, fitted, samples)
+    if not store.has(WAY, STEP, mixture_settings(STEP), 0):
+        problem = int(ends(store, f"{WAY}, problem", "EM")[0])
+        samples, start = X[problem], _way_start(problem, X[problem])
+        fitted = _fit((STEP,), samples, covariances[problem], 4, means_init=start)
+        _add_fitted(store, WAY, fitted, samples)
+
+
+def _way_start(problem, samples):
+    """Four random samples of a problem."""
+    return samples[np.random.RandomState(problem).choice(len(samples), 4, replace=False)]
 
 
 def flowers(store, wanted):
-    """Ten flowers by EM and GSO from the same random start, and by EM from ten starts."""
+    """Ten flowers from the same random start, and by EM from ten starts."""
     X, covariances = flower_tasks()
+    restarts = "EM, 10 restarts"
     for i in range(N_FLOWERS_QUICK if wanted.quick else N_FLOWERS):
-        if store.has(FLOWERS, "GSO", mixture_settings("GSO"), i):
-            continue
-        best = em(6, 10).fit(X[i], covariances=covariances[i])
-        _add(store, FLOWERS, "EM, 10 restarts", -best.score(X[i]), first=i)
-        fitted = _fit_both(X[i], covariances[i], 6)
-        _add_both(store, FLOWERS, fitted, X[i], i, f" {i}")
+        if not store.has(FLOWERS, restarts, mixture_settings(restarts), i):
+            best = em(6, 10).fit(X[i], covariances=covariances[i])
+            _add(store, FLOWERS, restarts, -best.score(X[i]), first=i)
+        names = [n for n in MIXTURES if not store.has(FLOWERS, n, mixture_settings(n), i)]
+        fitted = _fit(names, X[i], covariances[i], 6)
+        _add_fitted(store, FLOWERS, fitted, X[i], i, f" {i}")
