@@ -314,4 +314,3 @@ def test_a_feature_that_is_zero_where_it_is_seen_is_filled_with_zeros(prior, uni
     X[rng.rand(80) < 0.3, 0] = np.nan
     filled = gso(optimizer="pretrained", covariance_prior=prior).fit(X).impute(X)
     np.testing.assert_allclose(filled[:, 2], 0, atol=1e-6 * unit)
-

@@ -5,7 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
 
 from sklearn_gso import EMGaussianMixture, GSOGaussianMixture
 from sklearn_gso.problems import MixtureFreeEnergy, check_problem
@@ -126,6 +128,18 @@ def test_no_component_is_thin_by_default(draw, seed):
         fit = GSOGaussianMixture(k, random_state=seed).fit(X)
     least = np.linalg.eigvalsh(fit.covariances_)[:, 0]
     assert (least > 1e-3 * np.linalg.eigvalsh(np.cov(X.T))[0]).all()
+
+
+@pytest.mark.parametrize("load, least", [(load_iris, 0.83), (load_wine, 0.88)])
+def test_classes_are_found_where_collapsed_components_were(load, least):
+    """Not by the likelihood that a component on few samples brings: of no seed is one thin."""
+    X, y = load(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    thinnest = 1e-3 * np.linalg.eigvalsh(np.cov(X.T))[0]
+    for seed in range(20):
+        fit = GSOGaussianMixture(3, random_state=seed).fit(X)
+        assert adjusted_rand_score(y, fit.predict(X)) >= least
+        assert np.linalg.eigvalsh(fit.covariances_).min() > thinnest
 
 
 @each_mixture

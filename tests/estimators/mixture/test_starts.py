@@ -73,6 +73,19 @@ def test_two_blobs_are_never_missed():
         assert adjusted_rand_score(np.arange(600) // 300, found) > 0.98
 
 
+def test_none_of_fifteen_clusters_is_missed():
+    """As in the cluster set S1: far apart, of sizes that differ."""
+    rng = np.random.RandomState(0)
+    places = np.stack(np.meshgrid(np.arange(5), np.arange(3)), axis=2).reshape(-1, 2)
+    labels = np.repeat(np.arange(15), rng.randint(40, 90, size=15))
+    centres = 7.0 * (places + 0.2 * rng.uniform(-1, 1, size=places.shape))
+    X = centres[labels] + rng.normal(size=(len(labels), 2))
+    for seed in range(5):
+        found = GSOGaussianMixture(15, random_state=seed).fit(X)
+        nearest = np.linalg.norm(found.means_[:, None] - centres, axis=2)
+        assert sorted(nearest.argmin(axis=1)) == list(range(15)) and nearest.min(axis=1).max() < 1
+
+
 @pytest.mark.parametrize(
     ("mixture", "prior"),
     [(em, 0.0), (em, 1.0), pytest.param(gso, 1.0, marks=pytest.mark.slow)],
