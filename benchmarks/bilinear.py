@@ -23,7 +23,7 @@ from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn_gso import GSODictionaryLearning
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 
-from . import paper_step
+from . import cell_training
 from .asking import paired
 from .measuring import quietly
 from .showing import show
@@ -32,7 +32,7 @@ from .store import RESULTS, Store
 SKLEARN, OURS = "DictionaryLearning", "GSODictionaryLearning"
 # Objectives that differ by less are the same optimum.
 TIED = 1e-5
-SWEEPS, N_TUNING = 40, 16
+SWEEPS = 40
 LEARNED = ("pretrained", "fine-tuned", OURS)
 
 
@@ -93,30 +93,27 @@ def of_ours(**options):
     return learn
 
 
-def of_fine_tuned(cell, X, k, alpha, seed):
-    own = {"optimizer": fine_tuned(cell), "max_iter": SWEEPS, "tol": None, "n_init": 1}
-    return of_ours(**own)(cell, X, k, alpha, seed)
+def of_trained(rule_of, options):
+    """By a rule that was trained on other data sets of a cell."""
+
+    def learn(cell, X, k, alpha, seed):
+        return of_ours(**options, optimizer=rule_of(cell))(cell, X, k, alpha, seed)
+
+    return learn
 
 
 @lru_cache
-def fine_tuned(cell) -> LearnedOptimizer:
-    """The shipped rule after some epochs on other data sets of a cell."""
-    draw, k, alpha = CELLS[cell]
-    tasks = [draw(1000 + i)[0] for i in range(N_TUNING)]
-    own = {"alpha": alpha, "max_iter": SWEEPS, "n_init": 1, "random_state": 0}
-    learner = GSODictionaryLearning(k, n_epochs=8, **own)
-    return learner.fit(tasks).learned_optimizer_
-
-
-def of_paper(cell, X, k, alpha, seed):
-    return of_ours(**paper_step.OPTIONS, optimizer=paper_rule(cell))(cell, X, k, alpha, seed)
-
-
-@lru_cache
-def paper_rule(cell) -> LearnedOptimizer:
+def tuned_rule(cell) -> LearnedOptimizer:
     draw, k, alpha = CELLS[cell]
     learner = GSODictionaryLearning(k, alpha=alpha)
-    return paper_step.trained_step(learner, lambda seed: draw(seed)[0])
+    return cell_training.fine_tuned(learner, lambda seed: draw(seed)[0])
+
+
+@lru_cache
+def step_rule(cell) -> LearnedOptimizer:
+    draw, k, alpha = CELLS[cell]
+    learner = GSODictionaryLearning(k, alpha=alpha)
+    return cell_training.trained_step(learner, lambda seed: draw(seed)[0])
 
 
 def of_spams(cell, X, k, alpha, seed):
@@ -151,11 +148,11 @@ WAYS = {
     "pretrained, 40 sweeps": of_ours(max_iter=SWEEPS, tol=None, n_init=1),
     OURS: of_ours(),
     "pretrained, thirty starts": of_ours(n_init=30),
-    "fine-tuned, 40 sweeps": of_fine_tuned,
-    paper_step.NAME: of_paper,
+    cell_training.TUNED: of_trained(tuned_rule, cell_training.TUNED_OPTIONS),
+    cell_training.STEP: of_trained(step_rule, cell_training.STEP_OPTIONS),
 }
-# Training on other data sets of a cell, which is not counted in their time.
-TRAINING = {"fine-tuned, 40 sweeps": fine_tuned, paper_step.NAME: paper_rule}
+# What is trained before, which is not counted in their time.
+TRAINING = {cell_training.TUNED: tuned_rule, cell_training.STEP: step_rule}
 
 
 def available() -> list[str]:
@@ -178,8 +175,8 @@ def judged(X, atoms, truth, alpha) -> tuple[float, float]:
 
 
 def settings(way) -> str:
-    if way == paper_step.NAME:
-        return f"dictionary, {paper_step.SETTINGS}"
+    if way == cell_training.STEP:
+        return f"dictionary, {cell_training.STEP_SETTINGS}"
     digest = ""
     if way.startswith(LEARNED):
         digest = ", weights " + LearnedOptimizer.load_pretrained("dictionary").digest()[:8]

@@ -26,7 +26,7 @@ from sklearn_gso.metrics import shifted_cosine, shifted_psnr
 from sklearn_gso.problems import BlindDeconvolution
 from sklearn_gso.rules import ClosedForm, GeometricContinuation
 
-from . import paper_step
+from . import cell_training
 from .asking import paired
 from .measuring import quietly
 from .showing import show
@@ -34,7 +34,8 @@ from .store import RESULTS, Store
 
 SWEEPS, SIDE, SIZE = 40, 64, 7
 OURS = "GSOBlindDeconvolution"
-ONE, TURNS, WIENER = "closed forms", "Richardson-Lucy by turns", "Wiener, true kernel"
+ONE, TURNS = "closed forms", "Richardson-Lucy by turns"
+GIVEN, WIENER = "Richardson-Lucy, true kernel", "Wiener, true kernel"
 
 
 def spikes(n, size, density, noise=0.01):
@@ -126,45 +127,67 @@ def of_ours(kind=GSOBlindDeconvolution, **options):
     return solve
 
 
-def of_paper(cell, signal, *rest):
-    return of_ours(**paper_step.OPTIONS, optimizer=paper_rule(cell))(cell, signal, *rest)
+def of_trained(rule_of, options):
+    """By a rule that was trained on other signals of a cell."""
+
+    def solve(cell, signal, *rest):
+        return of_ours(**options, optimizer=rule_of(cell))(cell, signal, *rest)
+
+    return solve
 
 
-@lru_cache
-def paper_rule(cell) -> LearnedOptimizer:
+def _learnt(cell, learn) -> LearnedOptimizer:
     draw = {**SPIKES, **PICTURES}[cell]
     signal, kernel, _ = draw(0)
     model = GSOBlindDeconvolution(kernel.shape[0], **of_signals(signal))
-    return paper_step.trained_step(model, lambda seed: draw(seed)[0].reshape(1, -1))
+    return learn(model, lambda seed: draw(seed)[0].reshape(1, -1))
 
 
-def by_turns(cell, signal, kernel, truth, seed, n_turns=20, n_steps=5):
-    """Richardson and Lucy's steps for kernel and picture; the turn that the truth likes best."""
-    picture, found = signal.clip(1e-3), np.ones(kernel.shape) / kernel.size
-    turns = []
-    middle = tuple(-(p // 2) for p in kernel.shape)
-    seen = signal.clip(1e-3)
+@lru_cache
+def tuned_rule(cell) -> LearnedOptimizer:
+    return _learnt(cell, cell_training.fine_tuned)
 
-    def around(kernel):
-        wide = np.zeros_like(signal)
-        wide[: kernel.shape[0], : kernel.shape[1]] = kernel
-        return np.fft.fft2(np.roll(wide, middle, (0, 1)))
 
-    def ratio(picture, kernel):
-        model = np.fft.ifft2(around(kernel) * np.fft.fft2(picture)).real
-        return np.fft.fft2(seen / model.clip(1e-6))
+@lru_cache
+def step_rule(cell) -> LearnedOptimizer:
+    return _learnt(cell, cell_training.trained_step)
 
-    for _ in range(n_turns):
-        for _ in range(n_steps):
-            back = np.fft.ifft2(np.conj(np.fft.fft2(picture)) * ratio(picture, found)).real
-            back = np.roll(back, [-m for m in middle], (0, 1))[: kernel.shape[0], : kernel.shape[1]]
-            found = (found * back).clip(0)
-            found /= found.sum()
-        for _ in range(n_steps):
-            back = np.fft.ifft2(np.conj(around(found)) * ratio(picture, found)).real
-            picture = (picture * back).clip(1e-6)
-        turns.append((found, picture))
-    return max(turns, key=lambda turn: shifted_psnr(truth, turn[1], SIZE // 2))
+
+def richardson_lucy(blind):
+    """Richardson and Lucy's steps, by turns for kernel and picture or with the true kernel.
+
+    Of the turns the one that the truth likes best. As scikit-image's, with periodic borders.
+    """
+
+    def solve(cell, signal, kernel, truth, seed, n_turns=20, n_steps=5):
+        picture, turns = signal.clip(1e-3), []
+        found = np.ones(kernel.shape) / kernel.size if blind else kernel
+        height, width = kernel.shape
+        middle = -(height // 2), -(width // 2)
+        seen = signal.clip(1e-3)
+
+        def around(kernel):
+            wide = np.zeros_like(signal)
+            wide[:height, :width] = kernel
+            return np.fft.fft2(np.roll(wide, middle, (0, 1)))
+
+        def ratio(picture, kernel):
+            model = np.fft.ifft2(around(kernel) * np.fft.fft2(picture)).real
+            return np.fft.fft2(seen / model.clip(1e-6))
+
+        for _ in range(n_turns):
+            for _ in range(n_steps * blind):
+                back = np.fft.ifft2(np.conj(np.fft.fft2(picture)) * ratio(picture, found)).real
+                back = np.roll(back, [-m for m in middle], (0, 1))[:height, :width]
+                found = (found * back).clip(0)
+                found /= found.sum()
+            for _ in range(n_steps):
+                back = np.fft.ifft2(np.conj(around(found)) * ratio(picture, found)).real
+                picture = (picture * back).clip(1e-6)
+            turns.append((found, picture))
+        return max(turns, key=lambda turn: shifted_psnr(truth, turn[1], SIZE // 2))
+
+    return solve
 
 
 def wiener(cell, signal, kernel, truth, seed):
@@ -190,28 +213,34 @@ WAYS = {
     "closed forms, 50 starts": of_ours(_WithoutRace, optimizer=None, n_init=50),
     "pretrained": of_ours(optimizer="pretrained"),
     OURS: of_ours(n_init=GSOBlindDeconvolution().n_init),
-    paper_step.NAME: of_paper,
-    TURNS: by_turns,
+    cell_training.TUNED: of_trained(tuned_rule, cell_training.TUNED_OPTIONS),
+    cell_training.STEP: of_trained(step_rule, cell_training.STEP_OPTIONS),
+    TURNS: richardson_lucy(True),
+    GIVEN: richardson_lucy(False),
     WIENER: wiener,
 }
-OF_PICTURES, OF_SPIKES = (TURNS, WIENER), ("closed forms, 50 starts",)
+# What is trained before, which is not counted in their time.
+TRAINING = {cell_training.TUNED: tuned_rule, cell_training.STEP: step_rule}
+LEARNED = ("pretrained", cell_training.TUNED)
+OF_PICTURES, OF_SPIKES = (TURNS, GIVEN, WIENER), ("closed forms, 50 starts",)
 
 
 def ways_of(cell) -> list[str]:
     unfit = OF_PICTURES if cell in SPIKES else OF_SPIKES
     known = "deconvolution" in LearnedOptimizer.pretrained_names()
-    return [w for w in WAYS if w not in unfit and (known or not w.startswith("pretrained"))]
+    return [w for w in WAYS if w not in unfit and (known or not w.startswith(LEARNED))]
 
 
 def settings(way) -> str:
     if way == OURS:
         return "deconvolution, race, exact"
-    if way == paper_step.NAME:
-        return f"deconvolution, {paper_step.SETTINGS}"
-    if not way.startswith("pretrained"):
+    if way == cell_training.STEP:
+        return f"deconvolution, {cell_training.STEP_SETTINGS}"
+    if not way.startswith(LEARNED):
         return "deconvolution"
     digest = LearnedOptimizer.load_pretrained("deconvolution").digest()[:8]
-    return f"deconvolution, weights {digest}"
+    more = f", {cell_training.TUNED_SETTINGS}" if way == cell_training.TUNED else ""
+    return f"deconvolution, weights {digest}{more}"
 
 
 def run(store, cells, seeds):
@@ -221,8 +250,8 @@ def run(store, cells, seeds):
             for way in ways_of(cell):
                 if store.has(cell, way, settings(way), seed):
                     continue
-                if way == paper_step.NAME:
-                    paper_rule(cell)  # its training is not counted
+                if way in TRAINING:
+                    TRAINING[way](cell)
                 start = time.process_time()
                 found, source = WAYS[way](cell, signal, kernel, truth, seed)
                 seconds = time.process_time() - start

@@ -23,7 +23,7 @@ from sklearn_gso import GSOSourceSeparation
 from sklearn_gso.learned_optimizers import LearnedOptimizer
 from sklearn_gso.metrics import amari_distance, signal_to_distortion
 
-from . import paper_step
+from . import cell_training
 from .asking import paired
 from .measuring import quietly
 from .showing import show
@@ -124,14 +124,25 @@ def of_ours(**options):
     return separate
 
 
-def of_paper(cell, X, k, seed):
-    return of_ours(**paper_step.OPTIONS, optimizer=paper_rule(cell))(cell, X, k, seed)
+def of_trained(rule_of, options):
+    """By a rule that was trained on other problems of a cell."""
+
+    def separate(cell, X, k, seed):
+        return of_ours(**options, optimizer=rule_of(cell))(cell, X, k, seed)
+
+    return separate
 
 
 @lru_cache
-def paper_rule(cell) -> LearnedOptimizer:
+def tuned_rule(cell) -> LearnedOptimizer:
     separation = GSOSourceSeparation(CELLS[cell][2], sources=kind_of(cell))
-    return paper_step.trained_step(separation, lambda seed: drawn(cell, seed)[0])
+    return cell_training.fine_tuned(separation, lambda seed: drawn(cell, seed)[0])
+
+
+@lru_cache
+def step_rule(cell) -> LearnedOptimizer:
+    separation = GSOSourceSeparation(CELLS[cell][2], sources=kind_of(cell))
+    return cell_training.trained_step(separation, lambda seed: drawn(cell, seed)[0])
 
 
 PEERS = {
@@ -150,8 +161,12 @@ WAYS = {
     "closed forms, five starts": of_ours(optimizer=None, max_iter=200, n_init=5),
     "pretrained, 40 sweeps": of_ours(max_iter=40, tol=None),
     "pretrained": of_ours(),
-    paper_step.NAME: of_paper,
+    cell_training.TUNED: of_trained(tuned_rule, cell_training.TUNED_OPTIONS),
+    cell_training.STEP: of_trained(step_rule, cell_training.STEP_OPTIONS),
 }
+# What is trained before, which is not counted in their time.
+TRAINING = {cell_training.TUNED: tuned_rule, cell_training.STEP: step_rule}
+LEARNED = ("pretrained", cell_training.TUNED)
 WEIGHTS = {True: "nonnegative_sources", False: "sparse_sources"}
 
 
@@ -163,17 +178,19 @@ def available(cell) -> list[str]:
     def fits(way):
         lacks = way.startswith("picard") and not find_spec("picard")
         lacks |= way.startswith("NMF") and not positive
-        return not lacks and (known or not way.startswith("pretrained"))
+        return not lacks and (known or not way.startswith(LEARNED))
 
     return [way for way in WAYS if fits(way)]
 
 
 def settings(cell, way) -> str:
-    if way == paper_step.NAME:
-        return f"sources, {paper_step.SETTINGS}"
-    if not way.startswith("pretrained"):
+    if way == cell_training.STEP:
+        return f"sources, {cell_training.STEP_SETTINGS}"
+    if not way.startswith(LEARNED):
         return "sources"
-    return "sources, " + LearnedOptimizer.load_pretrained(WEIGHTS[CELLS[cell][4]]).digest()[:8]
+    digest = LearnedOptimizer.load_pretrained(WEIGHTS[CELLS[cell][4]]).digest()[:8]
+    more = f", {cell_training.TUNED_SETTINGS}" if way == cell_training.TUNED else ""
+    return f"sources, {digest}{more}"
 
 
 def run(store, cells, ways, seeds):
@@ -184,8 +201,8 @@ def run(store, cells, ways, seeds):
                 key = cell, way, settings(cell, way)
                 if way not in available(cell) or store.has(*key, seed):
                     continue
-                if way == paper_step.NAME:
-                    paper_rule(cell)  # its training is not counted
+                if way in TRAINING:
+                    TRAINING[way](cell)
                 start = time.process_time()
                 found, estimates = WAYS[way](cell, X, mixing.shape[1], seed)
                 seconds = time.process_time() - start
