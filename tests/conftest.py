@@ -3,6 +3,8 @@
 What takes long to import is imported late: the process that hands tests to others needs none of it.
 """
 
+import os
+
 import pytest
 
 
@@ -10,6 +12,14 @@ def pytest_collection_finish():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """What a test leaves to `random_state=None` is the same in each run; TEST_SEED draws anew."""
+    import numpy as np
+
+    np.random.seed(int(os.environ.get("TEST_SEED", 0)))
 
 
 @pytest.fixture

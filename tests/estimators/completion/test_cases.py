@@ -170,7 +170,8 @@ def test_bounds_by_name_and_none(rng):
     X, hidden = with_holes(rng.randn(60, 3), 0.3)
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     bounds = {"min_value": {"b": 0.2}, "max_value": None}
-    bounded = GSOMatrixCompleter(2, max_iter=3, n_init=1, scaling="matrix", **bounds)
+    settings = dict(max_iter=3, n_init=1, scaling="matrix", random_state=0)
+    bounded = GSOMatrixCompleter(2, **settings, **bounds)
     filled = bounded.fit_transform(frame)
     assert (filled[hidden[:, 1], 1] >= 0.2).all() and (filled[hidden[:, 0], 0] < 0.2).any()
     with pytest.raises(ValueError, match=r"min_value names columns .* not have: \['d'\]"):
