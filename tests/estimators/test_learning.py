@@ -259,7 +259,8 @@ def test_training_that_brings_nothing_keeps_the_start_and_says_so(kind, optimize
         X = easy_tasks[0]
     else:
         estimator = judge(n_epochs=2, rule="moves")
-        X = make_mixture_tasks(12, n_components=3, n_samples=60, random_state=0)[0]
+        # Data where a wrecked judge is not right by chance.
+        X = make_mixture_tasks(12, n_components=3, n_samples=60, random_state=1)[0]
     estimator.set_params(optimizer=optimizer, training=TOO_FAST)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

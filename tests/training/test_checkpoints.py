@@ -72,11 +72,11 @@ def test_gathering_goes_on_too(tmp_path, monkeypatch):
     X, wanted = data(judge()), uninterrupted(judge)
     original, calls = judge_training.gather, []
 
-    def counted(*args):
+    def counted(*args, **more):
         calls.append(1)
         if len(calls) == 4:
             raise Killed
-        return original(*args)
+        return original(*args, **more)
 
     monkeypatch.setattr(judge_training, "gather", counted)
     with pytest.raises(Killed):
@@ -95,11 +95,11 @@ def test_ctrl_c_before_the_training_keeps_the_judge(optimizer, tmp_path, monkeyp
         make = functools.partial(make, rule="moves")
     original, calls, X = judge_training.gather, [], data(judge())
 
-    def stopped(*args):
+    def stopped(*args, **more):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return original(*args)
+        return original(*args, **more)
 
     monkeypatch.setattr(judge_training, "gather", stopped)
     left = make(tmp_path / "state").fit(X)
