@@ -178,7 +178,7 @@ def settings(method) -> str:
     if method not in _OUR_METHODS:
         return "as it comes"
     # Named after what changed last in how they estimate: other rows are not theirs.
-    kind = "trees, standardised" if method == "GSOMatrixCompleter" else "joint EM, twenty trees"
+    kind = "trees, standardised" if method == "GSOMatrixCompleter" else "a pair of runs, twenty trees"
     return f"{kind}, {pretrained('completer')}"
 
 

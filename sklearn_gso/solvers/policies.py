@@ -12,13 +12,16 @@ class Fixed:
     Parameters
     ----------
     n : int
+    companion_counts : bool
+        Whether the companion, where there is one, is one of them.
     """
 
     n: int = 1
+    companion_counts: bool = False
 
     def first(self, companion: bool) -> int:
         """How many runs of the rules are made in any case."""
-        return self.n
+        return max(1, self.n - (companion and self.companion_counts))
 
     def most(self, problem: Problem) -> int:
         """How many runs there are at most, a companion not counted."""

@@ -6,31 +6,59 @@ blocks in one step, from one start: of tables of usual size a tenth of the time.
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from ..mixture.clustering import hard_clusters, n_drawn
 
 # Sweeps of EM: what the entries are expected to be is soon good enough. From clusters, and of the
 # one Gaussian that completes rows for these.
-_SWEEPS, _OF_ONE = 10, 20
+_SWEEPS, _OF_ONE = 10, 6
 # Pseudo-samples, per column, of the weak prior and of that which draws covariances to a common one.
 _WEAK, _POOLED = 0.5, 3.0
 # Least variance of a direction, the columns' being 1.
 _FLOOR = 1e-6
+# Entries of a row that are eliminated in all rows at once, at most.
+_SWEPT = 8
 # Doubles worked on at once.
 _BLOCK = 500_000
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True)
+class Group:
     """Rows with equally many missing entries."""
 
     rows: np.ndarray  # (r,)
     holes: np.ndarray  # (r, m)
     values: np.ndarray  # (r, q), 0 where missing
     seen: np.ndarray  # (r, q)
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """Where missing entries stand among all of the rows', (r, m)."""
+        n, q = self.values.shape
+        return np.arange(0, n * q, q)[:, None] + self.holes
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """Where pairs of missing entries stand in a covariance, (m, m, r)."""
+        holes = self.holes.T
+        return holes[:, None] * self.values.shape[1] + holes
+
+    @cached_property
+    def adding(self) -> sparse.csr_array:
+        """Adds what pairs of missing entries have at their places in a covariance."""
+        pairs, q = self.pairs.ravel(), self.values.shape[1]
+        return sparse.csr_array(
+            (np.ones(len(pairs)), (pairs, np.arange(len(pairs)))), shape=(q * q, len(pairs))
+        )
+
+    def of_holes(self, values) -> np.ndarray:
+        """Of values (M, r, q) those of the missing entries, (M, r, m)."""
+        return values.reshape(len(values), -1).take(self.places, axis=1)
 
 
 def groups_of(array, n_gaussians) -> list[Group]:
@@ -102,7 +130,8 @@ class Mixtures:
             count += shares.sum(1)
             sums += weighted.sum(1)
             squares += weighted.swapaxes(1, 2) @ away
-            _add_left(squares, group.holes, shares[..., None, None] * left)
+            spread = group.adding @ (left * shares.T).reshape(-1, n)
+            squares += spread.T.reshape(n, q, q)
         moved = sums / count[:, None]
         squares -= count[:, None, None] * moved[:, :, None] * moved[:, None, :]
         squares += self.n_pseudo[:, None, None] * self.scale
@@ -135,8 +164,8 @@ class Mixtures:
         for group in groups_of(array, len(self.means)):
             away, density, left = gaussians.given(group)
             chances = self._chances(density)
-            values = _of_holes(away + self.means[:, None], group.holes)
-            own = left.diagonal(axis1=2, axis2=3)
+            values = group.of_holes(away + self.means[:, None])
+            own = left.diagonal().swapaxes(0, 1)
             by_kind = (self.n_kinds, len(values) // self.n_kinds, *group.holes.shape)
             expected = (chances * values).reshape(by_kind).sum(1)
             squares = (chances * (own + values**2)).reshape(by_kind).sum(1) - expected**2
@@ -156,20 +185,15 @@ class Mixtures:
         own = slice(kind * each, (kind + 1) * each)
         for group in groups_of(array, len(self.means)):
             away, density, left = gaussians.given(group)
-            values = _of_holes(away + self.means[:, None], group.holes)[own]
+            values = group.of_holes(away + self.means[:, None])[own]
             below = self._chances(density)[own, :, 0].cumsum(0)
-            left, rows = left[own], np.arange(len(group.rows))
+            left, rows = left.T[own], np.arange(len(group.rows))
             for one in result:
                 chosen = (rng.uniform(size=len(rows)) > below[:-1]).sum(0)
                 noise = rng.standard_normal((*group.holes.shape, 1))
                 noise = (np.linalg.cholesky(left[chosen, rows]) @ noise)[..., 0]
                 one[group.rows[:, None], group.holes] = values[chosen, rows] + noise
         return result
-
-
-def _of_holes(values, holes) -> np.ndarray:
-    """Of values (M, r, q) those of the missing entries, (M, r, m)."""
-    return np.take_along_axis(values, np.broadcast_to(holes, (len(values), *holes.shape)), 2)
 
 
 def _joined(parts: list[Mixtures], n_kinds) -> Mixtures:
@@ -201,39 +225,53 @@ class _Gaussians:
             From the means, missing entries as expected.
         density : ndarray of shape (M, r)
             Logarithm of that of the observed entries.
-        left : ndarray of shape (M, r, m, m)
+        left : ndarray of shape (m, m, r, M)
             Covariance C of the missing ones.
         """
-        holes = group.holes
+        n_missing, q = group.holes.shape[1], group.values.shape[1]
         away = np.where(group.seen, group.values - self.means[:, None], 0.0)
-        block = self.precision[:, holes[:, :, None], holes[:, None, :]]
+        block = self.precision.reshape(-1, q * q).T.copy().take(group.pairs, axis=0)
         left, log_det = _inverted(block)
-        pulled = _of_holes(away @ self.precision, holes)
-        away[:, np.arange(len(holes))[:, None], holes] = -(left @ pulled[..., None])[..., 0]
+        pulled = group.of_holes(away @ self.precision).T.copy()
+        away.reshape(len(away), -1)[:, group.places] = -(left * pulled).sum(1).T
         squares = ((away @ self.precision) * away).sum(2)
-        logs = self.log_det[:, None] + log_det
-        n_seen = group.seen.shape[1] - holes.shape[1]
-        return away, -0.5 * (logs + squares + n_seen * math.log(2 * math.pi)), left
+        logs = self.log_det[:, None] + log_det.T
+        return away, -0.5 * (logs + squares + (q - n_missing) * math.log(2 * math.pi)), left
 
 
 def _inverted(matrices) -> tuple[np.ndarray, np.ndarray]:
-    """Inverses of definite matrices, (..., m, m), and the logarithms of their determinants."""
-    own = torch.from_numpy(matrices)
+    """Inverses of definite matrices, (m, m, ...), and the logarithms of their determinants.
+
+    Small ones all at once, by the sweep operator (Goodnight 1979), which eliminates one entry
+    after the other and leaves minus the inverse: a call of LAPACK for each takes longer.
+    """
+    if len(matrices) > _SWEPT:
+        return _by_lapack(matrices)
+    result, log_det = matrices, np.zeros(matrices.shape[2:])
+    for k in range(len(matrices)):
+        pivot, row = result[k, k], result[k] / result[k, k]
+        if not (pivot > 0).all():  # up to rounding
+            return _by_lapack(matrices)
+        log_det += np.log(pivot)
+        result = result - result[k][:, None] * row
+        result[k] = result[:, k] = row
+        result[k, k] = -1 / pivot
+    return -result, log_det
+
+
+def _by_lapack(matrices) -> tuple[np.ndarray, np.ndarray]:
+    """The same, one by one."""
+    m, shape = len(matrices), matrices.shape
+    own = torch.from_numpy(matrices).reshape(m * m, -1).T.reshape(-1, m, m)
     lower, failed = torch.linalg.cholesky_ex(own)
     if failed.any():  # up to rounding
-        return np.linalg.inv(matrices), np.linalg.slogdet(matrices)[1]
-    identity = torch.eye(own.shape[-1], dtype=own.dtype).expand_as(own)
-    root = torch.linalg.solve_triangular(lower, identity, upper=False)
-    log_det = 2 * lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    return (root.mT @ root).numpy(), log_det.numpy()
-
-
-def _add_left(squares, holes, left) -> None:
-    """Add covariances of missing entries, (n, r, m, m), at their places in those of all."""
-    q = squares.shape[1]
-    place = (holes[:, :, None] * q + holes[:, None, :]).ravel()
-    for total, own in zip(squares, left, strict=True):
-        total += np.bincount(place, own.ravel(), q * q).reshape(q, q)
+        inverse, log_det = torch.linalg.inv(own), torch.linalg.slogdet(own)[1]
+    else:
+        identity = torch.eye(m, dtype=own.dtype).expand_as(own)
+        root = torch.linalg.solve_triangular(lower, identity, upper=False)
+        inverse, log_det = root.mT @ root, 2 * lower.diagonal(dim1=1, dim2=2).log().sum(1)
+    result = inverse.reshape(-1, m * m).T.reshape(shape)
+    return result.numpy(), log_det.reshape(shape[2:]).numpy()
 
 
 def _one_gaussian(array) -> Mixtures:

@@ -12,12 +12,13 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.tree import ExtraTreeRegressor
 
+from ...solvers.policies import Fixed
 from ..completion import GSOMatrixCompleter
 from .mixtures import Mixtures
 from .neighbours import Neighbours
 
-# Of the factor model: a learned run and a classical one; what they predict is soon good enough.
-_N_STARTS, _MAX_SWEEPS = 2, 8
+# Of the factor model: what it predicts is soon good enough.
+_MAX_SWEEPS = 8
 # Rows and entries of covariances, rows * columns², that a mixture is fitted to at most.
 _MAX_ROWS, _MAX_SIZE = 5000, 4_000_000
 # Rows for each component that a mixture needs at least; and one for each column.
@@ -62,22 +63,29 @@ class Means:
         }
 
 
+class Pair(GSOMatrixCompleter):
+    """Of a learned run and a classical one: a third makes no better imputer."""
+
+    def _policy(self):
+        return Fixed(2, companion_counts=True)
+
+
 class Factors:
     """A factor model and, if wanted, what its nearest rows add.
 
     Parameters
     ----------
-    completer : GSOMatrixCompleter
+    completer : Pair
     neighbours : bool
     """
 
     names = ("factors",)
 
-    def __init__(self, completer: GSOMatrixCompleter, neighbours: bool):
+    def __init__(self, completer: Pair, neighbours: bool):
         self.completer, self.with_neighbours = completer, neighbours
 
     def fit(self, array, seed, earlier=()):
-        settings = {"n_init": _N_STARTS, "max_iter": _MAX_SWEEPS, "random_state": seed}
+        settings = {"max_iter": _MAX_SWEEPS, "random_state": seed}
         self.completer = clone(self.completer).set_params(**settings).fit(array)
         self.neighbours = None
         if self.with_neighbours and len(array) > 1:
@@ -169,7 +177,7 @@ def _mean_of(told: dict[str, Told]) -> np.ndarray:
 
 def _tree(inputs, target, random):
     """Without the checks of a forest and of parameters, which would take most of the time."""
-    tree = ExtraTreeRegressor(max_features=0.5, random_state=random.randint(2**31 - 1))
+    tree = ExtraTreeRegressor(max_features=0.5, random_state=random)
     with config_context(skip_parameter_validation=True):
         return tree.fit(inputs, target, check_input=False).tree_
 
