@@ -86,7 +86,7 @@ def measured(name, method) -> tuple[float, float, float, float]:
     In a process of its own.
     """
     with one_thread():
-        made(method, 2, "full").fit(blobs(60, 2, 2, 3))  # what is loaded on first use
+        made(method, 2, "full").fit(blobs(60, 2, 2, 3)[0])  # what is loaded on first use
         (X, new), k, kind = SIZES[name]()
         mixture = made(method, k, kind)
         memory, start = PeakMemory(), time.process_time()

@@ -178,7 +178,8 @@ def settings(method) -> str:
     if method not in _OUR_METHODS:
         return "as it comes"
     # Named after what changed last in how they estimate: other rows are not theirs.
-    kind = "trees, standardised" if method == "GSOMatrixCompleter" else "a pair of runs, twenty trees"
+    of_imputers = "a pair of runs, twenty trees"
+    kind = "trees, standardised" if method == "GSOMatrixCompleter" else of_imputers
     return f"{kind}, {pretrained('completer')}"
 
 
