@@ -148,6 +148,7 @@ WAYS = {
     "pretrained, 40 sweeps": of_ours(max_iter=SWEEPS, tol=None, n_init=1),
     OURS: of_ours(),
     "pretrained, thirty starts": of_ours(n_init=30),
+    "pretrained, two hundred starts": of_ours(n_init=200),
     cell_training.TUNED: of_trained(tuned_rule, cell_training.TUNED_OPTIONS),
     cell_training.STEP: of_trained(step_rule, cell_training.STEP_OPTIONS),
 }
