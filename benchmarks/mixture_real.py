@@ -32,6 +32,7 @@ _R = {
     "penguins": ("palmerpenguins", "species"),
     "crabs": ("MASS", "sp sex"),
     "bdims": ("openintro", ""),
+    "fgl": ("MASS", ""),
     "Hawks": ("Stat2Data", ""),
     **{name: ("datasets", "") for name in ("faithful", "quakes", "swiss", "trees")},
     **{name: ("datasets", "") for name in ("mtcars", "USArrests")},
@@ -115,6 +116,11 @@ def held_out_cell(name, kind, k):
     return f"{name}, {kind}, K={k}"
 
 
+def of_fitted(cell):
+    """The cell of the scores of the rows of the fit."""
+    return f"{cell}, fitted rows"
+
+
 def run_held_out(store, names):
     for name in names:
         X, _ = load(name)
@@ -124,15 +130,21 @@ def run_held_out(store, names):
                 for method, setting in settings().items():
                     if store.has(cell, method, setting, N_SPLITS - 1):
                         continue
-                    rows = []
-                    for seed in range(N_SPLITS):
-                        train, test = split(X, seed)
-                        mixture = mixtures(k, kind, seed)[method]
-                        fine, seconds = fitted(mixture, train)
-                        found = (-mixture.score(test), seconds, thinnest(mixture, train))
-                        rows.append((seed, *(found if fine else (np.inf, seconds, 0.0))))
-                    store.add(cell, method, setting, rows)
+                    found = [_held_out(method, X, kind, k, seed) for seed in range(N_SPLITS)]
+                    for number, own in enumerate((cell, of_fitted(cell))):
+                        store.add(own, method, setting, [scores[number] for scores in found])
         print(store.said(), name, flush=True)
+
+
+def _held_out(method, X, kind, k, seed):
+    """Of one split the results of new rows and of those of the fit."""
+    train, test = split(X, seed)
+    mixture = mixtures(k, kind, seed)[method]
+    fine, seconds = fitted(mixture, train)
+    if not fine:
+        return 2 * [(seed, np.inf, seconds, 0.0)]
+    thin = thinnest(mixture, train)
+    return [(seed, -mixture.score(rows), seconds, thin) for rows in (test, train)]
 
 
 def run_labelled(store, names):
@@ -202,6 +214,9 @@ def show_held_out(store, names):
             "mean and median > 0",
             mean > 0 and median > 0,
         )
+        fitted_rows = joined(store, map(of_fitted, cells))["error"]
+        over = (fitted_rows[THEIRS] - fitted_rows[OURS]).median()
+        show_bar(f"{kind}: score of the rows of the fit, median difference", f"{over:+.4f}")
         by_k = [f"K={k} {np.mean(_of(gain, f'K={k}') >= -_SAME):.2f}" for k in N_COMPONENTS]
         show_bar(f"{kind}: share by number of components", ", ".join(by_k))
     if pooled:

@@ -56,22 +56,24 @@ _TRIED = """### What was tried on those that are missed
 
 Figures are in `benchmarks/LOG.md`, in the chapters named here.
 
-- *Table 2, G, ranks 20 to 100.* Four fifths of the entries are hidden, and what is seen determines
-  ten components at most. Posteriors that take the two factors as independent are too sure there, and
-  starts differ by luck. Tried: lower powers of what runs leave unexplained where no two starts agree
-  (shipped, "Where no two starts agree"; rank 20 ended above the zero matrix before); the convex
-  solution as one more run, with weights of several kinds, and with forty components ("The convex
-  answer where no two starts agree"). It helps on these matrices and loses on matrices of low rank whose
-  starts disagree, whatever its weight; so it is not shipped.
-- *Table 2, P, ranks 80 and 100, filled.* Little beside the mean component can be told, and rank-1 ALS
-  has no other. Closed forms by themselves prune the rest; the shipped rule, trained on errors of all
-  entries, seen ones included, keeps ten. A classical run beside it that weighs by left-out
-  entries lowers the error there and raises it on real tables ("A classical run that weighs more").
-- *Table 4, P, ranks 40 to 70, k = 10.* `reconstruct` estimates every entry, seen ones too. All rows,
-  Gibbs samples among them, end above .9 of the printed figure there; it is met where seen
+- *Table 2, G, ranks 20 to 100.* Four fifths of the entries are hidden, and what is seen
+  determines ten components at most. Posteriors that take the two factors as independent are too
+  sure there, and starts differ by luck. Tried: lower powers of what runs leave unexplained where
+  no two starts agree (shipped, "Where no two starts agree"; rank 20 ended above the zero matrix
+  before); the convex solution as one more run, with weights of several kinds, and with forty
+  components ("The convex answer where no two starts agree"). It helps on these matrices and loses
+  on matrices of low rank whose starts disagree, whatever its weight; so it is not shipped.
+- *Table 2, P, ranks 80 and 100, filled.* Little beside the mean component can be told, and rank-1
+  ALS has no other. Closed forms by themselves prune the rest; the shipped rule, trained on errors
+  of all entries, seen ones included, keeps ten. A classical run beside it that weighs by left-out
+  entries lowers the error there and raises it on real tables ("A classical run that weighs
+  more").
+- *Table 4, P, ranks 40 to 70, k = 10.* `reconstruct` estimates every entry, seen ones too. All
+  rows, Gibbs samples among them, end above .9 of the printed figure there; it is met where seen
   entries are kept ("filled").
-- *Time to 1e-4.* Joint steps from the end of a run, which brought the error from 1e-5 to rounding, are half
-  of it ("Time to 1e-4, after joint steps"). Looser ends of the joint steps save nothing.
+- *Time to 1e-4.* Joint steps from the end of a run, which brought the error from 1e-5 to
+  rounding, are half of it ("Time to 1e-4, after joint steps"). Looser ends of the joint steps
+  save nothing.
 """
 
 
