@@ -8,11 +8,11 @@ from functools import wraps
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ..completion import GSOMatrixCompleter
 from .parts import (
     Factors,
     Means,
     Mixture,
-    Pair,
     Told,
     Trees,
     mixture_rows,
@@ -67,7 +67,7 @@ def quiet(method):
     return silent
 
 
-def made_parts(names, completer: Pair, array) -> list:
+def made_parts(names, completer: GSOMatrixCompleter, array) -> list:
     """The means and the wanted parts that a table is large enough for."""
     parts: list = [Means()]
     if "factors" in names:

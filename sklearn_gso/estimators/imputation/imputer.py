@@ -8,13 +8,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ...rules.accepts import Accepts
+from ..completion import GSOMatrixCompleter
 from ..fitting import become, column_names, fitted_on_one, of_collection
 from ..lazy import mapped
 from ..parameters import COMMON, NONE, MetaTraining, check_table, choice, instance, integer, keep
 from ..tasks import as_tasks, draw_seed
 from .blend import PARTS, Blend, are_parts, are_weights, made_parts
 from .columns import describe, starts, to_numbers, warn_of_many_categories
-from .parts import Pair
 from .tables import Fitted, Tables
 
 
@@ -203,9 +203,9 @@ class GSOImputer(Tables, TransformerMixin, BaseEstimator):
             "learned_optimizer_": blend.learned_optimizer,
         }
 
-    def _completer(self) -> Pair:
+    def _completer(self) -> GSOMatrixCompleter:
         names = ("n_components", "optimizer", "n_epochs", "training", "random_state", "verbose")
-        return Pair(**{name: getattr(self, name) for name in names})
+        return GSOMatrixCompleter(**{name: getattr(self, name) for name in names})
 
     def _fit_collection(self, tasks):
         """The same of a collection, whose tables are solved anew by `transform`."""

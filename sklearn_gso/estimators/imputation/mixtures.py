@@ -5,6 +5,7 @@ blocks in one step, from one start: of tables of usual size a tenth of the time.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,8 +22,9 @@ _SWEEPS, _OF_ONE = 10, 6
 _WEAK, _POOLED = 0.5, 3.0
 # Least variance of a direction, the columns' being 1.
 _FLOOR = 1e-6
-# Entries of a row that are eliminated in all rows at once, at most.
-_SWEPT = 8
+# Missing entries of a row that are eliminated in all rows at once, at most: of more LAPACK is as
+# fast (benchmarks/LOG.md).
+_SWEPT = 12
 # Doubles worked on at once.
 _BLOCK = 500_000
 
@@ -49,7 +51,7 @@ class Group:
         return holes[:, None] * self.values.shape[1] + holes
 
     @cached_property
-    def adding(self) -> sparse.csr_array:
+    def scatter(self) -> sparse.csr_array:
         """Adds what pairs of missing entries have at their places in a covariance."""
         pairs, q = self.pairs.ravel(), self.values.shape[1]
         return sparse.csr_array(
@@ -61,18 +63,17 @@ class Group:
         return values.reshape(len(values), -1).take(self.places, axis=1)
 
 
-def groups_of(array, n_gaussians) -> list[Group]:
+def groups_of(array, n_gaussians) -> Iterator[Group]:
     """The rows by how many of their entries are missing, in blocks."""
     missing = np.isnan(array)
-    counts, groups = missing.sum(1), []
+    counts = missing.sum(1)
     for m in np.unique(counts):
         rows = np.flatnonzero(counts == m)
         step = max(1, _BLOCK // (n_gaussians * max(array.shape[1], int(m) ** 2)))
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             holes = np.nonzero(missing[part])[1].reshape(len(part), m)
-            groups.append(Group(part, holes, np.nan_to_num(array[part]), ~missing[part]))
-    return groups
+            yield Group(part, holes, np.nan_to_num(array[part]), ~missing[part])
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Mixtures:
 
     def swept(self, array, n_sweeps) -> "Mixtures":
         """After some sweeps of EM."""
-        groups, result = groups_of(array, len(self.means)), self
+        groups, result = list(groups_of(array, len(self.means))), self
         for _ in range(n_sweeps):
             result = result._sweep(groups)
         return result
@@ -130,7 +131,7 @@ class Mixtures:
             count += shares.sum(1)
             sums += weighted.sum(1)
             squares += weighted.swapaxes(1, 2) @ away
-            spread = group.adding @ (left * shares.T).reshape(-1, n)
+            spread = group.scatter @ (left * shares.T).reshape(-1, n)
             squares += spread.T.reshape(n, q, q)
         moved = sums / count[:, None]
         squares -= count[:, None, None] * moved[:, :, None] * moved[:, None, :]
@@ -226,12 +227,13 @@ class _Gaussians:
         density : ndarray of shape (M, r)
             Logarithm of that of the observed entries.
         left : ndarray of shape (m, m, r, M)
-            Covariance C of the missing ones.
+            Covariance C of the missing ones; entries first, so that what is done with one is done
+            with those of all rows and Gaussians, side by side in memory.
         """
         n_missing, q = group.holes.shape[1], group.values.shape[1]
-        away = np.where(group.seen, group.values - self.means[:, None], 0.0)
+        away = np.ascontiguousarray(np.where(group.seen, group.values - self.means[:, None], 0.0))
         block = self.precision.reshape(-1, q * q).T.copy().take(group.pairs, axis=0)
-        left, log_det = _inverted(block)
+        left, log_det = inverted(block)
         pulled = group.of_holes(away @ self.precision).T.copy()
         away.reshape(len(away), -1)[:, group.places] = -(left * pulled).sum(1).T
         squares = ((away @ self.precision) * away).sum(2)
@@ -239,7 +241,7 @@ class _Gaussians:
         return away, -0.5 * (logs + squares + (q - n_missing) * math.log(2 * math.pi)), left
 
 
-def _inverted(matrices) -> tuple[np.ndarray, np.ndarray]:
+def inverted(matrices) -> tuple[np.ndarray, np.ndarray]:
     """Inverses of definite matrices, (m, m, ...), and the logarithms of their determinants.
 
     Small ones all at once, by the sweep operator (Goodnight 1979), which eliminates one entry
@@ -249,9 +251,10 @@ def _inverted(matrices) -> tuple[np.ndarray, np.ndarray]:
         return _by_lapack(matrices)
     result, log_det = matrices, np.zeros(matrices.shape[2:])
     for k in range(len(matrices)):
-        pivot, row = result[k, k], result[k] / result[k, k]
+        pivot = result[k, k]
         if not (pivot > 0).all():  # up to rounding
             return _by_lapack(matrices)
+        row = result[k] / pivot
         log_det += np.log(pivot)
         result = result - result[k][:, None] * row
         result[k] = result[:, k] = row

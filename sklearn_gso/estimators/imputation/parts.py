@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn import config_context
-from sklearn.base import clone
 from sklearn.tree import ExtraTreeRegressor
 
 from ...solvers.policies import Fixed
@@ -63,8 +62,8 @@ class Means:
         }
 
 
-class Pair(GSOMatrixCompleter):
-    """Of a learned run and a classical one: a third makes no better imputer."""
+class TwoRunCompleter(GSOMatrixCompleter):
+    """Of a learned run and a classical one: a third makes no better imputer (benchmarks/LOG.md)."""
 
     def _policy(self):
         return Fixed(2, companion_counts=True)
@@ -75,18 +74,19 @@ class Factors:
 
     Parameters
     ----------
-    completer : Pair
+    completer : GSOMatrixCompleter
     neighbours : bool
     """
 
     names = ("factors",)
 
-    def __init__(self, completer: Pair, neighbours: bool):
+    def __init__(self, completer: GSOMatrixCompleter, neighbours: bool):
         self.completer, self.with_neighbours = completer, neighbours
 
     def fit(self, array, seed, earlier=()):
-        settings = {"max_iter": _MAX_SWEEPS, "random_state": seed}
-        self.completer = clone(self.completer).set_params(**settings).fit(array)
+        settings = self.completer.get_params(deep=False)
+        settings |= {"max_iter": _MAX_SWEEPS, "random_state": seed}
+        self.completer = TwoRunCompleter(**settings).fit(array)
         self.neighbours = None
         if self.with_neighbours and len(array) > 1:
             estimates = self.completer.reconstruct(array)

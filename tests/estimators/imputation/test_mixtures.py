@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_gso import EMGaussianMixture
-from sklearn_gso.estimators.imputation.mixtures import Mixtures, groups_of
+from sklearn_gso.estimators.imputation.mixtures import Mixtures, groups_of, inverted
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*did not converge")
 
@@ -107,7 +107,7 @@ def test_draws_have_the_mean_and_the_deviation_that_are_told(problem):
 
 def test_groups_hold_every_row_once_in_blocks():
     X = holed(n=400)
-    groups = groups_of(X, 20_000)
+    groups = list(groups_of(X, 20_000))
     assert len(groups) > 20
     np.testing.assert_array_equal(np.sort(np.concatenate([g.rows for g in groups])), np.arange(400))
     for group in groups:
@@ -120,3 +120,38 @@ def test_columns_that_are_equal_or_constant_have_a_mixture():
     mean, deviation = Mixtures.fit(X, ["weak", "pooled"], [2, 3, 5], 0).told(X)
     assert np.isfinite(mean).all()
     assert np.isfinite(deviation).all()
+
+
+@pytest.mark.parametrize("n_missing", [0, 1, 5, 12, 13, 20])
+def test_small_and_large_inverses_are_numpys(n_missing, rng):
+    factors = rng.normal(size=(3, 2, n_missing, 2 * n_missing))
+    matrices = factors @ factors.swapaxes(2, 3)
+    inverse, log_det = inverted(matrices.transpose(2, 3, 0, 1).copy())
+    expected = np.linalg.inv(matrices).transpose(2, 3, 0, 1)
+    np.testing.assert_allclose(inverse, expected, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(matrices)[1], atol=1e-9)
+
+
+def test_a_matrix_that_is_not_definite_by_rounding_is_inverted_all_the_same():
+    swapped = np.array([[0.0, 1], [1, 0]])[:, :, None, None]
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(inverted(swapped)[0], swapped)
+
+
+@pytest.mark.parametrize("n_missing", [3, 15])
+def test_what_rows_tell_is_the_conditional_gaussian_of_each(n_missing, rng):
+    q = 18
+    root = rng.normal(size=(q, q))
+    X = rng.normal(size=(60, q)) @ root
+    X = (X - X.mean(0)) / X.std(0)
+    for row in X:
+        row[rng.permutation(q)[:n_missing]] = np.nan
+    one = Mixtures.fit(X, ["weak"], [1], 0)
+    mean, deviation = one.told(X)
+    mu, covariance = one.means[0], one.covariances[0]
+    for x, filled, spread in zip(X, mean[0], deviation[0], strict=True):
+        m, o = np.isnan(x), ~np.isnan(x)
+        gain = np.linalg.solve(covariance[np.ix_(o, o)], covariance[np.ix_(o, m)]).T
+        left = covariance[np.ix_(m, m)] - gain @ covariance[np.ix_(o, m)]
+        np.testing.assert_allclose(filled[m], mu[m] + gain @ (x[o] - mu[o]), atol=1e-7)
+        np.testing.assert_allclose(spread[m], np.sqrt(left.diagonal()), atol=1e-7)
