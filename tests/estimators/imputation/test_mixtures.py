@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sklearn_gso import EMGaussianMixture
-from sklearn_gso.estimators.imputation.mixtures import Mixtures, groups_of, inverted
+from sklearn_gso.estimators.imputation.inverses import inverted
+from sklearn_gso.estimators.imputation.mixtures import Mixtures, groups_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*did not converge")
 
