@@ -56,12 +56,14 @@ def holed(samples):
     return tuple(np.where(rng.rand(*X.shape) < 0.3, np.nan, X) for X in samples)
 
 
+LARGE, MANY = "300,000 x 10, K=5, full", "5,000 x 20, K=50, full"
+HOLED = "5,000 x 50, 30 % missing, K=3, full"
 # Samples and new ones, the number of components, the type of their covariances.
 SIZES = {
-    "300,000 x 10, K=5, full": lambda: (blobs(300_000, 10, 5, 2), 5, "full"),
-    "5,000 x 20, K=50, full": lambda: (long_clusters(5_000, 20, 50), 50, "full"),
+    LARGE: lambda: (blobs(300_000, 10, 5, 2), 5, "full"),
+    MANY: lambda: (long_clusters(5_000, 20, 50), 50, "full"),
     "3,000 x 100, K=50, diag": lambda: (blobs(3_000, 100, 50, 1), 50, "diag"),
-    "5,000 x 50, 30 % missing, K=3, full": lambda: (holed(blobs(5_000, 50, 3, 1)), 3, "full"),
+    HOLED: lambda: (holed(blobs(5_000, 50, 3, 1)), 3, "full"),
 }
 
 
@@ -98,8 +100,8 @@ def measured(name, method) -> tuple[float, float, float, float]:
 def asked(methods) -> list[tuple[str, str, str]]:
     """Sizes and methods; scikit-learn's take no holes, and many components gain by a prior."""
     pairs = [(name, method) for name in SIZES for method in methods]
-    pairs = [(name, method) for name, method in pairs if method == OURS or "missing" not in name]
-    pairs = [(name, method) for name, method in pairs if method != NO_PRIOR or "K=50, f" in name]
+    pairs = [(name, method) for name, method in pairs if method == OURS or name != HOLED]
+    pairs = [(name, method) for name, method in pairs if method != NO_PRIOR or name == MANY]
     return [(name, method, settings(method)) for name, method in pairs]
 
 
@@ -132,12 +134,12 @@ def show_all(store, methods):
     figures = frame.set_index(["cell", "method"])
     figures = figures[["score", "score, new rows", "seconds", "memory / input"]]
     show("one fit", figures.round(4))
-    large = figures.loc[(list(SIZES)[0], OURS)]
+    large = figures.loc[(LARGE, OURS)]
     seconds, memory = large["seconds"], large["memory / input"]
     figure = f"{seconds:.1f} s, {memory:.1f} x"
     show_bar("300,000 x 10", figure, "8 s, 6 x", seconds <= 8 and memory <= 6)
     if HUNDRED in methods:
-        of_many(figures.loc[list(SIZES)[1]])
+        of_many(figures.loc[MANY])
 
 
 def of_many(figures):
