@@ -4,7 +4,7 @@ import argparse
 import time
 
 
-def paired(doc: str, cells, quick, n_quick=3, ways=None) -> argparse.Namespace:
+def paired(doc: str, cells, quick, n_quick=3, ways=None, more=()) -> argparse.Namespace:
     """``cells``, ``seeds``, ``fresh`` and, of some, ``ways``; fewer with ``--quick``.
 
     Parameters
@@ -14,10 +14,12 @@ def paired(doc: str, cells, quick, n_quick=3, ways=None) -> argparse.Namespace:
     cells, quick : list of str
         All cells, and those of ``--quick``, which have ``n_quick`` seeds.
     ways : list of str, optional
+    more : list of str
+        Cells that run only where they are named.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--cells", nargs="*", default=cells, choices=cells)
+    parser.add_argument("--cells", nargs="*", default=cells, choices=[*cells, *more])
     if ways is not None:
         parser.add_argument("--ways", nargs="*", default=ways, choices=ways)
     parser.add_argument("--quick", action="store_true")

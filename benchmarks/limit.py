@@ -3,7 +3,8 @@
 ``python -m benchmarks.limit`` (``--quick``: three matrices of two cells) draws matrices of 100 x
 100 and rank 5 from random orthogonal factors, with singular values that fall geometrically by a
 factor κ; ``ρ r (2 n - r)`` entries are seen, masks being drawn until every row and column has r
-(the protocol of MatrixIRLS, at a tenth of its size). It prints for each way the share of matrices
+(the protocol of MatrixIRLS). ``--cells`` names others, of 300 and 1000 square, where such masks
+can be drawn. It prints for each way the share of matrices
 that are recovered, the median error, and seconds of one thread: recovered is a relative error
 below 1e-4, where κ is 1e5 below 1e-6, a tenth of what the smallest component weighs. Results are
 kept in ``benchmarks/results/limit.csv``; ``--fresh`` runs them again.
@@ -24,11 +25,21 @@ from .peers import PEERS
 from .showing import number, show, texts
 from .store import RESULTS, Store
 
-N, RANK = 100, 5
-OVERSAMPLING = (1.05, 1.1, 1.2, 1.5, 2.0)
+RANK = 5
+# By size: of large matrices hardly a mask near the limit has enough entries everywhere.
+OVERSAMPLING = {
+    100: (1.05, 1.1, 1.2, 1.5, 2.0),
+    300: (1.1, 1.2, 1.5, 2.0),
+    1000: (1.5, 2.0),
+}
 # Condition numbers, and errors of what is recovered.
 RECOVERED = {10: 1e-4, 100_000: 1e-6}
-CELLS = {f"κ={kappa:g}, ρ={rho:g}": (kappa, rho) for kappa in RECOVERED for rho in OVERSAMPLING}
+CELLS = {
+    ("" if n == 100 else f"{n} square, ") + f"κ={kappa:g}, ρ={rho:g}": (n, kappa, rho)
+    for n, shares in OVERSAMPLING.items()
+    for kappa in RECOVERED
+    for rho in shares
+}
 QUICK = ["κ=10, ρ=1.2", "κ=100000, ρ=1.5"]
 
 
@@ -59,15 +70,15 @@ WAYS = {
 
 def draw(cell, seed) -> tuple[np.ndarray, np.ndarray]:
     """A matrix with holes, and the whole one."""
-    kappa, rho = CELLS[cell]
+    n, kappa, rho = CELLS[cell]
     rng = np.random.RandomState(seed)
-    left, right = (np.linalg.qr(rng.standard_normal((N, RANK)))[0] for _ in range(2))
+    left, right = (np.linalg.qr(rng.standard_normal((n, RANK)))[0] for _ in range(2))
     truth = left * np.geomspace(kappa, 1, RANK) @ right.T
-    n_observed = int(rho * RANK * (2 * N - RANK))
+    n_observed = int(rho * RANK * (2 * n - RANK))
     while True:
-        seen = np.zeros(N * N, dtype=bool)
-        seen[rng.choice(N * N, n_observed, replace=False)] = True
-        seen = seen.reshape(N, N)
+        seen = np.zeros(n * n, dtype=bool)
+        seen[rng.choice(n * n, n_observed, replace=False)] = True
+        seen = seen.reshape(n, n)
         if min(seen.sum(0).min(), seen.sum(1).min()) >= RANK:
             return np.where(seen, truth, np.nan), truth
 
@@ -95,7 +106,7 @@ def results(store, cells, ways, seeds) -> pd.DataFrame:
     """Of each cell and way the share recovered and medians."""
     frame = store.joined([(cell, way, settings(way)) for cell in cells for way in ways])
     frame = frame[frame["instance"] < seeds]
-    bounds = frame["cell"].map(lambda cell: RECOVERED[CELLS[cell][0]])
+    bounds = frame["cell"].map(lambda cell: RECOVERED[CELLS[cell][1]])
     frame["recovered"] = frame["error"] < bounds
     groups = frame.groupby(["method", "cell"], sort=False)
     table = groups[["error", "seconds"]].median()
@@ -103,7 +114,9 @@ def results(store, cells, ways, seeds) -> pd.DataFrame:
 
 
 def main():
-    asked = paired(__doc__, list(CELLS), QUICK, ways=list(WAYS))
+    usual = [cell for cell in CELLS if CELLS[cell][0] == 100]
+    more = [cell for cell in CELLS if cell not in usual]
+    asked = paired(__doc__, usual, QUICK, ways=list(WAYS), more=more)
     store = Store(RESULTS / "limit.csv", fresh=asked.fresh)
     with quietly():
         run(store, asked.cells, asked.ways, asked.seeds)
