@@ -1,4 +1,4 @@
-"""From where a run has ended to a fit up to rounding, by joint steps, where there is one."""
+"""To a fit up to rounding, by joint steps from where a run is, where there is one."""
 
 from typing import NamedTuple
 
@@ -9,56 +9,106 @@ from ..problems.base import Problem, has_role
 from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.joint import GaussNewton
 from .alternating import rules_for
-from .outcome import Run
+from .outcome import Offered
 from .run import minimize
 
-# Variance in units of the data that a run leaves unexplained: with more it is not near.
+# Variance in units of the data that a run leaves unexplained: with more it is not near ...
 _NEAR = 1e-3
+# ... and with more than this not so near that its end need not be waited for ...
+_SOON = 3e-5
 # ... and with no more than this it may be noise or small components.
 _LEAST = 1e-8
+# What a run leaves at its end over what joint steps from it have left, where these are noise.
+_SAME = 0.5, 4.0
+# Offers to runs of a task before their ends, and as many at their ends; in a batch they wait
+# until there are so many of those at work.
+_MAX_OFFERS, _SHARE = 3, 0.3
 # A start of too few components leaves more than so many times what the run does.
 _FAR = 10.0
 # Of data with noise the right number of components leaves about what the run does.
 _NOISY = 4.0
-# Steps at most; a step that lowers the squares by less than a share is the last but one.
-_MAX_ITER, _TOL = 60, 0.015
+# Steps at most, before the end of a run and at its end; a step that lowers the squares by less
+# than a share is the last but one.
+_FEW, _MANY, _TOL = 10, 60, 0.015
 # Squares of what is left of an exact fit, over those of the data.
 _EXACT = 1e-18
 
 
-def can_be_exact(problem: Problem, variables: Variables) -> Tensor:
-    """Which runs are near enough to an exact fit that joint steps are worth it, (T,)."""
-    if not has_role(problem, "least_squares"):
-        return torch.zeros(problem.n_tasks, dtype=torch.bool)
-    return problem.unexplained(variables) < _NEAR
+class Finish:
+    """Offers joint steps to runs, taken where they end in an exact fit (`fit_exactly`).
 
+    A run gets an offer where it has come near and at its end, but no second one where it leaves
+    about what joint steps have left before, as data with noise do. Where there is no exact fit it
+    goes on as if nothing had happened; where there is one the runs of the task end.
 
-def finished(problem: Problem, run: Run, wanted: Tensor) -> tuple[Run, Tensor]:
-    """A run whose wanted tasks, (T,), end in an exact fit where there is one; and where, (T,).
-
-    The fit is one more outer step, also of a trace, in which no rule decides.
+    Parameters
+    ----------
+    n_tasks : int
     """
-    tasks = wanted.nonzero()[:, 0]
-    own = problem.take(tasks)
-    variables, exact = fit_exactly(own, _some(run.variables, tasks))
-    ends = own.objective(variables)
-    exact = exact & ends.isfinite()  # what a task has is not given for less
-    found = torch.zeros_like(wanted).index_put((tasks,), exact)
-    if not exact.any():
-        return run, found
 
-    where = tasks[exact]
-    objective = _placed(run.objective, where, ends[exact])
-    ended = _placed(run.variables, where, _some(variables, exact.nonzero()[:, 0]))
-    trace = run.trace and run.trace._replace(
-        objective=[*run.trace.objective, objective],
-        variables=[*run.trace.variables, ended] if run.trace.variables else [],
-    )
-    n_iter = run.n_iter + found
-    return Run(ended, objective, n_iter, run.n_guarded, run.status, trace), found
+    def __init__(self, n_tasks: int):
+        self.solved = torch.zeros(n_tasks, dtype=torch.bool)
+        self.n_offers = torch.zeros(2, n_tasks, dtype=torch.long)  # before the end, at the end
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Finish | None":
+        """For problems with the role of exact fits."""
+        return cls(problem.n_tasks) if has_role(problem, "least_squares") else None
+
+    def __call__(
+        self,
+        problem: Problem,
+        variables: Variables,
+        tasks: Tensor,
+        last: Tensor,
+        going: Tensor,
+        ending: Tensor,
+    ) -> Offered:
+        """Offers to the runs of a batch.
+
+        Parameters
+        ----------
+        problem, variables
+            Of the batch.
+        tasks : Tensor of shape (n_runs,)
+            The number of each run's task.
+        last : Tensor of shape (n_runs,)
+            What joint steps from a run left unexplained, infinite before the first.
+        going, ending : Tensor of bool of shape (n_runs,)
+            Which runs are at work, and which of them end now.
+        """
+        exact = torch.zeros_like(going)
+        while True:
+            left = problem.unexplained(variables)
+            runs = self._wanted(left, tasks, last, going, ending)
+            if not len(runs):
+                return Offered(variables, exact, going & self.solved[tasks], last)
+            self.n_offers[ending[runs].long(), tasks[runs]] += 1
+            own, most = problem.take(runs), _MANY if ending[runs].any() else _FEW
+            found, there, error = fit_exactly(own, _some(variables, runs), most)
+            error = torch.where(error > _LEAST, error, 0.0)
+            # Of those who end there is no other offer.
+            last = last.index_copy(0, runs, torch.where(ending[runs], left[runs], error))
+            there = there & own.objective(found).isfinite()  # nothing is given for less
+            if there.any():
+                variables = _placed(variables, runs[there], _some(found, there.nonzero()[:, 0]))
+                exact[runs[there]] = self.solved[tasks[runs[there]]] = True
+
+    def _wanted(self, left, tasks, last, going, ending) -> Tensor:
+        """Numbers of the runs that get an offer now, one a task."""
+        noise = (left > _SAME[0] * last) & (left < _SAME[1] * last)
+        near = torch.where(ending, (left < _NEAR) & ~noise, (left < _SOON) & last.isinf())
+        open_ = ~self.solved[tasks] & (self.n_offers[ending.long(), tasks] < _MAX_OFFERS)
+        wanted = going & open_ & near
+        if not (wanted & ending).any() and wanted.sum() < _SHARE * going.sum():
+            return wanted.new_zeros(0, dtype=torch.long)
+        runs = wanted.nonzero()[:, 0].tolist()
+        return torch.tensor(sorted({int(tasks[i]): i for i in reversed(runs)}.values())).long()
 
 
-def fit_exactly(problem: Problem, variables: Variables) -> tuple[Variables, Tensor]:
+def fit_exactly(
+    problem: Problem, variables: Variables, max_iter: int = _MANY
+) -> tuple[Variables, Tensor, Tensor]:
     """Fit data up to rounding by as few components as do, with more data than these can fit.
 
     Components are added one by one, from the best approximation of the run's estimates, as long
@@ -69,7 +119,9 @@ def fit_exactly(problem: Problem, variables: Variables) -> tuple[Variables, Tens
     problem : Problem
         With the role of exact fits.
     variables : dict
-        Where a run has ended.
+        Where a run is.
+    max_iter : int, default=60
+        Joint steps of each number of components, at most.
 
     Returns
     -------
@@ -77,8 +129,11 @@ def fit_exactly(problem: Problem, variables: Variables) -> tuple[Variables, Tens
         As before where there is no exact fit.
     exact : Tensor of shape (T,)
         Where there is one.
+    error : Tensor of shape (T,)
+        The least that was left, as a share of the squares; infinite where nothing was tried.
     """
     unexplained = problem.unexplained(variables)
+    least = torch.full_like(unexplained, torch.inf)
     exact, part = torch.zeros_like(unexplained, dtype=torch.bool), problem.exact_part(variables)
     tasks, last = (unexplained < _NEAR).nonzero()[:, 0], None
     for rank in range(1, problem.n_components + 1):  # type: ignore[attr-defined]
@@ -86,7 +141,8 @@ def fit_exactly(problem: Problem, variables: Variables) -> tuple[Variables, Tens
         tasks, last = tasks[going], take_tasks(last, going) if last else None
         if not len(tasks):
             break
-        last = _of_rank(part.take(tasks), take_tasks(variables, tasks), rank, last)
+        last = _of_rank(part.take(tasks), take_tasks(variables, tasks), rank, last, max_iter)
+        least[tasks] = least[tasks].minimum(last.error)
         found = last.error <= _EXACT
         if found.any():
             solved = tasks[found]
@@ -97,7 +153,7 @@ def fit_exactly(problem: Problem, variables: Variables) -> tuple[Variables, Tens
         noise = unexplained[tasks]
         ended = found | ((noise > _LEAST) & (last.error <= _NOISY * noise))
         tasks, last = tasks[~ended], take_tasks(last, ~ended)
-    return variables, exact
+    return variables, exact, least
 
 
 def _some(tree, tasks: Tensor):
@@ -119,7 +175,7 @@ class _Fit(NamedTuple):
     error: Tensor
 
 
-def _of_rank(problem, variables, rank, last: _Fit | None) -> _Fit:
+def _of_rank(problem, variables, rank, last: _Fit | None, max_iter) -> _Fit:
     """A fit of so many components, after one of one less.
 
     From the run's own components, or from the last fit's where these hardly lower its error.
@@ -127,10 +183,10 @@ def _of_rank(problem, variables, rank, last: _Fit | None) -> _Fit:
     """
     squares, start = problem.least_squares(variables, rank)
     error = squares.error(start)
-    if last is not None:
-        start = where_tasks(error > last.error / 2, squares.extended(last.variables), start)
     if not (error <= _FAR * problem.unexplained(variables)).any():
         return _Fit(start, error)
+    if last is not None and (same := error > last.error / 2).any():
+        start = where_tasks(same, squares.extended(last.variables), start)
     rules = rules_for(squares, GaussNewton())
-    end = minimize(squares, rules, start, _MAX_ITER, tol=_TOL, safeguard="none").variables
+    end = minimize(squares, rules, start, max_iter, tol=_TOL, safeguard="none").variables
     return _Fit(end, squares.error(end))

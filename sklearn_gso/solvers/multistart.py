@@ -10,7 +10,7 @@ from ..problems.base import Problem
 from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules
 from .answers import Answer, untraced, with_baseline
-from .exact import can_be_exact, finished
+from .exact import Finish
 from .outcome import Run, Status
 from .policies import Fixed, Policy, UntilAgree
 from .race import Race
@@ -27,8 +27,6 @@ _MINOR = 0.5
 # Variance in units of the data, just above the least one that models estimate: such a run
 # has recovered its task, and other starts could only find the same.
 _EXPLAINED = 2e-10
-# Runs of a task from whose end an exact fit is tried.
-_MAX_TRIED = 3
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Multistart:
         start of their own or, of tables, from where the first run ended. Only where runs are
         averaged, and with ``safeguard="step"``.
     exact : bool, default=True
-        Whether a run that has come near goes on, by joint steps, to an exact fit if there is one.
+        Whether a run that has come near goes, by joint steps, to an exact fit if there is one.
     race : bool, default=False
         Whether starts beside a task's first are given up where others are better (`Race`).
         Only where the lowest objective wins.
@@ -71,7 +69,7 @@ class Multistart:
         """Runs from random starts, and what each weighs.
 
         A task whose first run explains it up to rounding needs no other: by itself, or where
-        joint steps from its end do (`exact.fit_exactly`). The others run in batches, or one by
+        joint steps do (`exact.Finish`). The others run in batches, or one by
         one where the problem says so. Where the monitor ends a run no other begins.
 
         Parameters
@@ -153,12 +151,11 @@ class _Runs:
         self.monitor, self.trace = monitor, trace
         races = settings.race and not problem.weighs_runs
         self.race = Race(settings.max_iter) if races else None
+        self.finish = Finish.of(problem) if settings.exact else None
         self.runs: list[Run] = []
         self.made: list[Tensor] = []  # whether a run is one of a task, (T,)
         self.companion: int | None = None  # which run is the classical one
-        # Which run is an exact fit of a task, and how many have been tried, (T,).
-        self.exact = torch.full((problem.n_tasks,), -1)
-        self.n_tried = torch.zeros(problem.n_tasks, dtype=torch.long)
+        self.exact = torch.full((problem.n_tasks,), -1)  # which run is an exact fit of a task
 
     @property
     def n_own(self) -> int:
@@ -172,45 +169,39 @@ class _Runs:
     def add(self, rules, starts, tasks, companion=False):
         """Runs of some tasks from these starts."""
         mask = torch.zeros(self.problem.n_tasks, dtype=torch.bool).index_fill(0, tasks, True)
-        for run in self._batch(rules, starts, tasks):
+        finish = None if companion else self.finish
+        for run in self._batch(rules, starts, tasks, finish):
             whole = len(tasks) == self.problem.n_tasks
-            self.runs.append(run if whole else _placed(run, tasks, self.runs[0]))
+            run = run if whole else _placed(run, tasks, self.runs[0])
+            new = mask & (run.status == Status.EXACT) & (self.exact < 0)
+            self.exact[new] = len(self.runs)
+            self.runs.append(run)
             self.made.append(mask)
             self.companion = len(self.runs) - 1 if companion else self.companion
-            if self.settings.exact and not companion:
-                self._finish(len(self.runs) - 1)
 
-    def _finish(self, number):
-        """Go on from the end of a run to an exact fit of those tasks that have one."""
-        wanted = self.made[number] & (self.exact < 0) & (self.n_tried < _MAX_TRIED)
-        wanted = wanted & can_be_exact(self.problem, self.runs[number].variables)
-        if wanted.any() and not self.stopped:
-            self.n_tried += wanted
-            self.runs[number], found = finished(self.problem, self.runs[number], wanted)
-            self.exact[found] = number
-
-    def _batch(self, rules, starts, tasks) -> list[Run]:
+    def _batch(self, rules, starts, tasks, finish) -> list[Run]:
         problem = self.problem
         own = problem if len(tasks) == problem.n_tasks else problem.take(tasks)
         if _alone(problem):
             # Each start is taken when its turn comes.
-            return [self._minimize(own, rules, s, tasks) for s in starts if not self.stopped]
+            todo = (start for start in starts if not self.stopped)
+            return [self._minimize(own, rules, start, tasks, finish) for start in todo]
         starts = list(starts)
         n = len(starts)
         if self.stopped or not n:
             return []
         if n == 1:
-            return [self._minimize(own, rules, starts[0], tasks)]
+            return [self._minimize(own, rules, starts[0], tasks, finish)]
         many = map_tensors(lambda *tensors: torch.cat(tensors), *starts)
         each = tasks.repeat(n)
-        run = self._minimize(problem.take(each), rules, many, each)
+        run = self._minimize(problem.take(each), rules, many, each, finish)
         parts = torch.arange(len(tasks) * n).split(len(tasks))
         return [take_tasks(run, part) for part in parts]
 
-    def _minimize(self, problem, rules, start, numbers) -> Run:
+    def _minimize(self, problem, rules, start, numbers, finish) -> Run:
         s = self.settings
         options = {"tol": s.tol, "safeguard": s.safeguard, "monitor": self.monitor}
-        options |= {"race": self.race, "numbers": numbers}
+        options |= {"race": self.race, "numbers": numbers, "finish": finish}
         return minimize(problem, rules, start, s.max_iter, s.t_l, trace=self.trace, **options)
 
     def companion_starts(self, tasks, generator) -> Iterator[Variables]:

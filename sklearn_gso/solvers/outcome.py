@@ -17,6 +17,7 @@ class Status(IntEnum):
     STOPPED = 2  # by a monitor
     NOT_FINITE = 3  # at its last iterate; a safeguard returns an earlier one
     GIVEN_UP = 4  # for better starts of its task
+    EXACT = 5  # brought to a fit up to rounding by joint steps
 
 
 class Trace(NamedTuple):
@@ -64,8 +65,28 @@ class Run(NamedTuple):
 
     @property
     def converged(self) -> Tensor:
-        """Whether the task stood still before the last outer step, (T,)."""
-        return self.status == Status.CONVERGED
+        """Whether the task stood still before the last outer step, or is exact, (T,)."""
+        return (self.status == Status.CONVERGED) | (self.status == Status.EXACT)
+
+
+class Offered(NamedTuple):
+    """What became of offers to go on by joint steps.
+
+    Attributes
+    ----------
+    variables : dict
+    exact : Tensor of bool of shape (n_runs,)
+        Which runs were brought to an exact fit.
+    over : Tensor of bool of shape (n_runs,)
+        Which runs are of tasks that have one.
+    last : Tensor of shape (n_runs,)
+        What joint steps from each run left unexplained, if that is more than rounding.
+    """
+
+    variables: Variables
+    exact: Tensor
+    over: Tensor
+    last: Tensor
 
 
 def joined(parts: list):

@@ -11,7 +11,7 @@ from ..problems.base import Problem
 from ..problems.trees import Variables, map_tensors, take_tasks, where_tasks
 from ..rules.base import Rules, check_rules
 from .alternating import init_states
-from .outcome import Run, Status, Trace, joined_runs
+from .outcome import Offered, Run, Status, Trace, joined_runs
 from .race import Race
 from .safeguard import SAFEGUARDS, Guard, Step, better, fallbacks
 
@@ -56,6 +56,7 @@ def minimize(
     monitor: Monitor | None = None,
     trace: bool | str = False,
     race: Race | None = None,
+    finish: Callable[..., Offered] | None = None,
     numbers: Tensor | None = None,
 ) -> Run:
     """Run the loop from one start.
@@ -82,8 +83,10 @@ def minimize(
         classical rules win every task.
     race : Race, optional
         Ends runs that other starts of their task leave behind; not with ``safeguard="run"``.
+    finish : Finish, optional
+        Offers joint steps to runs that have come near an exact fit.
     numbers : Tensor of shape (T,), optional
-        For a race: which task of it each task of the batch is a run of.
+        For a race and for offers: which task of theirs each task of the batch is a run of.
 
     Returns
     -------
@@ -97,7 +100,8 @@ def minimize(
     check_rules(rules, problem)
     if safeguard not in SAFEGUARDS:
         raise ValueError(f"safeguard must be one of {SAFEGUARDS}, got {safeguard!r}")
-    settings = _Settings(max_iter, t_l, tol, monitor, trace, race if safeguard != "run" else None)
+    race = race if safeguard != "run" else None
+    settings = _Settings(max_iter, t_l, tol, monitor, trace, race, finish)
     numbers = torch.arange(problem.n_tasks) if numbers is None else numbers
     start = variables, numbers, settings
     with torch.no_grad():
@@ -123,6 +127,7 @@ class _Settings(NamedTuple):
     monitor: Monitor | None
     trace: bool | str
     race: Race | None
+    finish: Callable[..., Offered] | None
 
 
 def _in_batches(problem, rules, fallback, variables, numbers, settings) -> Run:
@@ -141,10 +146,11 @@ class _Loop:
 
     def __init__(self, problem, rules, fallback, variables, numbers, settings):
         self.problem, self.rules, self.numbers = problem, rules, numbers
-        self.max_iter, self.t_l, self.tol, self.monitor, trace, self.race = settings
+        self.max_iter, self.t_l, self.tol, self.monitor, trace, self.race, self.finish = settings
         self.variables, self.states = variables, init_states(rules, variables)
         self.value: Any = None  # objectives, where they are needed in every step
-        if self.tol is not None or fallback is not None or trace or self.race:
+        self.may_end = self.tol is not None or self.race or self.finish
+        if self.may_end or fallback is not None or trace:
             self.value = problem.objective(variables)
         self.guard = Guard(rules, fallback, variables, self.value) if fallback else None
         self.trace = (
@@ -152,6 +158,7 @@ class _Loop:
         )
         self.traces_all = trace is True
         self.index = torch.arange(problem.n_tasks)
+        self.last_offers = torch.full((problem.n_tasks,), torch.inf, dtype=torch.float64)
         self.end: Run | None = None  # of all tasks, where some have ended before the others
 
     def run(self) -> Run:
@@ -165,7 +172,7 @@ class _Loop:
             before, value = self.variables, self.value
             self._advance(sweep)
             stopped = self.monitor is not None and self.monitor(self._objective)
-            if self.tol is None and self.race is None:
+            if not self.may_end:
                 if stopped:
                     status = Status.STOPPED
                     break
@@ -174,8 +181,12 @@ class _Loop:
             finished = active & (still | given_up | ~np.isfinite(self.value.numpy()))
             if stopped or sweep == self.max_iter - 1:
                 finished = active
+            exact = np.zeros_like(active)
+            if self.finish and not stopped:
+                exact, over = self._offer(active, finished)
+                given_up, finished = given_up | (over & ~finished), finished | over
             if finished.any():
-                ended = self._status(still, given_up, stopped)
+                ended = self._status(still, given_up, exact, stopped)
                 self._leave(torch.from_numpy(finished), sweep + 1, ended)
                 active = active & ~finished
             if not active.any():
@@ -228,10 +239,35 @@ class _Loop:
             given_up[active] = self.race.given_up(sweep, numbers, self.value[which])
         return given_up
 
-    def _status(self, still, given_up, stopped) -> Tensor:
-        at_the_end = int(Status.STOPPED if stopped else Status.MAX_ITER)
-        status = np.where(given_up, int(Status.GIVEN_UP), at_the_end)
-        return torch.from_numpy(np.where(still, int(Status.CONVERGED), status))
+    def _offer(self, active, finished) -> tuple[np.ndarray, np.ndarray]:
+        """Which runs joint steps bring to an exact fit now, and of which tasks that is known."""
+        assert self.finish
+        index, ways = self.index, map(torch.from_numpy, (active, finished))
+        offers = self.numbers[index], self.last_offers[index], *ways
+        offered = self.finish(self.problem, self.variables, *offers)
+        self.last_offers[index] = offered.last
+        if offered.exact.any():
+            self.variables, self.value = (
+                offered.variables,
+                self.problem.objective(offered.variables),
+            )
+            if self.guard:
+                self.guard.accept(self.variables, self.value, offered.exact)
+            if self.trace:
+                self.trace.objective[-1] = self.trace.objective[-1].index_copy(0, index, self.value)
+            if self.trace and self.traces_all:
+                self.trace.variables[-1] = self.variables
+        return offered.exact.numpy(), offered.over.numpy()
+
+    def _status(self, still, given_up, exact, stopped) -> Tensor:
+        status = np.full(len(still), int(Status.STOPPED if stopped else Status.MAX_ITER))
+        for which, what in (
+            (given_up, Status.GIVEN_UP),
+            (still, Status.CONVERGED),
+            (exact, Status.EXACT),
+        ):
+            status[which] = int(what)
+        return torch.from_numpy(status)
 
     def _now(self, n_iter, status) -> Run:
         """The run of the tasks in the batch, were it to end now."""

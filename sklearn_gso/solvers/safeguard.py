@@ -84,6 +84,11 @@ class Guard:
         value = torch.where(last, value, self.best_value)
         return where_tasks(last, variables, self.best), value
 
+    def accept(self, variables, value, which):
+        """Take what no rule has proposed as the best of some tasks, (T,)."""
+        self.best = where_tasks(which, variables, self.best)
+        self.best_value = torch.where(which, value, self.best_value)
+
     def take(self, keep):
         """Go on with some of the tasks."""
         self.first, self.best_value, self.best, self.n_guarded = take_tasks(

@@ -8,7 +8,8 @@ from sklearn_gso import GSOMatrixCompleter
 from sklearn_gso.problems import EmpiricalBayesCompletion, new_generator, point, take_tasks
 from sklearn_gso.rules import ClosedForm
 from sklearn_gso.solvers import Fixed, Multistart, minimize, rules_for
-from sklearn_gso.solvers.exact import finished, fit_exactly
+from sklearn_gso.solvers.exact import Finish, fit_exactly
+from sklearn_gso.solvers.outcome import Status
 
 N, RANK = 30, 2
 
@@ -39,30 +40,80 @@ def test_what_a_run_comes_near_is_recovered_with_the_least_rank():
     with torch.no_grad():
         run = ended(problem)
         before = error(problem.reconstruct(run)[0].numpy(), truth)
-        found, exact = fit_exactly(problem, run)
+        found, exact, _ = fit_exactly(problem, run)
         assert exact.all() and before > 1e-9
         assert error(problem.reconstruct(found)[0].numpy(), truth) < 1e-11
     sizes = point(found["V"]).square().mean(1)[0]
     torch.testing.assert_close(sizes, torch.tensor([1.0, 1, 0, 0, 0]).double())
 
 
-@torch.no_grad()
+def run_of(problem, seed=0, n_sweeps=25, finish=True, **options):
+    """A run of closed forms that gets offers of joint steps, or none."""
+    finish = Finish.of(problem) if finish is True else finish
+    start, rules = problem.init(new_generator(seed)), rules_for(problem, ClosedForm())
+    return minimize(problem, rules, start, n_sweeps, finish=finish or None, **options)
+
+
 def test_a_fit_that_ends_in_nothing_finite_costs_a_run_nothing(monkeypatch):
     problem = problem_of(planted()[1], planted(seed=1)[1])
-    run = minimize(problem, rules_for(problem, ClosedForm()), problem.init(new_generator(0)), 25)
+    run = run_of(problem, finish=False)
     original = EmpiricalBayesCompletion.with_exact
 
     def broken(self, variables, found):
         variables = original(self, variables, found)
-        mean = variables["U"].mean.clone()
-        mean[0] = torch.nan
+        first = (self.observed.total_square() - problem.observed.total_square()[0]).abs() < 1e-9
+        mean = torch.where(first[:, None, None], torch.nan, variables["U"].mean)
         return {**variables, "U": variables["U"]._replace(mean=mean)}
 
     monkeypatch.setattr(EmpiricalBayesCompletion, "with_exact", broken)
-    end, exact = finished(problem, run, torch.tensor([True, True]))
-    assert exact.tolist() == [False, True]
+    end = run_of(problem)
+    assert end.status.tolist() == [Status.MAX_ITER, Status.EXACT]
     assert torch.equal(end.objective[0], run.objective[0]) and end.objective[1] < run.objective[1]
     assert torch.equal(point(end.variables["U"])[0], point(run.variables["U"])[0])
+
+
+def test_what_is_near_does_not_wait_for_its_end_and_others_go_on_as_they_were():
+    """A trace tells the same as the run; what gets no exact fit does not feel the offers."""
+    (truth, X), (_, noisy) = planted(), planted(seed=2, noise=1e-3)
+    problem = problem_of(X, noisy)
+    plain = run_of(problem, n_sweeps=60, finish=False)
+    told = run_of(problem, n_sweeps=60, trace=True)
+    assert told.status.tolist() == [Status.EXACT, Status.MAX_ITER]
+    assert told.converged.tolist() == [True, False]
+    assert told.n_iter[0] < 25 and told.n_iter[1] == 60
+    for of_run, of_plain in ((told.variables, plain.variables), (told.objective, plain.objective)):
+        own, other = (take_tasks(each, slice(1, 2)) for each in (of_run, of_plain))
+        torch.testing.assert_close(own, other, rtol=0, atol=0)
+    end = problem.reconstruct(told.variables)[0].numpy()
+    assert error(end, truth) < 1e-11
+    when = int(told.n_iter[0])
+    objectives = torch.stack(told.trace.objective)[:, 0]
+    assert objectives[when] == told.objective[0] < objectives[when - 1] - 1
+    kept = problem.reconstruct(told.trace.variables[when])[0].numpy()
+    np.testing.assert_array_equal(kept, end)
+
+
+def test_offers_are_few_and_end_all_runs_of_a_task(monkeypatch):
+    """Noise gets one on its way and none at its end; of two starts one exact fit is enough."""
+    calls = []
+
+    def counted(problem, *arguments):
+        calls.append(problem.n_tasks)
+        return fit_exactly(problem, *arguments)
+
+    monkeypatch.setattr("sklearn_gso.solvers.exact.fit_exactly", counted)
+    noisy = problem_of(planted(noise=1e-3)[1])
+    run_of(noisy, n_sweeps=60)
+    assert calls == [1]
+    calls.clear()
+    problem = problem_of(planted()[1])
+    two = problem.take(torch.tensor([0, 0]))
+    finish = Finish.of(problem)
+    run = run_of(two, finish=finish, numbers=torch.tensor([0, 0]))
+    assert sorted(run.status.tolist()) == [Status.GIVEN_UP, Status.EXACT]
+    assert calls == [1] and finish.solved.all()
+    later = run_of(problem, seed=3, finish=finish)
+    assert later.n_iter.tolist() == [1] and calls == [1]
 
 
 @torch.no_grad()
@@ -70,7 +121,7 @@ def test_data_with_noise_stay_as_they_are_to_the_bit():
     clean, noisy = planted()[1], planted(noise=1e-3)[1]
     problem = problem_of(clean, noisy)
     run = ended(problem)
-    found, exact = fit_exactly(problem, run)
+    found, exact, _ = fit_exactly(problem, run)
     assert exact.tolist() == [True, False]
     torch.testing.assert_close(
         take_tasks(found, slice(1, 2)), take_tasks(run, slice(1, 2)), rtol=0, atol=0
@@ -98,7 +149,7 @@ def test_rows_that_are_not_determined_are_where_their_prior_has_them():
     X[0], X[1], X[:, 2] = np.nan, np.nan, np.nan
     X[1, 5] = truth[1, 5]
     problem = problem_of(X)
-    found, exact = fit_exactly(problem, ended(problem))
+    found, exact, _ = fit_exactly(problem, ended(problem))
     assert exact.all()
     prior = found["prior_U"].mean[0, 0]
     torch.testing.assert_close(point(found["U"])[0, 0], prior)
@@ -134,7 +185,7 @@ def test_copies_of_columns_do_not_tell_of_others():
     X = np.where(rng.rand(*truth.shape) < 0.2, np.nan, truth)
     X[0, 3::4] = np.nan
     problem = problem_of(X, k=6)
-    found, exact = fit_exactly(problem, ended(problem, 40))
+    found, exact, _ = fit_exactly(problem, ended(problem, 40))
     rebuilt = problem.reconstruct(found)[0].numpy()
     assert exact.all() and np.abs(rebuilt[0, 3::4]).max() < 1
     told = ~np.isnan(X).reshape(60, 3, 4).all(1, keepdims=True).repeat(3, 1).reshape(60, 12)

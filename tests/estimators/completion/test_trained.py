@@ -82,12 +82,11 @@ def test_random_weights_give_at_worst_the_classical_answer(X):
     settings = {"safeguard": "run", "n_init": 2, "scaling": "matrix", "random_state": 0}
     random = GSOMatrixCompleter(2, optimizer=with_weights(pretrained, draw), **settings).fit(X)
     classical = GSOMatrixCompleter(2, optimizer=None, **settings).fit(X)
-    assert random.objective_ <= classical.objective_
+    assert random.objective_ <= classical.objective_ + 1e-12  # both end in the exact fit
     broken = with_weights(pretrained, lambda shape: np.full(shape, np.nan))
     settings["safeguard"] = "step"
     nan = GSOMatrixCompleter(2, optimizer=broken, **settings).fit(X)
-    # The fit up to rounding after the run is no step of the rule.
-    assert nan.n_guarded_ == nan.n_iter_ - 1
+    assert nan.n_guarded_ == nan.n_iter_
     # Equal up to rounding: at the noise floor the systems have condition 1e10.
     np.testing.assert_allclose(nan.transform(X), classical.transform(X), atol=1e-6)
 
