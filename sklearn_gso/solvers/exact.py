@@ -21,8 +21,8 @@ _LEAST = 1e-8
 # What a run leaves at its end over what joint steps from it have left, where these are noise.
 _SAME = 0.5, 4.0
 # Offers to runs of a task before their ends, and as many at their ends; in a batch they wait
-# until there are so many of those at work.
-_MAX_OFFERS, _SHARE = 3, 0.3
+# for that share of the tasks that are at work, as many small fits take longer than a large one.
+_MAX_OFFERS, _SHARE = 3, 0.5
 # A start of too few components leaves more than so many times what the run does.
 _FAR = 10.0
 # Of data with noise the right number of components leaves about what the run does.
@@ -99,11 +99,11 @@ class Finish:
         noise = (left > _SAME[0] * last) & (left < _SAME[1] * last)
         near = torch.where(ending, (left < _NEAR) & ~noise, (left < _SOON) & last.isinf())
         open_ = ~self.solved[tasks] & (self.n_offers[ending.long(), tasks] < _MAX_OFFERS)
-        wanted = going & open_ & near
-        if not (wanted & ending).any() and wanted.sum() < _SHARE * going.sum():
-            return wanted.new_zeros(0, dtype=torch.long)
-        runs = wanted.nonzero()[:, 0].tolist()
-        return torch.tensor(sorted({int(tasks[i]): i for i in reversed(runs)}.values())).long()
+        wanted = (going & open_ & near).nonzero()[:, 0]
+        first = {int(tasks[run]): run for run in reversed(wanted.tolist())}
+        if not ending[wanted].any() and len(first) < _SHARE * len(tasks[going].unique()):
+            return wanted[:0]
+        return torch.tensor(sorted(first.values()), dtype=torch.long)
 
 
 def fit_exactly(
