@@ -12,17 +12,18 @@ from .alternating import rules_for
 from .outcome import Offered
 from .run import minimize
 
-# Variance in units of the data that a run leaves unexplained: with more it is not near ...
-_NEAR = 1e-3
-# ... and with more than this not so near that its end need not be waited for ...
-_SOON = 3e-5
+# Variance in units of the data that a run leaves unexplained: with more it is not near an exact
+# fit at its end, with more than the second before its end.
+_NEAR, _SOON = 1e-3, 3e-5
 # ... and with no more than this it may be noise or small components.
 _LEAST = 1e-8
 # What a run leaves at its end over what joint steps from it have left, where these are noise.
-_SAME = 0.5, 4.0
-# Offers to runs of a task before their ends, and as many at their ends; in a batch they wait
-# for that share of the tasks that are at work, as many small fits take longer than a large one.
-_MAX_OFFERS, _SHARE = 3, 0.5
+_AS_NOISE = 0.5, 4.0
+# Offers to runs of a task before their ends, and at their ends.
+_MAX_OFFERS = torch.tensor([1, 3])
+# Offers before the end wait for such a share of the tasks at work in a batch: many small fits
+# take longer than a large one.
+_SHARE = 0.5
 # A start of too few components leaves more than so many times what the run does.
 _FAR = 10.0
 # Of data with noise the right number of components leaves about what the run does.
@@ -73,7 +74,8 @@ class Finish:
         tasks : Tensor of shape (n_runs,)
             The number of each run's task.
         last : Tensor of shape (n_runs,)
-            What joint steps from a run left unexplained, infinite before the first.
+            What joint steps from a run left unexplained, infinite before the first; 0 where that
+            is hardly noise, and of runs that end what they leave themselves.
         going, ending : Tensor of bool of shape (n_runs,)
             Which runs are at work, and which of them end now.
         """
@@ -84,24 +86,27 @@ class Finish:
             if not len(runs):
                 return Offered(variables, exact, going & self.solved[tasks], last)
             self.n_offers[ending[runs].long(), tasks[runs]] += 1
-            own, most = problem.take(runs), _MANY if ending[runs].any() else _FEW
+            at_the_end = bool(ending[runs].all())
+            own, most = problem.take(runs), _MANY if at_the_end else _FEW
             found, there, error = fit_exactly(own, _some(variables, runs), most)
-            error = torch.where(error > _LEAST, error, 0.0)
-            # Of those who end there is no other offer.
-            last = last.index_copy(0, runs, torch.where(ending[runs], left[runs], error))
+            noise = torch.where((error > _LEAST) & error.isfinite(), error, 0.0)
+            last = last.index_copy(0, runs, left[runs] if at_the_end else noise)
             there = there & own.objective(found).isfinite()  # nothing is given for less
             if there.any():
                 variables = _placed(variables, runs[there], _some(found, there.nonzero()[:, 0]))
                 exact[runs[there]] = self.solved[tasks[runs[there]]] = True
 
     def _wanted(self, left, tasks, last, going, ending) -> Tensor:
-        """Numbers of the runs that get an offer now, one a task."""
-        noise = (left > _SAME[0] * last) & (left < _SAME[1] * last)
+        """Numbers of the runs that get an offer now, one a task: all of them end, or none."""
+        noise = (left > _AS_NOISE[0] * last) & (left < _AS_NOISE[1] * last)
         near = torch.where(ending, (left < _NEAR) & ~noise, (left < _SOON) & last.isinf())
-        open_ = ~self.solved[tasks] & (self.n_offers[ending.long(), tasks] < _MAX_OFFERS)
+        n_offers = self.n_offers[ending.long(), tasks]
+        open_ = ~self.solved[tasks] & (n_offers < _MAX_OFFERS[ending.long()])
         wanted = (going & open_ & near).nonzero()[:, 0]
-        first = {int(tasks[run]): run for run in reversed(wanted.tolist())}
-        if not ending[wanted].any() and len(first) < _SHARE * len(tasks[going].unique()):
+        at_the_end = wanted[ending[wanted]]
+        chosen = at_the_end if len(at_the_end) else wanted
+        first = {int(tasks[run]): run for run in reversed(chosen.tolist())}
+        if not len(at_the_end) and len(first) < _SHARE * len(tasks[going].unique()):
             return wanted[:0]
         return torch.tensor(sorted(first.values()), dtype=torch.long)
 

@@ -80,7 +80,7 @@ class Offered(NamedTuple):
     over : Tensor of bool of shape (n_runs,)
         Which runs are of tasks that have one.
     last : Tensor of shape (n_runs,)
-        What joint steps from each run left unexplained, if that is more than rounding.
+        For the next offers, as they were told.
     """
 
     variables: Variables

@@ -149,7 +149,7 @@ class _Loop:
         self.max_iter, self.t_l, self.tol, self.monitor, trace, self.race, self.finish = settings
         self.variables, self.states = variables, init_states(rules, variables)
         self.value: Any = None  # objectives, where they are needed in every step
-        self.may_end = self.tol is not None or self.race or self.finish
+        self.may_end = bool(self.tol is not None or self.race or self.finish)
         if self.may_end or fallback is not None or trace:
             self.value = problem.objective(variables)
         self.guard = Guard(rules, fallback, variables, self.value) if fallback else None
@@ -242,19 +242,18 @@ class _Loop:
     def _offer(self, active, finished) -> tuple[np.ndarray, np.ndarray]:
         """Which runs joint steps bring to an exact fit now, and of which tasks that is known."""
         assert self.finish
-        index, ways = self.index, map(torch.from_numpy, (active, finished))
-        offers = self.numbers[index], self.last_offers[index], *ways
-        offered = self.finish(self.problem, self.variables, *offers)
-        self.last_offers[index] = offered.last
+        tasks, last = self.numbers[self.index], self.last_offers[self.index]
+        going, ending = torch.from_numpy(active), torch.from_numpy(finished)
+        offered = self.finish(self.problem, self.variables, tasks, last, going, ending)
+        self.last_offers[self.index] = offered.last
         if offered.exact.any():
-            self.variables, self.value = (
-                offered.variables,
-                self.problem.objective(offered.variables),
-            )
+            self.variables, value = offered.variables, self.problem.objective(offered.variables)
+            self.value = torch.where(offered.exact, value, self.value)  # others to the bit
             if self.guard:
                 self.guard.accept(self.variables, self.value, offered.exact)
             if self.trace:
-                self.trace.objective[-1] = self.trace.objective[-1].index_copy(0, index, self.value)
+                last = self.trace.objective[-1]
+                self.trace.objective[-1] = last.index_copy(0, self.index, self.value)
             if self.trace and self.traces_all:
                 self.trace.variables[-1] = self.variables
         return offered.exact.numpy(), offered.over.numpy()

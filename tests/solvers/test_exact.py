@@ -93,6 +93,47 @@ def test_what_is_near_does_not_wait_for_its_end_and_others_go_on_as_they_were():
     np.testing.assert_array_equal(kept, end)
 
 
+@pytest.mark.parametrize("safeguard", ["step", "none"])
+def test_who_ends_where_another_becomes_exact_does_not_feel_it(safeguard):
+    """Its objective is not even summed in another order."""
+    problem = problem_of(planted()[1], planted(seed=2, noise=1e-2)[1])
+    when = int(run_of(problem, n_sweeps=60, safeguard=safeguard).n_iter[0])
+    own, plain = (
+        run_of(problem, n_sweeps=when, safeguard=safeguard, finish=finish)
+        for finish in (True, False)
+    )
+    assert own.status.tolist() == [Status.EXACT, Status.MAX_ITER]
+    assert own.objective[1] == plain.objective[1] and own.objective[0] < plain.objective[0]
+
+
+def test_runs_of_several_tasks_from_several_starts():
+    """Every task has one exact run, which is its own; a second round only looks."""
+    pairs = [planted(seed) for seed in range(3)]
+    problem = problem_of(*(X for _, X in pairs))
+    numbers = torch.arange(3).repeat(4)
+    finish = Finish.of(problem)
+    run = run_of(problem.take(numbers), finish=finish, numbers=numbers, tol=1e-3, n_sweeps=60)
+    exact = run.status == Status.EXACT
+    assert sorted(numbers[exact].tolist()) == [0, 1, 2] and finish.solved.all()
+    rebuilt = problem.take(numbers).reconstruct(run.variables).numpy()
+    for i in exact.nonzero()[:, 0]:
+        assert error(rebuilt[i], pairs[int(numbers[i])][0]) < 1e-11
+
+
+def test_data_that_determine_no_rank_get_few_offers(monkeypatch):
+    calls = []
+
+    def counted(problem, *arguments):
+        calls.append(problem.n_tasks)
+        return fit_exactly(problem, *arguments)
+
+    monkeypatch.setattr("sklearn_gso.solvers.exact.fit_exactly", counted)
+    never = lambda self, rank: torch.zeros(self.n_tasks, dtype=torch.bool)  # noqa: E731
+    monkeypatch.setattr(EmpiricalBayesCompletion, "determined", never)
+    run = run_of(problem_of(planted()[1]), n_sweeps=60)
+    assert run.status.tolist() == [Status.MAX_ITER] and calls == [1, 1]
+
+
 def test_offers_are_few_and_end_all_runs_of_a_task(monkeypatch):
     """Noise gets one on its way and none at its end; of two starts one exact fit is enough."""
     calls = []

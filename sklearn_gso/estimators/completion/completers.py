@@ -125,7 +125,7 @@ class GSOMatrixCompleter(BaseCompleter):
     scaling_ : {"columns", "matrix", "none"}
         Units that were chosen; for all tasks of a collection the same.
     n_iter_ : int
-        Outer steps of that run; a fit up to rounding after them is one more.
+        Outer steps of that run; joint steps to a fit up to rounding are part of the last one.
     n_guarded_ : int
         Outer steps of that run in which the safeguard acted. Of
         fits on one matrix only: after a fit on a collection the matrices are solved
