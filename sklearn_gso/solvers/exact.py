@@ -90,7 +90,8 @@ class Finish:
             own, most = problem.take(runs), _MANY if at_the_end else _FEW
             found, there, error = fit_exactly(own, _some(variables, runs), most)
             noise = torch.where((error > _LEAST) & error.isfinite(), error, 0.0)
-            last = last.index_copy(0, runs, left[runs] if at_the_end else noise)
+            told = (left[runs] if at_the_end else noise).to(last.dtype)
+            last = last.index_copy(0, runs, told)
             there = there & own.objective(found).isfinite()  # nothing is given for less
             if there.any():
                 variables = _placed(variables, runs[there], _some(found, there.nonzero()[:, 0]))
