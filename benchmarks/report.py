@@ -64,7 +64,7 @@ Figures are in `benchmarks/LOG.md`, in the chapters named here.
   components ("The convex answer where no two starts agree"), also weighted by entries that were
   really hidden. It helps on these matrices and loses on matrices of low rank whose starts
   disagree, whatever its weight; so it is not shipped. Gibbs samples of the very model that drew
-  rank 20 end where the validated nuclear norm does, .820 beside .822: there is no more to be had
+  rank 20 end where the validated nuclear norm does: there is no more to be had
   ("Ranks beyond counting, once more"). From rank 40 on it is ahead on all entries by taking what
   the seen ones have left for rank, not noise, which hidden entries cannot tell apart.
 - *Table 2, P, ranks 80 and 100, filled.* Little beside the mean component can be told, and rank-1
@@ -76,8 +76,8 @@ Figures are in `benchmarks/LOG.md`, in the chapters named here.
   rows, Gibbs samples among them, end above .9 of the printed figure there; it is met where seen
   entries are kept ("filled").
 - *Time to 1e-4.* Joint steps, which bring the error from 1e-3 to rounding, are half of it ("Time to
-  1e-4, after joint steps"). Looser ends of them save nothing. Offered before a run's end they take
-  a third off a default fit ("Joint steps beside the sweeps"), not off one of the fewest sweeps.
+  1e-4, after joint steps"). Looser ends of them save nothing. Offered before a run's end they
+  shorten a default fit ("Joint steps beside the sweeps"), not one of the fewest sweeps.
 """
 
 

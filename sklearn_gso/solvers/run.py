@@ -259,13 +259,9 @@ class _Loop:
         return offered.exact.numpy(), offered.over.numpy()
 
     def _status(self, still, given_up, exact, stopped) -> Tensor:
-        status = np.full(len(still), int(Status.STOPPED if stopped else Status.MAX_ITER))
-        for which, what in (
-            (given_up, Status.GIVEN_UP),
-            (still, Status.CONVERGED),
-            (exact, Status.EXACT),
-        ):
-            status[which] = int(what)
+        at_the_end = Status.STOPPED if stopped else Status.MAX_ITER
+        told = Status.EXACT, Status.CONVERGED, Status.GIVEN_UP
+        status = np.select((exact, still, given_up), [int(s) for s in told], int(at_the_end))
         return torch.from_numpy(status)
 
     def _now(self, n_iter, status) -> Run:

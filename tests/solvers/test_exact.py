@@ -107,7 +107,7 @@ def test_who_ends_where_another_becomes_exact_does_not_feel_it(safeguard):
 
 
 def test_runs_of_several_tasks_from_several_starts():
-    """Every task has one exact run, which is its own; a second round only looks."""
+    """Every task has one exact run, which is its own."""
     pairs = [planted(seed) for seed in range(3)]
     problem = problem_of(*(X for _, X in pairs))
     numbers = torch.arange(3).repeat(4)
@@ -120,7 +120,9 @@ def test_runs_of_several_tasks_from_several_starts():
         assert error(rebuilt[i], pairs[int(numbers[i])][0]) < 1e-11
 
 
-def test_data_that_determine_no_rank_get_few_offers(monkeypatch):
+@pytest.fixture
+def calls(monkeypatch):
+    """Numbers of the runs that offers were made to, call by call."""
     calls = []
 
     def counted(problem, *arguments):
@@ -128,21 +130,18 @@ def test_data_that_determine_no_rank_get_few_offers(monkeypatch):
         return fit_exactly(problem, *arguments)
 
     monkeypatch.setattr("sklearn_gso.solvers.exact.fit_exactly", counted)
+    return calls
+
+
+def test_data_that_determine_no_rank_get_few_offers(calls, monkeypatch):
     never = lambda self, rank: torch.zeros(self.n_tasks, dtype=torch.bool)  # noqa: E731
     monkeypatch.setattr(EmpiricalBayesCompletion, "determined", never)
     run = run_of(problem_of(planted()[1]), n_sweeps=60)
     assert run.status.tolist() == [Status.MAX_ITER] and calls == [1, 1]
 
 
-def test_offers_are_few_and_end_all_runs_of_a_task(monkeypatch):
+def test_offers_are_few_and_end_all_runs_of_a_task(calls):
     """Noise gets one on its way and none at its end; of two starts one exact fit is enough."""
-    calls = []
-
-    def counted(problem, *arguments):
-        calls.append(problem.n_tasks)
-        return fit_exactly(problem, *arguments)
-
-    monkeypatch.setattr("sklearn_gso.solvers.exact.fit_exactly", counted)
     noisy = problem_of(planted(noise=1e-3)[1])
     run_of(noisy, n_sweeps=60)
     assert calls == [1]
